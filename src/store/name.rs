@@ -1,0 +1,123 @@
+//! Names of stored objects: the three places of a vault, nothing else (FORMAT F-2).
+
+use std::fmt;
+
+use crate::{Error, Result};
+
+/// A valid object name: `objects/HEX`, `commits/HEX/SEQUENCE` or `envelopes/HEX/HEX`.
+///
+/// HEX is 32 lower-case hexadecimal digits, SEQUENCE is 20 decimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectName(String);
+
+impl ObjectName {
+    /// A pack, index fragment, roster or keyring: 16 random bytes.
+    #[must_use]
+    pub fn object(id: &[u8; 16]) -> Self {
+        Self(format!("objects/{}", Hex(id)))
+    }
+
+    /// The commit with `sequence` of the device `pseudonym`.
+    #[must_use]
+    pub fn commit(pseudonym: &[u8; 16], sequence: u64) -> Self {
+        Self(format!("commits/{}/{sequence:020}", Hex(pseudonym)))
+    }
+
+    /// An epoch root sealed to the recipient that `locator` points at.
+    #[must_use]
+    pub fn envelope(locator: &[u8; 16], id: &[u8; 16]) -> Self {
+        Self(format!("envelopes/{}/{}", Hex(locator), Hex(id)))
+    }
+
+    /// The prefix under which all envelopes of one recipient lie.
+    #[must_use]
+    pub fn envelope_prefix(locator: &[u8; 16]) -> String {
+        format!("envelopes/{}/", Hex(locator))
+    }
+
+    /// Reads a name that a store listed; any other form is refused.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when it is not one of the three forms.
+    pub fn parse(text: &str) -> Result<Self> {
+        let parts: Vec<&str> = text.split('/').collect();
+        let valid = match parts.as_slice() {
+            ["objects", id] => is_hex(id),
+            ["commits", device, sequence] => {
+                is_hex(device) && sequence.len() == 20 && sequence.bytes().all(|b| b.is_ascii_digit())
+            }
+            ["envelopes", locator, id] => is_hex(locator) && is_hex(id),
+            _ => false,
+        };
+        if valid { Ok(Self(text.to_owned())) } else { Err(Error::InvalidArgument("not an object name")) }
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The last 32 hexadecimal digits as bytes; `None` for a commit.
+    #[must_use]
+    pub fn id(&self) -> Option<[u8; 16]> {
+        let hex = self.0.rsplit('/').next().filter(|part| part.len() == 32)?;
+        let mut id = [0; 16];
+        for (byte, pair) in id.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        }
+        Some(id)
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn is_hex(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+struct Hex<'a>(&'a [u8; 16]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_three_forms_and_read_back() {
+        let id = [0xab; 16];
+        for name in [ObjectName::object(&id), ObjectName::commit(&id, 7), ObjectName::envelope(&id, &id)] {
+            assert_eq!(ObjectName::parse(name.as_str()).unwrap(), name);
+        }
+        assert_eq!(ObjectName::object(&id).id(), Some(id));
+        assert_eq!(ObjectName::commit(&id, 7).id(), None);
+        assert_eq!(
+            ObjectName::commit(&id, 7).as_str(),
+            "commits/abababababababababababababababab/00000000000000000007"
+        );
+    }
+
+    #[test]
+    fn other_names_are_refused() {
+        for text in [
+            "",
+            "objects/",
+            "objects/AB",
+            "objects/../x",
+            "x/abababababababababababababababab",
+            "objects/ABABABABABABABABABABABABABABABAB",
+            "commits/abababababababababababababababab/7",
+        ] {
+            assert!(ObjectName::parse(text).is_err(), "{text}");
+        }
+    }
+}
