@@ -38,6 +38,8 @@ labels! {
     RECOVERY_LOCATOR = "recovery/locator";
     /// Password and device secret to the seed of their X-Wing pair.
     PASSWORD_SEED = "password/x-wing";
+    /// Password and device secret to the seed of their signing key.
+    PASSWORD_SIGNING = "password/ed25519";
     /// Device secret to the place of its envelopes.
     PASSWORD_LOCATOR = "password/locator";
     /// Account id from the genesis entry.
@@ -46,6 +48,10 @@ labels! {
     SIGN_COMMIT = "sign/commit";
     /// What a signature over a roster entry covers.
     SIGN_ROSTER = "sign/roster-entry";
+    /// What an envelope's writer signs.
+    SIGN_ENVELOPE = "sign/envelope";
+    /// What a recipient signs when it agrees to an account.
+    SIGN_ACCEPTANCE = "sign/acceptance";
     /// Hash of a commit.
     HASH_COMMIT = "hash/commit";
     /// Hash of a roster entry.

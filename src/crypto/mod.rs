@@ -3,16 +3,26 @@
 //! Pure: no I/O, no clock; randomness is passed in. Keys are own types, wiped on drop, that can be
 //! neither copied nor printed. Every failure to open is one opaque error (K3).
 
+mod aead;
+mod context;
 mod derive;
 mod hash;
 mod labels;
+mod pad;
 mod random;
+mod seal;
 mod secret;
 
+pub use context::{Context, ObjectType, Place};
 pub use derive::{derive_from_key, derive_from_material};
 pub use hash::{keyed_hash, labelled_hash};
 pub use labels::Label;
+pub use pad::{is_object_length, object_lengths};
 #[cfg(any(test, feature = "test-support"))]
 pub use random::SeededRandom;
 pub use random::{OsRandom, Random};
+pub use seal::{
+    FORMAT_VERSION, HEADER_BYTES, MAGIC, ObjectKey, Opener, SealBuffer, Sealed, open_message, seal_message,
+};
+pub(crate) use seal::{open_message_with_extra, seal_message_with_extra};
 pub use secret::Secret;

@@ -1,1 +1,14 @@
-//! (room)
+//! Keys: who may open what, from the code on paper to the key of a kind.
+//!
+//! Pure. A key is either random and wrapped or derived under a label; none is ever taken from the store
+//! without an authenticated chain to the account secret or the device's own keys (K1).
+
+mod epoch;
+mod ids;
+mod keyring;
+mod object_ref;
+
+pub use epoch::EpochRoot;
+pub use ids::{AccountId, DeviceId};
+pub use keyring::{Keyring, KindKeys};
+pub use object_ref::ObjectRef;

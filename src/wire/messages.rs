@@ -193,6 +193,18 @@ pub struct SeenHead {
 /// Sealed to one recipient.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
+pub struct SignedEnvelope {
+    /// An encoded EnvelopeBody, exactly as signed.
+    #[prost(bytes = "vec", tag = "1")]
+    pub body: ::prost::alloc::vec::Vec<u8>,
+    /// The device that signs.
+    #[prost(bytes = "vec", tag = "2")]
+    pub signer: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "3")]
+    pub signature: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct EnvelopeBody {
     #[prost(bytes = "vec", tag = "1")]
     pub account: ::prost::alloc::vec::Vec<u8>,
@@ -206,6 +218,11 @@ pub struct EnvelopeBody {
     pub earlier_roots: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
     #[prost(message, optional, tag = "5")]
     pub roster: ::core::option::Option<ObjectRef>,
+    /// The recipient's locator and the envelope's id: it speaks for one place only.
+    #[prost(bytes = "vec", tag = "6")]
+    pub locator: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "7")]
+    pub id: ::prost::alloc::vec::Vec<u8>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
@@ -233,11 +250,15 @@ pub struct RosterEntry {
     /// Hash of the entry before; empty at index 0.
     #[prost(bytes = "vec", tag = "3")]
     pub previous: ::prost::alloc::vec::Vec<u8>,
-    /// The device that signs; empty when the recovery key signs.
+    /// The device that signs, 16 bytes; or "recovery" or "password" in ASCII.
     #[prost(bytes = "vec", tag = "4")]
     pub signer: ::prost::alloc::vec::Vec<u8>,
     #[prost(int64, tag = "5")]
     pub device_time_ms: i64,
+    /// The named recipient's own signature: whoever holds the code or password agreed to this account.
+    /// Only with genesis, set_recovery and set_password.
+    #[prost(bytes = "vec", tag = "14")]
+    pub acceptance: ::prost::alloc::vec::Vec<u8>,
     #[prost(oneof = "roster_entry::Change", tags = "6, 7, 8, 9, 10, 11, 12, 13")]
     pub change: ::core::option::Option<roster_entry::Change>,
 }
@@ -273,7 +294,7 @@ pub struct Genesis {
     pub device: ::core::option::Option<AddDevice>,
     #[prost(message, optional, tag = "3")]
     pub recovery: ::core::option::Option<Recipient>,
-    /// 16 random bytes; the account id is derived from this whole entry's keys.
+    /// 16 random bytes. The account id is a hash of this whole message.
     #[prost(bytes = "vec", tag = "4")]
     pub salt: ::prost::alloc::vec::Vec<u8>,
 }
@@ -309,7 +330,7 @@ pub struct Recipient {
     /// Where its envelopes lie, 16 bytes.
     #[prost(bytes = "vec", tag = "2")]
     pub locator: ::prost::alloc::vec::Vec<u8>,
-    /// Ed25519; only for the recovery recipient, which may sign roster entries.
+    /// Ed25519; empty for a device, whose signing key stands beside.
     #[prost(bytes = "vec", tag = "3")]
     pub signing_key: ::prost::alloc::vec::Vec<u8>,
     /// Only for a password.

@@ -1,0 +1,372 @@
+//! Sealed objects: a committing header, then segments that open alone (FORMAT F-11 … F-16).
+//!
+//! Each object has a key of its own, from a salt and its whole context. The commitment is compared before
+//! the cipher is called; plaintext is released only after its tag; whatever fails leaves zeros (I9).
+
+use subtle::ConstantTimeEq;
+use zeroize::Zeroize;
+
+use super::{
+    Context, Label, Random, Secret,
+    aead::{Aead, NONCE_BYTES, TAG_BYTES},
+    derive_from_key, keyed_hash,
+    pad::{Layout, SEALED_SEGMENT_BYTES},
+};
+use crate::{Error, Part, Result, limits::SEGMENT_BYTES};
+
+/// The first bytes of every object: seven letters and the format version.
+pub const MAGIC: [u8; 8] = *b"STRNGRM\x01";
+/// Bytes of the header that every object has: magic, salt, commitment.
+pub const HEADER_BYTES: usize = 64;
+/// The format version that this build writes and the newest it reads.
+pub const FORMAT_VERSION: u32 = 1;
+
+const SALT: std::ops::Range<usize> = 8..32;
+const COMMITMENT: std::ops::Range<usize> = 32..64;
+
+/// A key that seals objects: a kind's content key, or one derived from an epoch root or an envelope.
+pub struct ObjectKey(Secret<32>);
+
+impl ObjectKey {
+    /// Takes a uniformly random or derived key over.
+    #[must_use]
+    pub fn new(key: Secret<32>) -> Self {
+        Self(key)
+    }
+
+    /// A second copy for another owner.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self(self.0.duplicate())
+    }
+
+    /// Key, base nonce and commitment of the object with `salt` in `context` (F-13).
+    fn derive(&self, salt: &[u8], context: &Context) -> ObjectSecrets {
+        let okm: Secret<76> = derive_from_key(&self.0, Label::OBJECT, &[salt, &context.encode()]);
+        let mut key = Secret::zeroed();
+        let mut base_nonce = [0; NONCE_BYTES];
+        let mut commitment = [0; 32];
+        let targets = key.expose_mut().iter_mut().chain(&mut base_nonce).chain(&mut commitment);
+        targets.zip(okm.expose()).for_each(|(target, source)| *target = *source);
+        ObjectSecrets { aead: Aead::new(&key), base_nonce, commitment }
+    }
+
+    /// Fresh randomness mixed, under a key, with the place and the content: even a random generator that
+    /// repeats itself gives two different objects two different keys (I7, I8).
+    fn hedged_salt(&self, random: &mut dyn Random, context: &Context, content_id: &[u8]) -> Result<[u8; 24]> {
+        let fresh: [u8; 32] = random.bytes()?;
+        let key: Secret<32> = derive_from_key(&self.0, Label::OBJECT_SALT, &[]);
+        let context = context.encode();
+        let context_length = u64::try_from(context.len()).unwrap_or(u64::MAX).to_le_bytes();
+        let hash = keyed_hash(&key, &[&fresh[..], &context_length, &context, content_id].concat());
+        let mut salt = [0; 24];
+        salt.iter_mut().zip(hash).for_each(|(target, source)| *target = source);
+        Ok(salt)
+    }
+}
+
+struct ObjectSecrets {
+    aead: Aead,
+    base_nonce: [u8; NONCE_BYTES],
+    commitment: [u8; 32],
+}
+
+impl ObjectSecrets {
+    /// Base nonce XOR (segment counter, last flag) (F-15).
+    fn nonce(&self, index: usize, last: bool) -> Result<[u8; NONCE_BYTES]> {
+        let counter = u64::try_from(index).map_err(|_| Error::Internal("segment counter"))?;
+        let mut nonce = self.base_nonce;
+        let position = counter.to_le_bytes().into_iter().chain([0, 0, 0, u8::from(last)]);
+        nonce.iter_mut().zip(position).for_each(|(byte, mask)| *byte ^= mask);
+        Ok(nonce)
+    }
+}
+
+/// An object that was sealed: the only thing that may leave the device.
+pub struct Sealed {
+    context: Context,
+    bytes: Vec<u8>,
+}
+
+impl Sealed {
+    /// What it is and where it goes.
+    #[must_use]
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The bytes to store.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// An object under construction: plaintext goes straight to where its ciphertext will lie.
+pub struct SealBuffer {
+    bytes: Vec<u8>,
+    plain: usize,
+    header: usize,
+}
+
+impl SealBuffer {
+    /// An empty buffer with room for `capacity` plaintext bytes before it has to grow.
+    #[must_use]
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self::with_extra(&[], capacity)
+    }
+
+    /// A buffer whose header carries `extra` bytes after the usual ones.
+    pub(crate) fn with_extra(extra: &[u8], capacity: usize) -> Self {
+        let header = HEADER_BYTES + extra.len();
+        let room = Layout::fitting(header, capacity).map_or(0, Layout::length);
+        let mut bytes = Vec::with_capacity(room);
+        bytes.extend(MAGIC);
+        bytes.resize(HEADER_BYTES, 0);
+        bytes.extend(extra);
+        Self { bytes, plain: 0, header }
+    }
+
+    /// Plaintext bytes so far.
+    #[must_use]
+    pub fn plain_length(&self) -> usize {
+        self.plain
+    }
+
+    /// Appends plaintext.
+    pub fn append(&mut self, mut data: &[u8]) {
+        while !data.is_empty() {
+            let room = SEGMENT_BYTES - self.plain % SEGMENT_BYTES;
+            let (now, later) = data.split_at(room.min(data.len()));
+            self.bytes.extend_from_slice(now);
+            self.plain += now.len();
+            if self.plain.is_multiple_of(SEGMENT_BYTES) {
+                self.bytes.resize(self.bytes.len() + TAG_BYTES, 0);
+            }
+            data = later;
+        }
+    }
+
+    fn append_zeros(&mut self, mut count: usize) {
+        const ZEROS: [u8; 4096] = [0; 4096];
+        while count > 0 {
+            let now = count.min(ZEROS.len());
+            self.append(ZEROS.get(..now).unwrap_or_default());
+            count -= now;
+        }
+    }
+
+    /// Pads, appends `trailer` as the last plaintext bytes, and seals in place.
+    ///
+    /// `content_id` stands for the content in the salt: bytes that differ when the content differs.
+    ///
+    /// # Errors
+    /// [`Error::Randomness`]; [`Error::Internal`] when the content does not fit into 8 MiB.
+    pub fn seal(
+        mut self,
+        key: &ObjectKey,
+        context: Context,
+        content_id: &[u8],
+        trailer: &[u8],
+        random: &mut dyn Random,
+    ) -> Result<Sealed> {
+        let layout = Layout::fitting(self.header, self.plain + trailer.len())?;
+        self.append_zeros(layout.capacity() - self.plain - trailer.len());
+        self.append(trailer);
+        self.bytes.resize(layout.length(), 0);
+        let salt = key.hedged_salt(random, &context, content_id)?;
+        let secrets = key.derive(&salt, &context);
+        let (header, body) = self.bytes.split_at_mut(self.header);
+        put(header, SALT, &salt);
+        put(header, COMMITMENT, &secrets.commitment);
+        let last = layout.segments() - 1;
+        for (index, segment) in body.chunks_mut(SEALED_SEGMENT_BYTES).enumerate() {
+            let (plain, tag_place) = split_tag(segment)?;
+            let tag = secrets.aead.seal(&secrets.nonce(index, index == last)?, plain)?;
+            tag_place.copy_from_slice(&tag);
+        }
+        Ok(Sealed { context, bytes: self.bytes })
+    }
+}
+
+/// Seals one message: the bytes, zeros, and the length as the last four bytes (F-16).
+///
+/// # Errors
+/// As [`SealBuffer::seal`].
+pub fn seal_message(
+    key: &ObjectKey,
+    context: Context,
+    message: &[u8],
+    random: &mut dyn Random,
+) -> Result<Sealed> {
+    seal_message_with_extra(key, context, &[], message, random)
+}
+
+pub(crate) fn seal_message_with_extra(
+    key: &ObjectKey,
+    context: Context,
+    extra: &[u8],
+    message: &[u8],
+    random: &mut dyn Random,
+) -> Result<Sealed> {
+    let length = u32::try_from(message.len()).map_err(|_| Error::Internal("message length"))?;
+    let mut buffer = SealBuffer::with_extra(extra, message.len() + 4);
+    buffer.append(message);
+    buffer.seal(key, context, message, &length.to_le_bytes(), random)
+}
+
+/// Opens what [`seal_message`] sealed.
+///
+/// # Errors
+/// [`Error::Damaged`], one value for every reason; [`Error::NewerFormat`].
+pub fn open_message(key: &ObjectKey, context: &Context, bytes: Vec<u8>) -> Result<Vec<u8>> {
+    open_message_with_extra(key, context, 0, bytes)
+}
+
+pub(crate) fn open_message_with_extra(
+    key: &ObjectKey,
+    context: &Context,
+    extra: usize,
+    bytes: Vec<u8>,
+) -> Result<Vec<u8>> {
+    let mut plain = Opener::with_extra(key, context, extra, &bytes, bytes.len())?.open_all(bytes)?;
+    let (rest, length) = plain.split_last_chunk::<4>().ok_or(Error::damaged(Part::Object))?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| Error::damaged(Part::Object))?;
+    let padding = rest.get(length..).ok_or(Error::damaged(Part::Object))?;
+    if padding.iter().any(|byte| *byte != 0) {
+        return Err(Error::damaged(Part::Object));
+    }
+    plain.truncate(length);
+    Ok(plain)
+}
+
+/// An object whose header was accepted: its segments can be opened, all or some.
+pub struct Opener {
+    secrets: ObjectSecrets,
+    layout: Layout,
+}
+
+impl Opener {
+    /// Checks the length, the magic and the commitment. `head` holds at least the header;
+    /// `length` is the whole object's.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`], one value for every reason; [`Error::NewerFormat`].
+    pub fn new(key: &ObjectKey, context: &Context, head: &[u8], length: usize) -> Result<Self> {
+        Self::with_extra(key, context, 0, head, length)
+    }
+
+    pub(crate) fn with_extra(
+        key: &ObjectKey,
+        context: &Context,
+        extra: usize,
+        head: &[u8],
+        length: usize,
+    ) -> Result<Self> {
+        let layout = Layout::new(HEADER_BYTES + extra, length)?;
+        check_magic(head)?;
+        let damaged = || Error::damaged(Part::Object);
+        let salt = head.get(SALT).ok_or_else(damaged)?;
+        let commitment = head.get(COMMITMENT).ok_or_else(damaged)?;
+        let secrets = key.derive(salt, context);
+        if bool::from(secrets.commitment.as_slice().ct_eq(commitment)) {
+            Ok(Self { secrets, layout })
+        } else {
+            Err(damaged())
+        }
+    }
+
+    /// Plaintext bytes in the object, padding included.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.layout.capacity()
+    }
+
+    /// Opens the whole object: its plaintext with padding.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`]; the bytes are wiped then.
+    pub fn open_all(&self, mut bytes: Vec<u8>) -> Result<Vec<u8>> {
+        if bytes.len() != self.layout.length() {
+            return Err(Error::damaged(Part::Object));
+        }
+        bytes.drain(..self.layout.header());
+        self.open_segments(0, bytes)
+    }
+
+    /// Which stored bytes to fetch, as (offset, length), for `length` plaintext bytes from `offset`.
+    #[must_use]
+    pub fn stored_range(&self, offset: usize, length: usize) -> Option<(usize, usize)> {
+        let segments = self.layout.covering(offset, length)?;
+        let (start, _) = self.layout.segment(segments.start)?;
+        let (last, bytes) = self.layout.segment(segments.end.checked_sub(1)?)?;
+        Some((start, last + bytes - start))
+    }
+
+    /// Opens what [`Self::stored_range`] asked for and returns exactly the plaintext wanted.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`]; the bytes are wiped then.
+    pub fn open_range(&self, offset: usize, length: usize, stored: Vec<u8>) -> Result<Vec<u8>> {
+        let wanted = self.stored_range(offset, length).map(|(_, bytes)| bytes);
+        if wanted != Some(stored.len()) {
+            return Err(Error::damaged(Part::Object));
+        }
+        let mut plain = self.open_segments(offset / SEGMENT_BYTES, stored)?;
+        let skipped = offset % SEGMENT_BYTES;
+        plain.drain(..skipped);
+        plain.truncate(length);
+        Ok(plain)
+    }
+
+    /// Opens consecutive whole segments in place and closes the gaps of the tags.
+    fn open_segments(&self, first: usize, mut bytes: Vec<u8>) -> Result<Vec<u8>> {
+        let last = self.layout.segments() - 1;
+        let mut plain = 0;
+        for (index, segment) in bytes.chunks_mut(SEALED_SEGMENT_BYTES).enumerate() {
+            let index = first + index;
+            let opened = self.open_segment(index, index == last, segment);
+            match opened {
+                Ok(length) => plain += length,
+                Err(error) => {
+                    bytes.zeroize();
+                    return Err(error);
+                }
+            }
+        }
+        let count = bytes.len().div_ceil(SEALED_SEGMENT_BYTES);
+        for index in 1..count {
+            let from = index * SEALED_SEGMENT_BYTES;
+            let to = bytes.len().min(from + SEGMENT_BYTES);
+            bytes.copy_within(from..to, index * SEGMENT_BYTES);
+        }
+        bytes.truncate(plain);
+        Ok(bytes)
+    }
+
+    fn open_segment(&self, index: usize, last: bool, segment: &mut [u8]) -> Result<usize> {
+        let (body, tag) = split_tag(segment)?;
+        self.secrets.aead.open(&self.secrets.nonce(index, last)?, body, tag)?;
+        Ok(body.len())
+    }
+}
+
+fn check_magic(head: &[u8]) -> Result<()> {
+    match head.first_chunk::<8>() {
+        Some(magic) if *magic == MAGIC => Ok(()),
+        Some([letters @ .., version]) if *letters == MAGIC[..7] && u32::from(*version) > FORMAT_VERSION => {
+            Err(Error::NewerFormat { needed: u32::from(*version), supported: FORMAT_VERSION })
+        }
+        _ => Err(Error::damaged(Part::Object)),
+    }
+}
+
+fn split_tag(segment: &mut [u8]) -> Result<(&mut [u8], &mut [u8; TAG_BYTES])> {
+    segment.split_last_chunk_mut().ok_or(Error::damaged(Part::Object))
+}
+
+fn put(header: &mut [u8], range: std::ops::Range<usize>, bytes: &[u8]) {
+    if let Some(place) = header.get_mut(range) {
+        place.copy_from_slice(bytes);
+    }
+}
