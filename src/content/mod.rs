@@ -1,5 +1,13 @@
-//! Content: chunks, their ids, packs and the index. Pure: bytes in, bytes out.
+//! Content: chunks, their ids, packs and the index.
+//!
+//! Pure: bytes in, bytes out. A chunk is given out only after its id was computed again from its bytes.
 
 mod chunk;
+mod index;
+mod pack;
+mod packer;
 
-pub use chunk::ChunkId;
+pub use chunk::{ChunkEntry, ChunkId, Compressor, StoredChunk, decode_chunk};
+pub use index::IndexFragment;
+pub use pack::{PackBuilder, PackEntry, open_pack, pack_context, read_directory};
+pub use packer::Packer;

@@ -147,6 +147,22 @@ impl SealBuffer {
         }
     }
 
+    /// Copies plaintext out again, for what was appended and is asked for before it is sealed.
+    #[must_use]
+    pub fn read(&self, offset: usize, length: usize) -> Option<Vec<u8>> {
+        let end = offset.checked_add(length).filter(|end| *end <= self.plain)?;
+        let mut out = Vec::with_capacity(length);
+        let mut at = offset;
+        while at < end {
+            let within = at % SEGMENT_BYTES;
+            let now = (SEGMENT_BYTES - within).min(end - at);
+            let start = self.header + at / SEGMENT_BYTES * SEALED_SEGMENT_BYTES + within;
+            out.extend_from_slice(self.bytes.get(start..start + now)?);
+            at += now;
+        }
+        Some(out)
+    }
+
     fn append_zeros(&mut self, mut count: usize) {
         const ZEROS: [u8; 4096] = [0; 4096];
         while count > 0 {

@@ -1,0 +1,210 @@
+//! A pack: chunks one after the other, zeros, a directory at the end (FORMAT F-20).
+//!
+//! The directory lets the index be rebuilt from packs alone. Its length is the last four plaintext bytes.
+
+use prost::Message as _;
+
+use super::{ChunkEntry, ChunkId, StoredChunk};
+use crate::{
+    Error, Part, Result,
+    crypto::{Context, HEADER_BYTES, ObjectKey, ObjectType, Opener, Place, Random, SealBuffer, Sealed},
+    keys::{AccountId, ObjectRef},
+    limits::{OBJECT_BYTES_MAX, PACK_CHUNKS_MAX},
+    wire::{decode_strict, messages},
+};
+
+/// Plaintext bytes of the longest object.
+const CAPACITY: usize = OBJECT_BYTES_MAX - HEADER_BYTES - OBJECT_BYTES_MAX / 65_536 * 16;
+const TRAILER_BYTES: usize = 4;
+
+/// A pack's line in the index: the object and its chunks in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackEntry {
+    object: ObjectRef,
+    chunks: Vec<ChunkEntry>,
+}
+
+impl PackEntry {
+    /// Reads one from the wire.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`].
+    pub fn from_wire(wire: &messages::PackEntry) -> Result<Self> {
+        let messages::PackEntry { object, chunks } = wire;
+        let object = object.as_ref().ok_or(Error::damaged(Part::Index))?;
+        Ok(Self {
+            object: ObjectRef::from_wire(object, Part::Index)?,
+            chunks: chunks_from_wire(chunks, Part::Index)?,
+        })
+    }
+
+    /// The wire form.
+    #[must_use]
+    pub fn to_wire(&self) -> messages::PackEntry {
+        messages::PackEntry {
+            object: Some(self.object.to_wire()),
+            chunks: self.chunks.iter().map(ChunkEntry::to_wire).collect(),
+        }
+    }
+
+    /// The pack object.
+    #[must_use]
+    pub fn object(&self) -> &ObjectRef {
+        &self.object
+    }
+
+    /// Its chunks with their offsets in the pack's plaintext.
+    pub fn chunks(&self) -> impl Iterator<Item = (u32, &ChunkEntry)> {
+        self.chunks.iter().scan(0_u32, |offset, chunk| {
+            let here = *offset;
+            *offset = offset.saturating_add(chunk.stored_length());
+            Some((here, chunk))
+        })
+    }
+}
+
+/// At most the cap, and not more bytes than a pack holds.
+fn chunks_from_wire(wire: &[messages::ChunkEntry], part: Part) -> Result<Vec<ChunkEntry>> {
+    if wire.len() > PACK_CHUNKS_MAX {
+        return Err(Error::damaged(part));
+    }
+    let chunks = wire.iter().map(|chunk| ChunkEntry::from_wire(chunk, part)).collect::<Result<Vec<_>>>()?;
+    let total: u64 = chunks.iter().map(|chunk| u64::from(chunk.stored_length())).sum();
+    if total > u64::try_from(CAPACITY).unwrap_or(0) { Err(Error::damaged(part)) } else { Ok(chunks) }
+}
+
+/// A pack being filled.
+pub struct PackBuilder {
+    buffer: SealBuffer,
+    chunks: Vec<ChunkEntry>,
+    directory: usize,
+}
+
+impl PackBuilder {
+    /// An empty pack with memory for a full one.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { buffer: SealBuffer::with_capacity(CAPACITY), chunks: Vec::new(), directory: 0 }
+    }
+
+    /// Whether it holds nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    /// Plaintext bytes that it would take when sealed now.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        self.buffer.plain_length() + self.directory + TRAILER_BYTES
+    }
+
+    /// Whether `chunk` still fits.
+    #[must_use]
+    pub fn has_room_for(&self, chunk: &StoredChunk) -> bool {
+        self.chunks.len() < PACK_CHUNKS_MAX
+            && self.used() + chunk.bytes().len() + line_bytes(chunk.entry()) <= CAPACITY
+    }
+
+    /// Appends a chunk for which there is room.
+    pub fn push(&mut self, chunk: &StoredChunk) {
+        self.buffer.append(chunk.bytes());
+        self.directory += line_bytes(chunk.entry());
+        self.chunks.push(*chunk.entry());
+    }
+
+    /// The stored bytes of a chunk that lies in this pack.
+    #[must_use]
+    pub fn find(&self, id: ChunkId) -> Option<(ChunkEntry, Vec<u8>)> {
+        let mut offset = 0;
+        for chunk in &self.chunks {
+            let length = usize::try_from(chunk.stored_length()).ok()?;
+            if chunk.id() == id {
+                return Some((*chunk, self.buffer.read(offset, length)?));
+            }
+            offset += length;
+        }
+        None
+    }
+
+    /// Moves everything into `other`, if it fits there.
+    pub fn merge_into(&mut self, other: &mut Self) -> bool {
+        let both = self.used() + other.used() - TRAILER_BYTES;
+        let Some(bytes) = self.buffer.read(0, self.buffer.plain_length()).filter(|_| both <= CAPACITY) else {
+            return false;
+        };
+        other.buffer.append(&bytes);
+        other.directory += self.directory;
+        other.chunks.append(&mut self.chunks);
+        *self = Self { buffer: SealBuffer::with_capacity(0), chunks: Vec::new(), directory: 0 };
+        true
+    }
+
+    /// Seals it under a fresh name.
+    ///
+    /// # Errors
+    /// [`Error::Randomness`].
+    pub fn seal(
+        self,
+        key: &ObjectKey,
+        account: AccountId,
+        epoch: u32,
+        kind: &str,
+        random: &mut dyn Random,
+    ) -> Result<(PackEntry, Sealed)> {
+        let wire = messages::PackDirectory { chunks: self.chunks.iter().map(ChunkEntry::to_wire).collect() };
+        let directory = wire.encode_to_vec();
+        let length = u32::try_from(directory.len()).map_err(|_| Error::Internal("pack directory"))?;
+        let trailer = [&directory[..], &length.to_le_bytes()].concat();
+        let context = pack_context(account, epoch, kind, random.bytes()?);
+        let sealed = self.buffer.seal(key, context, &directory, &trailer, random)?;
+        Ok((PackEntry { object: ObjectRef::of(&sealed)?, chunks: self.chunks }, sealed))
+    }
+}
+
+impl Default for PackBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What a pack is bound to.
+#[must_use]
+pub fn pack_context(account: AccountId, epoch: u32, kind: &str, id: [u8; 16]) -> Context {
+    Context::new(account.0, epoch, ObjectType::Pack, kind, Place::Object(id))
+}
+
+/// Opens a whole pack from its bytes alone: its plaintext and its directory.
+///
+/// # Errors
+/// [`Error::Damaged`].
+pub fn open_pack(key: &ObjectKey, context: &Context, bytes: Vec<u8>) -> Result<(Vec<u8>, Vec<ChunkEntry>)> {
+    let damaged = |_| Error::damaged(Part::Pack);
+    let length = bytes.len();
+    let plain = Opener::new(key, context, &bytes, length).and_then(|o| o.open_all(bytes)).map_err(damaged)?;
+    let chunks = read_directory(&plain)?;
+    Ok((plain, chunks))
+}
+
+/// Reads the directory at the end of a pack's plaintext.
+///
+/// # Errors
+/// [`Error::Damaged`] when it is not the one valid form, or does not fit the bytes before it.
+pub fn read_directory(plain: &[u8]) -> Result<Vec<ChunkEntry>> {
+    let damaged = || Error::damaged(Part::Pack);
+    let (rest, length) = plain.split_last_chunk::<TRAILER_BYTES>().ok_or_else(damaged)?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| damaged())?;
+    let start = rest.len().checked_sub(length).ok_or_else(damaged)?;
+    let (content, directory) = rest.split_at(start);
+    let wire: messages::PackDirectory = decode_strict(directory, length, Part::Pack)?;
+    let chunks = chunks_from_wire(&wire.chunks, Part::Pack)?;
+    let used: usize = chunks.iter().filter_map(|c| usize::try_from(c.stored_length()).ok()).sum();
+    let padding = content.get(used..).ok_or_else(damaged)?;
+    if padding.iter().any(|byte| *byte != 0) { Err(damaged()) } else { Ok(chunks) }
+}
+
+/// Bytes of one line of the directory.
+fn line_bytes(entry: &ChunkEntry) -> usize {
+    let length = entry.to_wire().encoded_len();
+    length + 1 + prost::length_delimiter_len(length)
+}
