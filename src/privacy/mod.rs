@@ -1,1 +1,13 @@
-//! (room)
+//! Privacy: consent, the ledger, and the gate through which everything leaves.
+//!
+//! Nothing above this room holds a store; nothing below knows what consent is.
+
+mod audit;
+mod consent;
+mod gate;
+mod ledger;
+
+pub use audit::Audit;
+pub use consent::Consent;
+pub use gate::{Gate, object_name};
+pub use ledger::{Ledger, LedgerLine};

@@ -1,0 +1,136 @@
+//! Loads index fragments into the local database, and writes the one that a commit will name.
+
+use std::collections::BTreeSet;
+
+use prost::Message as _;
+
+use super::{ContentWriter, KindAccess};
+use crate::{
+    Error, Part, Result,
+    content::{IndexFragment, PackEntry},
+    crypto::Place,
+    history::KindState,
+    keys::ObjectRef,
+    vault::state::{Database, PackRow},
+    wire::messages,
+};
+
+/// A fragment that could not be read. Chunks that only it names are missing until it is found again.
+pub(crate) struct IndexDamage {
+    pub(crate) error: Error,
+}
+
+/// Makes sure that every pack a kind's state leads to is known here.
+pub(crate) fn load_index(access: &KindAccess<'_>, state: &KindState) -> Result<Vec<IndexDamage>> {
+    let mut damage = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut open: Vec<ObjectRef> = state.index.clone();
+    while let Some(reference) = open.pop() {
+        if !seen.insert(reference.id()) || access.database.knows_fragment(reference.id())? {
+            continue;
+        }
+        match fetch(access, &reference) {
+            Ok(fragment) => {
+                remember(access, &reference, &fragment)?;
+                open.extend(fragment.older().iter().cloned());
+            }
+            Err(error) if error.is_damage() => damage.push(IndexDamage { error }),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(damage)
+}
+
+pub(super) fn fetch(access: &KindAccess<'_>, reference: &ObjectRef) -> Result<IndexFragment> {
+    let bytes =
+        access.gate.get(Place::Object(reference.id()))?.ok_or(Error::Missing { what: Part::Index })?;
+    let key = access.keys.content_key(reference.epoch()).ok_or(Error::damaged(Part::Index))?;
+    IndexFragment::open(&key, access.account, access.kind, reference, bytes)
+}
+
+fn remember(access: &KindAccess<'_>, reference: &ObjectRef, fragment: &IndexFragment) -> Result<()> {
+    access.database.write(|transaction| {
+        for pack in fragment.packs() {
+            let row = PackRow {
+                id: pack.object().id(),
+                length: u32::try_from(pack.object().length()).map_err(|_| Error::Internal("length"))?,
+                epoch: pack.object().epoch(),
+                kind: access.kind.to_owned(),
+                uncommitted: Vec::new(),
+            };
+            let chunks = pack
+                .chunks()
+                .map(|(offset, chunk)| (chunk.id(), offset, chunk.stored_length(), chunk.compressed_from()));
+            Database::add_pack(transaction, &row, chunks)?;
+        }
+        Database::add_fragment(transaction, reference.id(), access.kind)
+    })
+}
+
+/// The new fragments of this run: what the commit's index is to be, and the database numbers of the packs
+/// that it settles. Nothing new leaves the index as it is.
+pub(crate) fn write_index(
+    writer: &ContentWriter<'_>,
+    before: &[ObjectRef],
+    now_ms: i64,
+) -> Result<(Vec<ObjectRef>, Vec<u64>)> {
+    let access = writer.access();
+    let uncommitted = access.database.uncommitted_packs(access.kind)?;
+    if uncommitted.is_empty() {
+        return Ok((before.to_vec(), Vec::new()));
+    }
+    let mut packs = Vec::new();
+    for (_, row) in &uncommitted {
+        let wire = messages::PackEntry::decode(row.uncommitted.as_slice())
+            .map_err(|_| Error::damaged(Part::LocalState))?;
+        packs.push(PackEntry::from_wire(&wire)?);
+    }
+    let mut older = live_fragments(access, before)?;
+    merge_small(access, &mut older, &mut packs)?;
+    let (epoch, key) = access.keys.newest()?;
+    let mut parts = IndexFragment::split(packs).into_iter().peekable();
+    let mut newest = Vec::new();
+    while let Some(part) = parts.next() {
+        let names = if parts.peek().is_none() { std::mem::take(&mut older) } else { Vec::new() };
+        let fragment = IndexFragment::new(part, names);
+        let (reference, sealed) = writer
+            .with_random(|random| fragment.seal(&key, access.account, epoch, access.kind, random))?;
+        access.gate.put(&sealed, now_ms)?;
+        if parts.peek().is_some() {
+            older.push(reference);
+        } else {
+            newest = vec![reference];
+        }
+    }
+    Ok((newest, uncommitted.into_iter().map(|(number, _)| number).collect()))
+}
+
+/// The fragments that `before` leads to.
+fn live_fragments(access: &KindAccess<'_>, before: &[ObjectRef]) -> Result<Vec<ObjectRef>> {
+    let mut live: Vec<ObjectRef> = Vec::new();
+    for reference in before {
+        let fragment = fetch(access, reference)?;
+        for one in fragment.older().iter().chain([reference]) {
+            if !live.contains(one) {
+                live.push(one.clone());
+            }
+        }
+    }
+    Ok(live)
+}
+
+/// Too many fragments make a new device wait: the small ones become part of the new one.
+fn merge_small(access: &KindAccess<'_>, older: &mut Vec<ObjectRef>, packs: &mut Vec<PackEntry>) -> Result<()> {
+    const FRAGMENTS_MAX: usize = 24;
+    const SMALL_BYTES: usize = 256 * 1024;
+    if older.len() <= FRAGMENTS_MAX {
+        return Ok(());
+    }
+    let (small, large): (Vec<_>, Vec<_>) =
+        std::mem::take(older).into_iter().partition(|reference| reference.length() <= SMALL_BYTES);
+    for reference in small {
+        packs.extend(fetch(access, &reference)?.packs().iter().cloned());
+    }
+    *older = large;
+    Ok(())
+}

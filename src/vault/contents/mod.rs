@@ -1,0 +1,11 @@
+//! Chunks of one kind, between the pure content room, the local database and the gate.
+
+mod index;
+mod reader;
+mod values;
+mod writer;
+
+pub(crate) use index::{IndexDamage, load_index, write_index};
+pub(crate) use reader::{ContentReader, KindAccess};
+pub(crate) use values::{Cut, ValueReader, decode_entry, encode_entry, record_of, write_content};
+pub(crate) use writer::ContentWriter;

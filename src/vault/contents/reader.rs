@@ -1,0 +1,184 @@
+//! Reads chunks: whole packs where neighbours will be wanted too, single segments where not.
+
+use std::{cell::RefCell, collections::VecDeque};
+
+use crate::{
+    Error, Part, Result,
+    content::{ChunkEntry, ChunkId, decode_chunk, pack_context},
+    crypto::{HEADER_BYTES, ObjectKey, Opener, Place},
+    keys::{AccountId, KindKeys},
+    limits::{OBJECT_BYTES_MAX, PAGE_ENCODED_BYTES_MAX},
+    privacy::Gate,
+    tree::PageReader,
+    vault::state::{ChunkPlace, Database, PackRow},
+    wire::messages,
+};
+
+/// One kind's keys and where its chunks are to be had.
+#[derive(Clone, Copy)]
+pub(crate) struct KindAccess<'a> {
+    pub(crate) gate: &'a Gate,
+    pub(crate) database: &'a Database,
+    pub(crate) account: AccountId,
+    pub(crate) kind: &'a str,
+    pub(crate) keys: &'a KindKeys,
+}
+
+/// Opened packs and pages, newest last, up to a number of bytes.
+struct Cache<K> {
+    entries: VecDeque<(K, Vec<u8>)>,
+    bytes: usize,
+    limit: usize,
+}
+
+impl<K: PartialEq + Copy> Cache<K> {
+    fn new(limit: usize) -> Self {
+        Self { entries: VecDeque::new(), bytes: 0, limit }
+    }
+
+    fn with<T>(&mut self, key: K, use_it: impl FnOnce(&[u8]) -> T) -> Option<T> {
+        let position = self.entries.iter().position(|(of, _)| *of == key)?;
+        let entry = self.entries.remove(position)?;
+        let value = use_it(&entry.1);
+        self.entries.push_back(entry);
+        Some(value)
+    }
+
+    fn add(&mut self, key: K, bytes: Vec<u8>) {
+        self.bytes += bytes.len();
+        self.entries.push_back((key, bytes));
+        while self.bytes > self.limit && self.entries.len() > 1 {
+            if let Some((_, old)) = self.entries.pop_front() {
+                self.bytes -= old.len();
+            }
+        }
+    }
+}
+
+/// Reads one kind's chunks, within a memory budget.
+pub(crate) struct ContentReader<'a> {
+    pub(crate) access: KindAccess<'a>,
+    packs: RefCell<Cache<u64>>,
+    pages: RefCell<Cache<ChunkId>>,
+}
+
+impl<'a> ContentReader<'a> {
+    /// `memory_bytes` is for opened packs; less than two packs' worth makes it read single segments.
+    pub(crate) fn new(access: KindAccess<'a>, memory_bytes: usize) -> Self {
+        const PAGES_BYTES: usize = 4 * 1024 * 1024;
+        let packs = memory_bytes.saturating_sub(PAGES_BYTES);
+        Self {
+            access,
+            packs: RefCell::new(Cache::new(packs)),
+            pages: RefCell::new(Cache::new(PAGES_BYTES.min(memory_bytes / 2))),
+        }
+    }
+
+    /// The plain bytes of a chunk, checked against its id.
+    pub(crate) fn chunk(&self, id: ChunkId) -> Result<Vec<u8>> {
+        let missing = Error::Missing { what: Part::Chunk };
+        let place = self.access.database.chunk(id)?.ok_or(missing)?;
+        let row = self.access.database.pack(place.pack)?.ok_or(Error::Missing { what: Part::Pack })?;
+        if row.kind != self.access.kind {
+            return Err(Error::damaged(Part::Chunk));
+        }
+        let wire = messages::ChunkEntry {
+            id: id.0.to_vec(),
+            stored_length: place.stored,
+            plain_length: place.plain,
+        };
+        let entry = ChunkEntry::from_wire(&wire, Part::Chunk)?;
+        let stored = self.stored(&row, &place)?;
+        decode_chunk(self.access.keys.chunk_id_key(), &entry, &stored)
+    }
+
+    fn stored(&self, row: &PackRow, place: &ChunkPlace) -> Result<Vec<u8>> {
+        let cut = |plain: &[u8]| cut(plain, place);
+        if let Some(found) = self.packs.borrow_mut().with(place.pack, cut) {
+            return found;
+        }
+        if self.packs.borrow().limit < 2 * OBJECT_BYTES_MAX {
+            return self.segments(row, place);
+        }
+        let plain = self.open_pack(row)?;
+        let found = cut(&plain);
+        self.packs.borrow_mut().add(place.pack, plain);
+        found
+    }
+
+    fn open_pack(&self, row: &PackRow) -> Result<Vec<u8>> {
+        let (key, place) = self.pack_key(row)?;
+        let bytes = self.access.gate.get(place)?.ok_or(Error::Missing { what: Part::Pack })?;
+        let length = bytes.len();
+        let context = self.context(row);
+        Opener::new(&key, &context, &bytes, length).and_then(|opener| opener.open_all(bytes)).map_err(damaged)
+    }
+
+    /// Fetches the header and only the segments that hold the chunk.
+    fn segments(&self, row: &PackRow, place: &ChunkPlace) -> Result<Vec<u8>> {
+        let missing = || Error::Missing { what: Part::Pack };
+        let (key, at) = self.pack_key(row)?;
+        let length = usize::try_from(row.length).map_err(|_| damaged(Error::Internal("length")))?;
+        let head = self.access.gate.get_range(at, 0, HEADER_BYTES)?.ok_or_else(missing)?;
+        let opener = Opener::new(&key, &self.context(row), &head, length).map_err(damaged)?;
+        let (offset, wanted) = range(place)?;
+        let (from, bytes) =
+            opener.stored_range(offset, wanted).ok_or(Error::Damaged { what: Part::Pack })?;
+        let stored = self.access.gate.get_range(at, from, bytes)?.ok_or_else(missing)?;
+        opener.open_range(offset, wanted, stored).map_err(damaged)
+    }
+
+    fn pack_key(&self, row: &PackRow) -> Result<(ObjectKey, Place)> {
+        let key = self.access.keys.content_key(row.epoch).ok_or(Error::damaged(Part::Pack))?;
+        Ok((key, Place::Object(row.id)))
+    }
+
+    fn context(&self, row: &PackRow) -> crate::crypto::Context {
+        pack_context(self.access.account, row.epoch, self.access.kind, row.id)
+    }
+
+    /// Keeps a page that was just written.
+    pub(crate) fn remember_page(&self, id: ChunkId, bytes: Vec<u8>) {
+        self.pages.borrow_mut().add(id, bytes);
+    }
+
+    pub(crate) fn cached_page(&self, id: ChunkId) -> Option<Vec<u8>> {
+        self.pages.borrow_mut().with(id, <[u8]>::to_vec)
+    }
+}
+
+impl PageReader for ContentReader<'_> {
+    fn page(&self, id: &ChunkId) -> Result<Vec<u8>> {
+        if let Some(page) = self.cached_page(*id) {
+            return Ok(page);
+        }
+        let page = self.chunk(*id).map_err(|error| match error {
+            Error::Damaged { .. } => Error::damaged(Part::TreePage),
+            Error::Missing { .. } => Error::Missing { what: Part::TreePage },
+            other => other,
+        })?;
+        if page.len() > PAGE_ENCODED_BYTES_MAX {
+            return Err(Error::damaged(Part::TreePage));
+        }
+        self.remember_page(*id, page.clone());
+        Ok(page)
+    }
+}
+
+fn range(place: &ChunkPlace) -> Result<(usize, usize)> {
+    let number = |value| usize::try_from(value).map_err(|_| Error::damaged(Part::Chunk));
+    Ok((number(place.offset)?, number(place.stored)?))
+}
+
+fn cut(plain: &[u8], place: &ChunkPlace) -> Result<Vec<u8>> {
+    let (offset, length) = range(place)?;
+    let bytes = plain.get(offset..).and_then(|rest| rest.get(..length));
+    bytes.map(<[u8]>::to_vec).ok_or(Error::damaged(Part::Chunk))
+}
+
+fn damaged(error: Error) -> Error {
+    match error {
+        Error::Damaged { .. } | Error::Internal(_) => Error::damaged(Part::Pack),
+        other => other,
+    }
+}

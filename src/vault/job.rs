@@ -1,0 +1,149 @@
+//! A job: how a caller watches, pauses, cancels and bounds what runs on its worker thread.
+
+use std::sync::{
+    Condvar, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+
+use crate::{Error, Result};
+
+/// How far a job is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Files, records or packs done.
+    pub items: u64,
+    /// Bytes of the user's data read or written.
+    pub bytes: u64,
+    /// Bytes sent to the store.
+    pub sent_bytes: u64,
+    /// Items in all, once it is known.
+    pub items_total: Option<u64>,
+    /// Bytes in all, once it is known.
+    pub bytes_total: Option<u64>,
+}
+
+type Watcher = Box<dyn Fn(&Progress) + Send + Sync>;
+
+/// Passed by reference to every long call; shared with the thread that may cancel it.
+pub struct Job {
+    progress: Mutex<Progress>,
+    watcher: Option<Watcher>,
+    cancelled: AtomicBool,
+    paused: Mutex<bool>,
+    resumed: Condvar,
+    memory_bytes: usize,
+}
+
+impl Default for Job {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Job {
+    /// Smallest memory budget.
+    pub const MEMORY_BYTES_MIN: usize = 24 * 1024 * 1024;
+    /// Memory budget unless set.
+    pub const MEMORY_BYTES_DEFAULT: usize = 64 * 1024 * 1024;
+
+    /// A job that nobody watches, with the default budget.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            progress: Mutex::default(),
+            watcher: None,
+            cancelled: AtomicBool::new(false),
+            paused: Mutex::new(false),
+            resumed: Condvar::new(),
+            memory_bytes: Self::MEMORY_BYTES_DEFAULT,
+        }
+    }
+
+    /// Calls `watcher` after each step, on the worker thread.
+    #[must_use]
+    pub fn watched(mut self, watcher: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
+        self.watcher = Some(Box::new(watcher));
+        self
+    }
+
+    /// Bounds the memory that buffers and caches take, in bytes; at least 24 MiB.
+    #[must_use]
+    pub fn with_memory(mut self, bytes: usize) -> Self {
+        self.memory_bytes = bytes.max(Self::MEMORY_BYTES_MIN);
+        self
+    }
+
+    /// The memory budget in bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.memory_bytes
+    }
+
+    /// Ends the job at its next step with [`Error::Cancelled`]. What was stored stays and is used again.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+        self.resumed.notify_all();
+    }
+
+    /// Holds the job at its next step until [`Self::resume`] or [`Self::cancel`].
+    pub fn pause(&self) {
+        *lock(&self.paused) = true;
+    }
+
+    /// Lets a paused job go on.
+    pub fn resume(&self) {
+        *lock(&self.paused) = false;
+        self.resumed.notify_all();
+    }
+
+    /// How far it is.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        lock(&self.progress).clone()
+    }
+
+    /// A step: reports progress, waits while paused.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`].
+    pub(crate) fn step(&self, change: impl FnOnce(&mut Progress)) -> Result<()> {
+        let now = {
+            let mut progress = lock(&self.progress);
+            change(&mut progress);
+            progress.clone()
+        };
+        if let Some(watcher) = &self.watcher {
+            watcher(&now);
+        }
+        let mut paused = lock(&self.paused);
+        while *paused && !self.cancelled.load(Ordering::Relaxed) {
+            paused = self.resumed.wait(paused).unwrap_or_else(PoisonError::into_inner);
+        }
+        if self.cancelled.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_reports_pauses_and_is_cancelled() {
+        let job = std::sync::Arc::new(Job::new().with_memory(1));
+        assert_eq!(job.memory_bytes(), Job::MEMORY_BYTES_MIN);
+        job.step(|progress| progress.items += 2).unwrap();
+        assert_eq!(job.progress().items, 2);
+        job.pause();
+        let worker = std::thread::spawn({
+            let job = std::sync::Arc::clone(&job);
+            move || job.step(|_| {})
+        });
+        job.cancel();
+        assert!(matches!(worker.join().unwrap(), Err(Error::Cancelled)));
+    }
+}

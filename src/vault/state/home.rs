@@ -1,0 +1,161 @@
+//! The state folder: this device's keys, pins, consent, the commit about to be made, the ledger's path and
+//! the database's.
+
+use std::path::{Path, PathBuf};
+
+use prost::Message as _;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::{Database, state_file::StateFile};
+use crate::{
+    Error, Part, Result,
+    crypto::{HybridSecretKey, Secret, SigningKey},
+    history::{Head, Pins},
+    keys::{AccountId, DeviceId, EpochRoot},
+    limits::EPOCHS_MAX,
+    privacy::{Consent, Ledger},
+    wire::{decode_strict, messages},
+};
+
+/// What makes this device itself.
+pub(crate) struct DeviceKeys {
+    pub(crate) account: AccountId,
+    pub(crate) device: DeviceId,
+    pub(crate) signing: SigningKey,
+    pub(crate) hybrid: HybridSecretKey,
+    pub(crate) roots: Vec<EpochRoot>,
+}
+
+/// A commit that was signed and may or may not have reached the store.
+pub(crate) struct Pending {
+    pub(crate) sequence: u64,
+    pub(crate) object: Vec<u8>,
+}
+
+/// An open state folder.
+pub(crate) struct Home {
+    folder: PathBuf,
+    keys: StateFile,
+    pins: StateFile,
+    consent: StateFile,
+    pending: StateFile,
+}
+
+impl Home {
+    /// Opens or makes the folder, readable for its owner only.
+    pub(crate) fn open(folder: &Path) -> Result<Self> {
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(folder).map_err(Error::io("state folder"))?;
+        let file = |name| StateFile::new(folder, name);
+        Ok(Self {
+            folder: folder.to_owned(),
+            keys: file("device"),
+            pins: file("pins"),
+            consent: file("consent"),
+            pending: file("pending"),
+        })
+    }
+
+    pub(crate) fn ledger(&self) -> Result<Ledger> {
+        Ledger::open(&self.folder.join("ledger"))
+    }
+
+    pub(crate) fn database(&self) -> Result<Database> {
+        Database::open(&self.folder.join("state.redb"))
+    }
+
+    /// This device's keys; `None` in a fresh folder.
+    pub(crate) fn read_keys(&self) -> Result<Option<DeviceKeys>> {
+        let Some(bytes) = self.keys.read()? else { return Ok(None) };
+        let mut wire: messages::LocalDevice = decode_strict(&bytes, bytes.len(), Part::LocalState)?;
+        let keys = keys_from_wire(&wire);
+        wipe(&mut wire);
+        keys.map(Some).ok_or(Error::damaged(Part::LocalState))
+    }
+
+    pub(crate) fn write_keys(&self, keys: &DeviceKeys) -> Result<()> {
+        let mut wire = messages::LocalDevice {
+            account: keys.account.0.to_vec(),
+            device: keys.device.0.to_vec(),
+            signing_seed: keys.signing.seed().expose().to_vec(),
+            hybrid_seed: keys.hybrid.seed().expose().to_vec(),
+            roots: keys.roots.iter().map(|root| root.root().expose().to_vec()).collect(),
+        };
+        let bytes = Zeroizing::new(wire.encode_to_vec());
+        wipe(&mut wire);
+        self.keys.write(&bytes)
+    }
+
+    pub(crate) fn read_pins(&self) -> Result<Pins> {
+        let Some(bytes) = self.pins.read()? else { return Ok(Pins::new()) };
+        let wire: messages::LocalPins = decode_strict(&bytes, bytes.len(), Part::LocalState)?;
+        let heads = wire.heads.iter().map(|head| {
+            let hash = head.hash.as_slice().try_into().ok()?;
+            Some((DeviceId::from_slice(&head.device)?, Head { sequence: head.sequence, hash }))
+        });
+        let heads = heads.collect::<Option<Vec<_>>>().ok_or(Error::damaged(Part::LocalState))?;
+        Ok(Pins::from_heads(heads))
+    }
+
+    pub(crate) fn write_pins(&self, pins: &Pins) -> Result<()> {
+        let heads = pins.heads().map(|(device, head)| messages::SeenHead {
+            device: device.0.to_vec(),
+            sequence: head.sequence,
+            hash: head.hash.to_vec(),
+        });
+        self.pins.write(&messages::LocalPins { heads: heads.collect() }.encode_to_vec())
+    }
+
+    pub(crate) fn read_consent(&self) -> Result<Consent> {
+        let Some(bytes) = self.consent.read()? else { return Ok(Consent::none()) };
+        let wire: messages::LocalConsent = decode_strict(&bytes, bytes.len(), Part::LocalState)?;
+        Ok(Consent::from_names(wire.kinds))
+    }
+
+    pub(crate) fn write_consent(&self, consent: &Consent) -> Result<()> {
+        let kinds = consent.names().map(str::to_owned).collect();
+        self.consent.write(&messages::LocalConsent { kinds }.encode_to_vec())
+    }
+
+    pub(crate) fn read_pending(&self) -> Result<Option<Pending>> {
+        let Some(bytes) = self.pending.read()? else { return Ok(None) };
+        let wire: messages::LocalPending = decode_strict(&bytes, bytes.len(), Part::LocalState)?;
+        Ok(Some(Pending { sequence: wire.sequence, object: wire.object }))
+    }
+
+    pub(crate) fn write_pending(&self, pending: &Pending) -> Result<()> {
+        let wire = messages::LocalPending { sequence: pending.sequence, object: pending.object.clone() };
+        self.pending.write(&wire.encode_to_vec())
+    }
+
+    pub(crate) fn clear_pending(&self) -> Result<()> {
+        self.pending.remove()
+    }
+}
+
+fn keys_from_wire(wire: &messages::LocalDevice) -> Option<DeviceKeys> {
+    let messages::LocalDevice { account, device, signing_seed, hybrid_seed, roots } = wire;
+    if roots.is_empty() || roots.len() > EPOCHS_MAX {
+        return None;
+    }
+    let roots = (0..)
+        .zip(roots)
+        .map(|(epoch, root)| Some(EpochRoot::new(epoch, Secret::from_slice(root)?)))
+        .collect::<Option<_>>()?;
+    Some(DeviceKeys {
+        account: AccountId::from_slice(account)?,
+        device: DeviceId::from_slice(device)?,
+        signing: SigningKey::from_seed(Secret::from_slice(signing_seed)?),
+        hybrid: HybridSecretKey::from_seed(Secret::from_slice(hybrid_seed)?),
+        roots,
+    })
+}
+
+fn wipe(wire: &mut messages::LocalDevice) {
+    wire.signing_seed.zeroize();
+    wire.hybrid_seed.zeroize();
+    wire.roots.iter_mut().for_each(|root| root.zeroize());
+}

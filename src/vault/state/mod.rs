@@ -1,0 +1,9 @@
+//! What a device keeps: small files that cannot be rebuilt, in two copies with checksums, and a database
+//! that can.
+
+mod database;
+mod home;
+mod state_file;
+
+pub(crate) use database::{ChunkPlace, Database, FileStat, PackRow, Run};
+pub(crate) use home::{DeviceKeys, Home, Pending};
