@@ -11,3 +11,7 @@ pub use chunk::{ChunkEntry, ChunkId, Compressor, StoredChunk, decode_chunk};
 pub use index::IndexFragment;
 pub use pack::{PackBuilder, PackEntry, open_pack, pack_context, read_directory};
 pub use packer::Packer;
+mod chunker;
+
+pub use chunk::ChunkId;
+pub use chunker::{Chunker, MEDIA_PIECE_BYTES, media_piece};

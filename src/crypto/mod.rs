@@ -5,6 +5,7 @@
 
 mod aead;
 mod context;
+mod cut;
 mod derive;
 mod hash;
 mod labels;
@@ -14,6 +15,7 @@ mod seal;
 mod secret;
 
 pub use context::{Context, ObjectType, Place};
+pub(crate) use cut::CutCipher;
 pub use derive::{derive_from_key, derive_from_material};
 pub use hash::{keyed_hash, labelled_hash};
 pub use labels::Label;
