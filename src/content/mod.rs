@@ -3,15 +3,13 @@
 //! Pure: bytes in, bytes out. A chunk is given out only after its id was computed again from its bytes.
 
 mod chunk;
+mod chunker;
 mod index;
 mod pack;
 mod packer;
 
 pub use chunk::{ChunkEntry, ChunkId, Compressor, StoredChunk, decode_chunk};
+pub use chunker::{Chunker, MEDIA_PIECE_BYTES, media_piece};
 pub use index::IndexFragment;
 pub use pack::{PackBuilder, PackEntry, open_pack, pack_context, read_directory};
 pub use packer::Packer;
-mod chunker;
-
-pub use chunk::ChunkId;
-pub use chunker::{Chunker, MEDIA_PIECE_BYTES, media_piece};

@@ -102,6 +102,18 @@ impl Sealed {
     }
 }
 
+impl Sealed {
+    /// Bytes that were sealed before and kept, for sending them once more: they open under `key`, so they
+    /// are a sealed object and nothing else.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`].
+    pub fn again(key: &ObjectKey, context: Context, bytes: Vec<u8>) -> Result<Self> {
+        open_message(key, &context, bytes.clone())?;
+        Ok(Self { context, bytes })
+    }
+}
+
 /// An object under construction: plaintext goes straight to where its ciphertext will lie.
 pub struct SealBuffer {
     bytes: Vec<u8>,

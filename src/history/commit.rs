@@ -148,6 +148,26 @@ impl Commit {
         Ok(Self { account, device: device.id(), head, epoch, body })
     }
 
+    /// A commit that this device sealed before and kept, for sending it once more.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`].
+    pub fn again(
+        account: AccountId,
+        device: DeviceId,
+        roots: &[EpochRoot],
+        sequence: u64,
+        bytes: &[u8],
+    ) -> Result<Sealed> {
+        for root in roots.iter().rev() {
+            let context = context(account, root.epoch(), device, sequence);
+            if let Ok(sealed) = Sealed::again(&root.commit_key(account), context, bytes.to_vec()) {
+                return Ok(sealed);
+            }
+        }
+        Err(Error::damaged(Part::Commit))
+    }
+
     /// A revoked device is believed up to the commit that its revocation names (D6).
     fn check_standing(&self, device: &Device, roster: &RosterState) -> Result<()> {
         let refused = match device.state() {

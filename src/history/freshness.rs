@@ -17,7 +17,10 @@ pub enum Freshness {
 
 /// The newest commits of each device that this device has verified. They never move backwards.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Pins(BTreeMap<DeviceId, Head>);
+pub struct Pins {
+    heads: BTreeMap<DeviceId, Head>,
+    anchored: bool,
+}
 
 impl Pins {
     /// No device seen yet.
@@ -26,21 +29,39 @@ impl Pins {
         Self::default()
     }
 
+    /// The pins of the device that began the account: it knows everything that there is.
+    #[must_use]
+    pub fn anchored() -> Self {
+        Self { heads: BTreeMap::new(), anchored: true }
+    }
+
     /// Pins as they were stored.
     #[must_use]
-    pub fn from_heads(heads: impl IntoIterator<Item = (DeviceId, Head)>) -> Self {
-        Self(heads.into_iter().collect())
+    pub fn from_heads(heads: impl IntoIterator<Item = (DeviceId, Head)>, anchored: bool) -> Self {
+        Self { heads: heads.into_iter().collect(), anchored }
+    }
+
+    /// Whether this device's first view of the store was confirmed by something outside the store.
+    #[must_use]
+    pub fn is_anchored(&self) -> bool {
+        self.anchored
+    }
+
+    /// What can be said of a view that agrees with these pins.
+    #[must_use]
+    pub fn freshness(&self) -> Freshness {
+        if self.anchored { Freshness::Fresh } else { Freshness::Unproven }
     }
 
     /// Every pinned head, by device.
     pub fn heads(&self) -> impl Iterator<Item = (DeviceId, Head)> {
-        self.0.iter().map(|(device, head)| (*device, *head))
+        self.heads.iter().map(|(device, head)| (*device, *head))
     }
 
     /// A device's pinned head.
     #[must_use]
     pub fn head(&self, device: DeviceId) -> Option<Head> {
-        self.0.get(&device).copied()
+        self.heads.get(&device).copied()
     }
 
     /// The error that it is when the pinned commit of `device` cannot be had (F1, F2).
@@ -69,13 +90,13 @@ impl Pins {
         if self.head(commit.device()) != commit.body().previous {
             return Err(fork(commit));
         }
-        self.0.insert(commit.device(), commit.head());
+        self.heads.insert(commit.device(), commit.head());
         Ok(())
     }
 
     /// Pins a device on first contact, wherever its chain is.
     pub fn adopt(&mut self, commit: &Commit) {
-        self.0.entry(commit.device()).or_insert(commit.head());
+        self.heads.entry(commit.device()).or_insert(commit.head());
     }
 }
 

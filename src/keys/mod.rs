@@ -3,12 +3,18 @@
 //! Pure. A key is either random and wrapped or derived under a label; none is ever taken from the store
 //! without an authenticated chain to the account secret or the device's own keys (K1).
 
+mod envelope;
 mod epoch;
 mod ids;
 mod keyring;
 mod object_ref;
+mod recipient;
+mod roster;
 
+pub use envelope::{Envelope, EnvelopeContents};
 pub use epoch::EpochRoot;
 pub use ids::{AccountId, DeviceId};
 pub use keyring::{Keyring, KindKeys};
 pub use object_ref::ObjectRef;
+pub use recipient::Recipient;
+pub use roster::{Change, Device, DeviceState, Member, Roster, RosterState, Signer, SignerId};

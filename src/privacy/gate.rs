@@ -3,7 +3,7 @@
 //! What goes out was sealed, belongs to a kind that is switched on, and stands in the ledger first. What
 //! comes in is bytes that nobody has checked yet.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Consent, Ledger, LedgerLine};
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 
 /// The door to one store, for one device.
 pub struct Gate {
-    store: Box<dyn Store>,
+    store: Arc<dyn Store>,
     consent: Mutex<Consent>,
     ledger: Mutex<Ledger>,
 }
@@ -23,7 +23,7 @@ pub struct Gate {
 impl Gate {
     /// A gate before `store` that lets through what `consent` allows.
     #[must_use]
-    pub fn new(store: Box<dyn Store>, consent: Consent, ledger: Ledger) -> Self {
+    pub fn new(store: Arc<dyn Store>, consent: Consent, ledger: Ledger) -> Self {
         Self { store, consent: Mutex::new(consent), ledger: Mutex::new(ledger) }
     }
 

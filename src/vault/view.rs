@@ -63,7 +63,6 @@ impl Reader<'_> {
     /// Brings `pins` up to date and returns everything that follows from it. `own` is this device;
     /// `known` is a roster that was verified before.
     pub(crate) fn refresh(&self, own: DeviceId, mut pins: Pins, mut known: Roster) -> Result<View> {
-        let anchored = pins.head(own).is_some();
         let mut heads = BTreeMap::new();
         loop {
             for device in known.state().devices().iter().filter(|device| !heads.contains_key(&device.id())) {
@@ -83,7 +82,7 @@ impl Reader<'_> {
         if keyring.version() != newest.body().keyring_version {
             return Err(Error::damaged(Part::Keyring));
         }
-        let freshness = if anchored { Freshness::Fresh } else { Freshness::Unproven };
+        let freshness = pins.freshness();
         Ok(View { roster: known, roster_ref, keyring, keyring_ref, heads, pins, freshness })
     }
 

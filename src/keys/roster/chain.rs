@@ -112,12 +112,18 @@ impl Roster {
         self.account == other.account && self.entries.starts_with(&other.entries)
     }
 
+    /// The chain as bytes, for [`Self::parse`].
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        messages::Roster { entries: self.entries.clone() }.encode_to_vec()
+    }
+
     /// Seals it under an epoch root.
     ///
     /// # Errors
     /// [`Error::Randomness`].
     pub fn seal(&self, root: &EpochRoot, random: &mut dyn Random) -> Result<(ObjectRef, Sealed)> {
-        let bytes = messages::Roster { entries: self.entries.clone() }.encode_to_vec();
+        let bytes = self.encode();
         let context = context(self.account, root.epoch(), random.bytes()?);
         let sealed = seal_message(&root.roster_key(self.account), context, &bytes, random)?;
         Ok((ObjectRef::of(&sealed)?, sealed))

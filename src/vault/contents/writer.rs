@@ -99,6 +99,10 @@ impl<'a> ContentWriter<'a> {
         self.sent.get()
     }
 
+    pub(crate) fn job(&self) -> &Job {
+        self.job
+    }
+
     pub(crate) fn run(&self) -> &Run {
         &self.run
     }

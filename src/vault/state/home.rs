@@ -11,7 +11,7 @@ use crate::{
     Error, Part, Result,
     crypto::{HybridSecretKey, Secret, SigningKey},
     history::{Head, Pins},
-    keys::{AccountId, DeviceId, EpochRoot},
+    keys::{AccountId, DeviceId, EpochRoot, Roster},
     limits::EPOCHS_MAX,
     privacy::{Consent, Ledger},
     wire::{decode_strict, messages},
@@ -39,6 +39,7 @@ pub(crate) struct Home {
     pins: StateFile,
     consent: StateFile,
     pending: StateFile,
+    roster: StateFile,
 }
 
 impl Home {
@@ -56,6 +57,7 @@ impl Home {
             pins: file("pins"),
             consent: file("consent"),
             pending: file("pending"),
+            roster: file("roster"),
         })
     }
 
@@ -97,7 +99,7 @@ impl Home {
             Some((DeviceId::from_slice(&head.device)?, Head { sequence: head.sequence, hash }))
         });
         let heads = heads.collect::<Option<Vec<_>>>().ok_or(Error::damaged(Part::LocalState))?;
-        Ok(Pins::from_heads(heads))
+        Ok(Pins::from_heads(heads, wire.anchored))
     }
 
     pub(crate) fn write_pins(&self, pins: &Pins) -> Result<()> {
@@ -106,7 +108,12 @@ impl Home {
             sequence: head.sequence,
             hash: head.hash.to_vec(),
         });
-        self.pins.write(&messages::LocalPins { heads: heads.collect() }.encode_to_vec())
+        self.pins.write(&messages::LocalPins { heads: heads.collect(), anchored: pins.is_anchored() }.encode_to_vec())
+    }
+
+    /// As [`Self::write_pins`], sparing the disk when nothing moved.
+    pub(crate) fn write_pins_if_new(&self, pins: &Pins) -> Result<()> {
+        if self.read_pins()? == *pins { Ok(()) } else { self.write_pins(pins) }
     }
 
     pub(crate) fn read_consent(&self) -> Result<Consent> {
@@ -129,6 +136,22 @@ impl Home {
     pub(crate) fn write_pending(&self, pending: &Pending) -> Result<()> {
         let wire = messages::LocalPending { sequence: pending.sequence, object: pending.object.clone() };
         self.pending.write(&wire.encode_to_vec())
+    }
+
+    /// The longest roster this device has verified.
+    pub(crate) fn read_roster(&self, account: AccountId) -> Result<Roster> {
+        let bytes = self.roster.read()?.ok_or(Error::damaged(Part::LocalState))?;
+        Roster::parse(account, &bytes)
+    }
+
+    pub(crate) fn write_roster(&self, roster: &Roster) -> Result<()> {
+        self.roster.write(&roster.encode())
+    }
+
+    /// As [`Self::write_roster`], sparing the disk when it is the one already there.
+    pub(crate) fn write_roster_if_new(&self, roster: &Roster) -> Result<()> {
+        let known = self.read_roster(roster.account())?;
+        if roster.length() > known.length() { self.write_roster(roster) } else { Ok(()) }
     }
 
     pub(crate) fn clear_pending(&self) -> Result<()> {

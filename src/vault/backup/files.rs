@@ -1,0 +1,264 @@
+//! Folders: every entry becomes a record; content is read only when an entry looks different from what it
+//! looked like at this device's last backup.
+
+use std::{collections::VecDeque, io::Read};
+
+use super::{NextEdit, SkippedItem, Tally, edits::Pass};
+use crate::{
+    Error, Result,
+    content::Chunker,
+    kinds::{FileMeta as FileRecord, FileType, Kind, Record, compresses, file_key, is_media_name, looks_incompressible, taken_ms, uses_fixed_pieces},
+    tree::Edit,
+    vault::{
+        contents::{ContentWriter, Cut, encode_entry, write_content},
+        folder::{EntryType, FileMeta, Folder, SkipReason, Skipped, SourceItem, Walk},
+        state::FileStat,
+    },
+    wire::messages,
+};
+
+/// How much of a picture is read for its date.
+const EXIF_BYTES: usize = 256 * 1024;
+
+/// A folder being backed up.
+pub(super) struct FolderSource {
+    kind: Kind,
+    source: String,
+    walk: Walk,
+    /// The entry that was walked to and not yet handled.
+    item: Option<(Vec<u8>, SourceItem)>,
+    walked: bool,
+    /// What this device backed up of this source before, in order, and after which key to ask for more.
+    known: VecDeque<(Vec<u8>, bool)>,
+    known_after: Vec<u8>,
+    known_all: bool,
+    /// Keys of folders that could not be read: what lies below has not vanished.
+    unseen: Vec<Vec<u8>>,
+}
+
+/// What to do next: an entry of the folder, or one that is there no more.
+enum Step {
+    Present(Vec<u8>, SourceItem),
+    Vanished(Vec<u8>, bool),
+    End,
+}
+
+impl FolderSource {
+    pub(super) fn open(kind: &Kind, source: &str, folder: &Folder) -> Result<Self> {
+        let prefix = [source.as_bytes(), &[0]].concat();
+        Ok(Self {
+            kind: kind.clone(),
+            source: source.to_owned(),
+            walk: folder.walk()?,
+            item: None,
+            walked: false,
+            known: VecDeque::new(),
+            known_after: prefix,
+            known_all: false,
+            unseen: Vec::new(),
+        })
+    }
+
+    pub(super) fn ended(&self) -> bool {
+        self.walked && self.item.is_none() && self.known_all && self.known.is_empty()
+    }
+
+    pub(super) fn next_edit(&mut self, pass: &mut Pass<'_, '_>) -> NextEdit {
+        loop {
+            if pass.is_full() {
+                return None;
+            }
+            let step = match self.step(pass) {
+                Ok(step) => step,
+                Err(error) => return Some(Err(error)),
+            };
+            let edit = match step {
+                Step::End => return None,
+                Step::Present(key, item) => self.present(key, &item, pass),
+                Step::Vanished(key, counts) => self.vanished(key, counts, pass),
+            };
+            if let Some(edit) = edit.transpose() {
+                return Some(edit);
+            }
+        }
+    }
+
+    fn step(&mut self, pass: &mut Pass<'_, '_>) -> Result<Step> {
+        self.walk_on(pass.tally)?;
+        self.fill_known(pass.writer)?;
+        let vanished = match (&self.item, self.known.front()) {
+            (None, None) => return Ok(Step::End),
+            (Some((key, _)), Some((known, _))) if known == key => {
+                self.known.pop_front();
+                false
+            }
+            (Some((key, _)), Some((known, _))) => known < key,
+            (item, _) => item.is_none(),
+        };
+        if vanished {
+            return Ok(self.known.pop_front().map_or(Step::End, |(key, counts)| Step::Vanished(key, counts)));
+        }
+        Ok(self.item.take().map_or(Step::End, |(key, item)| Step::Present(key, item)))
+    }
+
+    /// Makes sure that the next entry of the folder is at hand.
+    fn walk_on(&mut self, tally: &mut Tally) -> Result<()> {
+        while self.item.is_none() && !self.walked {
+            match self.walk.next() {
+                None => self.walked = true,
+                Some(Ok(item)) => {
+                    let parts: Vec<&[u8]> = item.components.iter().map(Vec::as_slice).collect();
+                    let key = file_key(&self.source, &parts)?;
+                    self.item = Some((key, item));
+                }
+                Some(Err(skipped)) => self.skip(&skipped, tally)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn skip(&mut self, skipped: &Skipped, tally: &mut Tally) -> Result<()> {
+        let parts: Vec<&[u8]> = skipped.components.iter().map(Vec::as_slice).collect();
+        if parts.is_empty() {
+            return Err(Error::InvalidArgument("the source cannot be read"));
+        }
+        self.unseen.push(file_key(&self.source, &parts)?);
+        tally.skipped.push(skipped_item(&skipped.components, skipped.reason));
+        Ok(())
+    }
+
+    fn fill_known(&mut self, writer: &ContentWriter<'_>) -> Result<()> {
+        const BATCH: usize = 1024;
+        if !self.known.is_empty() || self.known_all {
+            return Ok(());
+        }
+        let prefix = [self.source.as_bytes(), &[0]].concat();
+        let access = writer.access();
+        let rows =
+            access.database.files_from(writer.run(), access.kind, &prefix, &self.known_after, BATCH)?;
+        self.known_all = rows.len() < BATCH;
+        if let Some((last, _)) = rows.last() {
+            self.known_after.clone_from(last);
+        }
+        self.known = rows.into();
+        Ok(())
+    }
+
+    /// An entry that this device had and that is gone. Notes and files follow; photos are kept.
+    fn vanished(&mut self, key: Vec<u8>, counts: bool, pass: &mut Pass<'_, '_>) -> Result<Option<Edit>> {
+        let below_unseen = self.unseen.iter().any(|folder| {
+            key.strip_prefix(folder.as_slice()).is_some_and(|rest| rest.is_empty() || rest.starts_with(&[0]))
+        });
+        if below_unseen {
+            return Ok(None);
+        }
+        pass.writer.note_file(key.clone(), None)?;
+        if !counts || self.kind == Kind::PHOTOS {
+            return Ok(None);
+        }
+        pass.tally.deleted += 1;
+        Ok(Some(Edit { key, value: None }))
+    }
+
+    fn present(&mut self, key: Vec<u8>, item: &SourceItem, pass: &mut Pass<'_, '_>) -> Result<Option<Edit>> {
+        pass.tally.seen += 1;
+        pass.writer.job().step(|progress| progress.items += 1)?;
+        let stat = stat_of(&item.meta);
+        let access = pass.writer.access();
+        if access.database.file(pass.writer.run(), access.kind, &key)? == Some(stat) {
+            return Ok(None);
+        }
+        let Some((value, settled)) = self.value(item, pass)? else { return Ok(None) };
+        let noted = if settled { stat } else { FileStat([0; 6]) };
+        pass.writer.note_file(key.clone(), Some(noted))?;
+        if pass.is_known(&key, &value)? {
+            return Ok(None);
+        }
+        Ok(Some(Edit { key, value: Some(value) }))
+    }
+
+    /// The entry's value, and whether it stood still while it was read; `None` when it cannot be had.
+    fn value(&mut self, item: &SourceItem, pass: &mut Pass<'_, '_>) -> Result<Option<(Vec<u8>, bool)>> {
+        let mut content = None;
+        let mut settled = true;
+        let mut taken = None;
+        let mut meta = item.meta;
+        if item.meta.entry_type == EntryType::Regular {
+            let mut file = match self.walk.open(item) {
+                Ok(Some(file)) => file,
+                Ok(None) => return Ok(None),
+                Err(reason) => {
+                    pass.tally.skipped.push(skipped_item(&item.components, reason));
+                    return Ok(None);
+                }
+            };
+            meta = file.meta().map_err(Error::io("reading the source"))?;
+            let stored = self.content(item, &mut file, pass)?;
+            settled = file.meta().is_ok_and(|after| after == meta);
+            taken = stored.1;
+            pass.tally.read_bytes += stored.0.length;
+            pass.writer.job().step(|progress| progress.bytes += stored.0.length)?;
+            content = Some(stored.0);
+        }
+        let record = record_of(&meta, item.link_target.clone(), taken);
+        let value = encode_entry(pass.writer, record.encode(), content, compresses(&self.kind))?;
+        Ok(Some((value, settled)))
+    }
+
+    /// Stores a file's bytes; for a picture also tells when it was taken.
+    fn content(
+        &self,
+        item: &SourceItem,
+        file: &mut dyn Read,
+        pass: &Pass<'_, '_>,
+    ) -> Result<(messages::Content, Option<i64>)> {
+        let name = item.components.last().map(Vec::as_slice).unwrap_or_default();
+        let mut head = Vec::new();
+        let mut taken = None;
+        if self.kind == Kind::PHOTOS && is_media_name(name) {
+            let limit = u64::try_from(EXIF_BYTES).unwrap_or(0);
+            file.take(limit).read_to_end(&mut head).map_err(Error::io("reading the source"))?;
+            taken = taken_ms(&head);
+        }
+        let (epoch, _) = pass.writer.access().keys.newest()?;
+        let chunker = Chunker::new(pass.writer.access().keys.chunk_cut_key(), epoch);
+        let cut = if uses_fixed_pieces(&self.kind) { Cut::Fixed } else { Cut::ByContent(&chunker) };
+        let compress = |chunk: &[u8]| compresses(&self.kind) && !looks_incompressible(chunk);
+        let content = write_content(pass.writer, &mut head.as_slice().chain(file), cut, &compress)?;
+        Ok((content, taken))
+    }
+}
+
+fn record_of(meta: &FileMeta, link_target: Option<Vec<u8>>, taken_ms: Option<i64>) -> Record {
+    let attributes = meta.attributes;
+    let file_type = match meta.entry_type {
+        EntryType::Regular => FileType::Regular,
+        EntryType::Directory => FileType::Directory,
+        EntryType::Symlink => FileType::Symlink,
+    };
+    Record::File(FileRecord {
+        file_type,
+        mode: attributes.mode,
+        modified_s: attributes.modified_s,
+        modified_ns: attributes.modified_ns,
+        link_target,
+        taken_ms,
+    })
+}
+
+fn stat_of(meta: &FileMeta) -> FileStat {
+    let number = |value: i64| u64::from_le_bytes(value.to_le_bytes());
+    FileStat([
+        meta.size,
+        number(meta.attributes.modified_s),
+        u64::from(meta.attributes.modified_ns) | (u64::from(meta.attributes.mode) << 32),
+        number(meta.changed_s),
+        u64::from(meta.changed_ns),
+        meta.inode,
+    ])
+}
+
+fn skipped_item(components: &[Vec<u8>], reason: SkipReason) -> SkippedItem {
+    let path: Vec<_> = components.iter().map(|part| String::from_utf8_lossy(part)).collect();
+    SkippedItem { path: path.join("/"), reason: reason.to_string() }
+}

@@ -1,0 +1,204 @@
+//! Backup: a source becomes edits of a kind's tree, new content becomes packs, and one commit says so.
+//!
+//! Order of writes: packs, index fragment, commit. Whatever kills it in between costs nothing but the
+//! commit; the packs are found and used by the next run.
+
+mod cards;
+mod edits;
+mod files;
+mod messages;
+
+use std::io::BufRead;
+
+use super::{
+    Folder, Job, Vault,
+    contents::{ContentWriter, KindAccess, load_index, write_index},
+    state::Database,
+    vault::{NextCommit, Work},
+    view::View,
+};
+use crate::{
+    Error, Result,
+    history::{Freshness, Head, KindState},
+    kinds::{Kind, compresses},
+    tree::{Borders, Edit, Root, apply},
+};
+use edits::EditSource;
+
+/// Where the data comes from.
+pub enum Source<'a> {
+    /// A folder, or one file, for notes, photos and files.
+    Folder(&'a Folder),
+    /// A stream: XML of messages or calls, or contact cards.
+    Stream(&'a mut dyn BufRead),
+}
+
+/// What a backup did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BackupReport {
+    /// Entries that are new or different.
+    pub changed: u64,
+    /// Entries that vanished at the source and are gone from the newest state.
+    pub deleted: u64,
+    /// Entries looked at.
+    pub seen: u64,
+    /// Bytes that were read because they might be new.
+    pub read_bytes: u64,
+    /// Bytes sent to the store.
+    pub sent_bytes: u64,
+    /// What could not be read, for the owner's eyes.
+    pub skipped: Vec<SkippedItem>,
+    /// The commit, if there was anything to say.
+    pub commit: Option<Head>,
+    /// How new the state was that this builds on.
+    pub freshness: Freshness,
+}
+
+/// An entry that was left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SkippedItem {
+    /// Its path below the source, for the owner's eyes; not for logs.
+    pub path: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Counters that a source adds to while its edits are applied.
+#[derive(Default)]
+pub(super) struct Tally {
+    pub(super) changed: u64,
+    pub(super) deleted: u64,
+    pub(super) seen: u64,
+    pub(super) read_bytes: u64,
+    pub(super) skipped: Vec<SkippedItem>,
+}
+
+/// One pass of a backup sends about this much before it commits, so that a device that is killed again and
+/// again still gets ahead.
+const PASS_BYTES: u64 = 512 * 1024 * 1024;
+
+impl Vault {
+    /// Backs up `source` under its name. The same name on two devices is the same data.
+    ///
+    /// # Errors
+    /// [`Error::NotConsented`] before anything is read or sent; [`Error::Rollback`], [`Error::Fork`];
+    /// [`Error::BadInput`] for a stream that is not what its kind needs; [`Error::Cancelled`]: what was sent
+    /// is used again by the next run.
+    pub fn backup(&self, kind: &Kind, name: &str, source: Source<'_>, job: &Job) -> Result<BackupReport> {
+        self.gate.consent().require(kind.name())?;
+        crate::kinds::check_source_name(name)?;
+        let work = &mut *self.work();
+        let mut view = self.refresh(work)?;
+        let mut tally = Tally::default();
+        let mut sent_bytes = 0;
+        let mut commit = None;
+        let mut source = EditSource::open(kind, name, source)?;
+        loop {
+            let pass = self.pass(work, &mut view, (kind, job), &mut source, &mut tally)?;
+            sent_bytes += pass.sent_bytes;
+            commit = pass.commit.or(commit);
+            if pass.ended {
+                break;
+            }
+        }
+        let Tally { changed, deleted, seen, read_bytes, skipped } = tally;
+        let freshness = view.freshness;
+        Ok(BackupReport { changed, deleted, seen, read_bytes, sent_bytes, skipped, commit, freshness })
+    }
+
+    /// Applies edits until the source ends or enough was sent, then commits.
+    fn pass(
+        &self,
+        work: &mut Work,
+        view: &mut View,
+        (kind, job): (&Kind, &Job),
+        source: &mut EditSource<'_>,
+        tally: &mut Tally,
+    ) -> Result<Pass> {
+        let before = view.kind(kind.name(), self.device()).map(|(_, state)| state.clone());
+        let before =
+            before.unwrap_or(KindState { kind: kind.name().to_owned(), root: None, index: Vec::new() });
+        let (after, settled, sent_bytes, ended) = {
+            let access = self.access(kind.name(), view)?;
+            if let Some(damage) = load_index(&access, &before)?.into_iter().next() {
+                return Err(damage.error);
+            }
+            let run = self.database.begin_run(kind.name(), tree_of(before.root))?;
+            let random = work.random.as_mut();
+            let compress = compresses(kind);
+            let writer =
+                ContentWriter::new(access, run, job, self.clock.as_ref(), random, compress)?;
+            let mut edits = source.edits(&writer, before.root, tally, PASS_BYTES)?;
+            let borders = Borders::new(access.keys.chunk_cut_key());
+            let root = apply(before.root, &mut edits, &mut &writer, &borders)?;
+            let ended = edits.ended();
+            drop(edits);
+            writer.flush()?;
+            let (index, settled) = if root == before.root && writer.sent_bytes() == 0 {
+                (before.index.clone(), Vec::new())
+            } else {
+                write_index(&writer, &before.index, self.clock.now_ms())?
+            };
+            let after = KindState { kind: before.kind.clone(), root, index };
+            let notes = writer.remaining_notes();
+            let run = writer.run().clone();
+            self.database.write(|transaction| {
+                Database::note_files(transaction, &run, kind.name(), &notes)?;
+                Ok(())
+            })?;
+            (after, (settled, run), writer.sent_bytes(), ended)
+        };
+        let (settled, run) = settled;
+        let commit = if after == before {
+            None
+        } else {
+            let kinds = replace(self.kind_states(view), after.clone());
+            Some(self.commit(work, view, NextCommit::of_kinds(view, kinds))?)
+        };
+        self.database.write(|transaction| {
+            settled.iter().try_for_each(|number| Database::settle_pack(transaction, *number))?;
+            after.index.iter().try_for_each(|reference| {
+                Database::add_fragment(transaction, reference.id(), kind.name())
+            })?;
+            Database::finish_run(transaction, kind.name(), &run, tree_of(after.root))
+        })?;
+        Ok(Pass { sent_bytes, commit, ended })
+    }
+
+    pub(super) fn access<'a>(&'a self, kind: &'a str, view: &'a View) -> Result<KindAccess<'a>> {
+        Ok(KindAccess {
+            gate: &self.gate,
+            database: &self.database,
+            account: self.account(),
+            kind,
+            keys: view.keyring.kind(kind)?,
+        })
+    }
+}
+
+struct Pass {
+    sent_bytes: u64,
+    commit: Option<Head>,
+    ended: bool,
+}
+
+/// What tells the local notes about files which tree they speak of.
+fn tree_of(root: Option<Root>) -> [u8; 32] {
+    root.map_or([0; 32], |root| root.page.0)
+}
+
+fn replace(mut kinds: Vec<KindState>, state: KindState) -> Vec<KindState> {
+    kinds.retain(|known| known.kind != state.kind);
+    kinds.push(state);
+    kinds.sort_by(|a, b| a.kind.cmp(&b.kind));
+    kinds
+}
+
+/// An edit, or nothing more for now.
+type NextEdit = Option<Result<Edit>>;
+
+fn bad_source() -> Error {
+    Error::InvalidArgument("this kind is backed up from a folder, or from a stream, but not from this")
+}

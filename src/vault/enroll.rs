@@ -1,0 +1,377 @@
+//! How a device gets into a vault: it creates it, or it holds the recovery code or the password.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use super::{
+    Environment, Vault,
+    state::{DeviceKeys, Home},
+    vault::{NextCommit, Work, envelope_ids},
+    view::{Reader, View},
+};
+use crate::{
+    Error, Result,
+    crypto::{FORMAT_VERSION, HybridSecretKey, Place, Random, Secret, SigningKey, derive_password_seeds},
+    history::{Freshness, Pins},
+    keys::{
+        Change, DeviceId, DeviceSecret, Envelope, EnvelopeContents, EpochRoot, Keyring, Member, ObjectRef,
+        Recipient, RecoveryCode, Roster, Signer, SignerId,
+    },
+    kinds::Kind,
+    limits::DEVICE_NAME_BYTES_MAX,
+    privacy::{Consent, Gate},
+    store::Store,
+};
+
+/// A new device of the account, as its owner calls it.
+pub struct NewDevice {
+    name: String,
+}
+
+impl NewDevice {
+    /// A device with a name of at most 128 bytes and without control characters.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`].
+    pub fn named(name: impl Into<String>) -> Result<Self> {
+        let name = name.into();
+        if name.is_empty() || name.len() > DEVICE_NAME_BYTES_MAX || name.chars().any(char::is_control) {
+            return Err(Error::InvalidArgument("a device name has 1 to 128 bytes and no control characters"));
+        }
+        Ok(Self { name })
+    }
+}
+
+/// A device's fresh keys and its line for the roster.
+struct FreshDevice {
+    signing: SigningKey,
+    hybrid: HybridSecretKey,
+    member: Member,
+}
+
+impl FreshDevice {
+    fn generate(device: NewDevice, random: &mut dyn Random) -> Result<Self> {
+        let signing = SigningKey::generate(random)?;
+        let hybrid = HybridSecretKey::from_seed(Secret::generate(random)?);
+        let recipient = Recipient::device(hybrid.public_key().clone(), random.bytes()?);
+        let member = Member {
+            id: DeviceId(random.bytes()?),
+            signing_key: signing.verifying_key(),
+            recipient,
+            name: device.name,
+        };
+        Ok(Self { signing, hybrid, member })
+    }
+}
+
+impl Vault {
+    /// Makes a new account and its vault in an empty store. The recovery code exists nowhere else: show it
+    /// once and let its owner keep it on paper.
+    ///
+    /// # Errors
+    /// [`Error::VaultExists`] when the store or the folder already holds a vault; [`Error::Store`],
+    /// [`Error::Io`].
+    pub fn create(
+        store: impl Store + 'static,
+        state: impl AsRef<Path>,
+        device: NewDevice,
+    ) -> Result<(Self, RecoveryCode)> {
+        Self::create_in(store, state, device, Environment::default())
+    }
+
+    /// As [`Vault::create`], in an environment of the caller's.
+    ///
+    /// # Errors
+    /// As [`Vault::create`].
+    pub fn create_in(
+        store: impl Store + 'static,
+        state: impl AsRef<Path>,
+        device: NewDevice,
+        mut environment: Environment,
+    ) -> Result<(Self, RecoveryCode)> {
+        let home = empty_home(state.as_ref())?;
+        let store: Arc<dyn Store> = Arc::new(store);
+        let random = environment.random.as_mut();
+        let code = RecoveryCode::generate(random)?;
+        let fresh = FreshDevice::generate(device, random)?;
+        let roster = genesis(&fresh, &code, environment.clock.now_ms(), random)?;
+        let root = EpochRoot::generate(0, random)?;
+        let names = Kind::ALL;
+        let mut names: Vec<&str> = names.iter().map(Kind::name).collect();
+        names.sort_unstable();
+        let keyring = Keyring::generate(roster.account(), &names, random)?;
+        let keys = DeviceKeys {
+            account: roster.account(),
+            device: fresh.member.id,
+            signing: fresh.signing,
+            hybrid: fresh.hybrid,
+            roots: vec![root],
+        };
+        if holds_vault(&Gate::new(Arc::clone(&store), Consent::none(), home.ledger()?))? {
+            return Err(Error::VaultExists);
+        }
+        home.write_roster(&roster)?;
+        home.write_keys(&keys)?;
+        let vault = Self::assemble(store, home, keys, environment)?;
+        vault.write_genesis(&roster, &keyring)?;
+        Ok((vault, code))
+    }
+
+    /// Roster, keyring, first commit, and at last the envelope that makes it a vault.
+    fn write_genesis(&self, roster: &Roster, keyring: &Keyring) -> Result<()> {
+        let work = &mut *self.work();
+        let root = work.keys.roots.last().ok_or(Error::Internal("no epoch root"))?;
+        let (roster_ref, sealed_roster) = roster.seal(root, work.random.as_mut())?;
+        let (keyring_ref, sealed_keyring) = keyring.seal(root, work.random.as_mut())?;
+        self.gate.put(&sealed_roster, self.clock.now_ms())?;
+        self.gate.put(&sealed_keyring, self.clock.now_ms())?;
+        let mut pins = Pins::anchored();
+        self.first_commit(work, roster, (roster_ref.clone(), keyring_ref, keyring), &mut pins, None)?;
+        self.write_envelopes(work, roster, &roster_ref)
+    }
+
+    /// This device's first commit, on top of whatever `before` shows.
+    fn first_commit(
+        &self,
+        work: &mut Work,
+        roster: &Roster,
+        (roster_ref, keyring_ref, keyring): (ObjectRef, ObjectRef, &Keyring),
+        pins: &mut Pins,
+        before: Option<View>,
+    ) -> Result<()> {
+        let kinds = before.as_ref().map_or_else(Vec::new, |view| self.kind_states(view));
+        let heads = before.map_or_else(BTreeMap::new, |view| view.heads);
+        let keyring_version = keyring.version();
+        let next = NextCommit {
+            epoch: roster.state().epoch(),
+            roster: roster_ref.clone(),
+            keyring: keyring_ref.clone(),
+            keyring_version,
+            kinds,
+        };
+        let mut view = View {
+            roster: roster.clone(),
+            roster_ref,
+            keyring: self.reader(work).keyring(&keyring_ref)?,
+            keyring_ref,
+            heads,
+            pins: pins.clone(),
+            freshness: Freshness::Unproven,
+        };
+        self.commit(work, &mut view, next)?;
+        *pins = view.pins;
+        Ok(())
+    }
+
+    /// Seals all roots to everybody in the roster and nobody else (K12).
+    pub(super) fn write_envelopes(&self, work: &mut Work, roster: &Roster, at: &ObjectRef) -> Result<()> {
+        let Work { keys, random } = work;
+        let contents = EnvelopeContents { account: self.account(), roots: &keys.roots, roster: at };
+        for recipient in roster.state().recipients() {
+            let signer = (self.device(), &keys.signing);
+            let sealed = Envelope::seal(&contents, recipient, signer, random.as_mut())?;
+            self.gate.put(&sealed, self.clock.now_ms())?;
+        }
+        Ok(())
+    }
+
+    /// Joins with the recovery code, on a new device, without any other. What the store shows cannot be
+    /// compared with anything yet: freshness is [`Freshness::Unproven`].
+    ///
+    /// # Errors
+    /// [`Error::NoVault`] when the store is empty; [`Error::WrongSecret`] when the code opens nothing there;
+    /// [`Error::VaultExists`] when the folder already holds a vault; [`Error::Damaged`], [`Error::Missing`].
+    pub fn recover(
+        store: impl Store + 'static,
+        state: impl AsRef<Path>,
+        code: &RecoveryCode,
+        device: NewDevice,
+    ) -> Result<Self> {
+        Self::recover_in(store, state, code, device, Environment::default())
+    }
+
+    /// As [`Vault::recover`], in an environment of the caller's.
+    ///
+    /// # Errors
+    /// As [`Vault::recover`].
+    pub fn recover_in(
+        store: impl Store + 'static,
+        state: impl AsRef<Path>,
+        code: &RecoveryCode,
+        device: NewDevice,
+        environment: Environment,
+    ) -> Result<Self> {
+        let secret = AccountSecret {
+            signer: SignerId::Recovery,
+            locator: code.locator(),
+            hybrid: code.hybrid_key(),
+            signing: code.signing_key(),
+        };
+        Self::join(Arc::new(store), state.as_ref(), &secret, device, environment)
+    }
+
+    /// Joins with the password and the device secret that [`Vault::set_password`] gave out.
+    ///
+    /// # Errors
+    /// As [`Vault::recover`]; [`Error::PasswordParameters`] when the store offers parameters outside the
+    /// allowed range, before anything was derived (K4, K5).
+    pub fn recover_with_password(
+        store: impl Store + 'static,
+        state: impl AsRef<Path>,
+        (password, device_secret): (&str, &DeviceSecret),
+        device: NewDevice,
+    ) -> Result<Self> {
+        let store: Arc<dyn Store> = Arc::new(store);
+        let home = empty_home(state.as_ref())?;
+        let gate = Gate::new(Arc::clone(&store), Consent::none(), home.ledger()?);
+        let locator = device_secret.locator();
+        let ids = envelope_ids(&gate, locator)?;
+        let id = ids.first().copied().ok_or_else(|| nothing_opens(&gate))?;
+        let bytes = gate.get(Place::Envelope { locator, id })?.ok_or(Error::WrongSecret)?;
+        let parameters = Envelope::password_parameters(&bytes)?;
+        drop((gate, home));
+        let (hybrid, signing) = derive_password_seeds(password, device_secret.secret(), &parameters)?;
+        let secret = AccountSecret {
+            signer: SignerId::Password,
+            locator,
+            hybrid: HybridSecretKey::from_seed(hybrid),
+            signing: SigningKey::from_seed(signing),
+        };
+        Self::join(store, state.as_ref(), &secret, device, Environment::default())
+    }
+
+    fn join(
+        store: Arc<dyn Store>,
+        state: &Path,
+        secret: &AccountSecret,
+        device: NewDevice,
+        mut environment: Environment,
+    ) -> Result<Self> {
+        let home = empty_home(state)?;
+        let gate = Gate::new(Arc::clone(&store), Consent::none(), home.ledger()?);
+        let (roots, roster) = secret.open_newest(&gate)?;
+        let account = roster.account();
+        let reader = Reader { gate: &gate, account, roots: &roots };
+        let nobody = DeviceId([0; 16]);
+        let before = reader.refresh(nobody, Pins::new(), roster)?;
+        let fresh = FreshDevice::generate(device, environment.random.as_mut())?;
+        let mut roster = before.roster.clone();
+        let signer = Signer { id: secret.signer, key: &secret.signing };
+        let now_ms = environment.clock.now_ms();
+        roster.append(&signer, &Change::AddDevice(fresh.member.clone()), None, now_ms)?;
+        drop(gate);
+        let keys = DeviceKeys {
+            account,
+            device: fresh.member.id,
+            signing: fresh.signing,
+            hybrid: fresh.hybrid,
+            roots,
+        };
+        home.write_roster(&roster)?;
+        home.write_keys(&keys)?;
+        let vault = Self::assemble(store, home, keys, environment)?;
+        vault.write_joining(&roster, before)?;
+        Ok(vault)
+    }
+
+    fn write_joining(&self, roster: &Roster, before: View) -> Result<()> {
+        let work = &mut *self.work();
+        let root = work.keys.roots.last().ok_or(Error::Internal("no epoch root"))?;
+        let (roster_ref, sealed) = roster.seal(root, work.random.as_mut())?;
+        self.gate.put(&sealed, self.clock.now_ms())?;
+        let mut pins = before.pins.clone();
+        let keyring_ref = before.keyring_ref.clone();
+        let keyring = self.reader(work).keyring(&keyring_ref)?;
+        self.first_commit(work, roster, (roster_ref, keyring_ref, &keyring), &mut pins, Some(before))
+    }
+}
+
+/// A secret that opens an account without any device.
+struct AccountSecret {
+    signer: SignerId,
+    locator: [u8; 16],
+    hybrid: HybridSecretKey,
+    signing: SigningKey,
+}
+
+impl AccountSecret {
+    /// The roots and roster of the newest envelope that opens and is vouched for.
+    fn open_newest(&self, gate: &Gate) -> Result<(Vec<EpochRoot>, Roster)> {
+        let mut newest: Option<(Vec<EpochRoot>, Roster)> = None;
+        let mut failure = None;
+        for id in envelope_ids(gate, self.locator)? {
+            match self.open_one(gate, id) {
+                Ok((roots, roster)) => {
+                    let known = newest.as_ref().map_or((0, 0), |(roots, roster)| (roots.len(), roster.length()));
+                    if (roots.len(), roster.length()) > known {
+                        newest = Some((roots, roster));
+                    }
+                }
+                Err(error) => failure = Some(error),
+            }
+        }
+        match (newest, failure) {
+            (Some(found), _) => Ok(found),
+            (None, Some(error)) => Err(error),
+            (None, None) => Err(nothing_opens(gate)),
+        }
+    }
+
+    fn open_one(&self, gate: &Gate, id: [u8; 16]) -> Result<(Vec<EpochRoot>, Roster)> {
+        let place = Place::Envelope { locator: self.locator, id };
+        let bytes = gate.get(place)?.ok_or(Error::Missing { what: crate::Part::Envelope })?;
+        let envelope = Envelope::open(&self.hybrid, self.locator, id, bytes)?;
+        let reference = envelope.roster().clone();
+        let missing = Error::Missing { what: crate::Part::Roster };
+        let bytes = gate.get(Place::Object(reference.id()))?.ok_or(missing)?;
+        let root = envelope.newest_root()?;
+        let roster = Roster::open(envelope.account(), root, &reference, bytes)?;
+        self.check_agreed(&roster)?;
+        Ok((envelope.verify(&roster)?, roster))
+    }
+
+    /// The roster names this very secret, and its holder once agreed to that account (K1).
+    fn check_agreed(&self, roster: &Roster) -> Result<()> {
+        let state = roster.state();
+        let recipient = match self.signer {
+            SignerId::Password => state.password(),
+            _ => Some(state.recovery()),
+        };
+        let named = recipient.is_some_and(|recipient| {
+            recipient.public_key().as_bytes() == self.hybrid.public_key().as_bytes()
+                && recipient.signing_key().is_some_and(|key| key.as_bytes() == self.signing.verifying_key().as_bytes())
+        });
+        if named { Ok(()) } else { Err(Error::damaged(crate::Part::Roster)) }
+    }
+}
+
+fn genesis(fresh: &FreshDevice, code: &RecoveryCode, now_ms: i64, random: &mut dyn Random) -> Result<Roster> {
+    let signing = code.signing_key();
+    let recovery =
+        Recipient::recovery(code.hybrid_key().public_key().clone(), code.locator(), signing.verifying_key());
+    let genesis = Change::Genesis {
+        salt: random.bytes()?,
+        device: fresh.member.clone(),
+        recovery,
+        format_version: FORMAT_VERSION,
+    };
+    Roster::begin(&genesis, &fresh.signing, &signing, now_ms)
+}
+
+fn empty_home(state: &Path) -> Result<Home> {
+    let home = Home::open(state)?;
+    if home.read_keys()?.is_some() { Err(Error::VaultExists) } else { Ok(home) }
+}
+
+fn holds_vault(gate: &Gate) -> Result<bool> {
+    let mut found = false;
+    gate.list("envelopes/", &mut |_| found = true)?;
+    Ok(found)
+}
+
+fn nothing_opens(gate: &Gate) -> Error {
+    match holds_vault(gate) {
+        Ok(true) => Error::WrongSecret,
+        Ok(false) => Error::NoVault,
+        Err(error) => error,
+    }
+}
