@@ -1,6 +1,6 @@
 //! What every store can do.
 
-use super::{ObjectName, StoreError};
+use super::{ObjectName, StoreError, StoreErrorKind};
 
 /// A place for immutable objects. All calls block; one store is shared by threads.
 ///
@@ -41,6 +41,25 @@ pub trait Store: Send + Sync {
         prefix: &str,
         visit: &mut dyn FnMut(StoredObject) -> Result<(), StoreError>,
     ) -> Result<(), StoreError>;
+
+    /// The listing as a whole, when the caller knows how long it can honestly be (R5).
+    ///
+    /// # Errors
+    /// `Malformed` as soon as there are more than `most` lines.
+    fn list_at_most(&self, prefix: &str, most: usize) -> Result<Vec<StoredObject>, StoreError> {
+        let mut lines = Vec::new();
+        self.list(prefix, &mut |line| {
+            if lines.len() == most {
+                return Err(StoreError::new(
+                    StoreErrorKind::Malformed,
+                    "the listing is longer than expected",
+                ));
+            }
+            lines.push(line);
+            Ok(())
+        })?;
+        Ok(lines)
+    }
 
     /// Deletes an object. Deleting what is not there succeeds.
     ///
