@@ -1,0 +1,439 @@
+//! Restore: plan, then act. What is damaged or missing is named; everything else comes back, exactly.
+
+use std::{io::Write as _, path::Path};
+
+use super::{
+    Attributes, Component, FileWriter, ItemError, Job, Overwrite, Target, Vault,
+    contents::{ContentReader, ValueReader, decode_entry, load_index, record_of},
+    snapshots::{At, display_key, entries_below, has_paths, prefix_of},
+};
+use crate::{
+    Error, Result,
+    history::{Freshness, KindState},
+    kinds::{FileMeta, FileType, Kind, MessageWriter, Record, parse_file_key},
+    tree::Root,
+    wire::messages,
+};
+
+/// What to restore: a kind, and a path below it or all of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection {
+    kind: Kind,
+    path: String,
+}
+
+impl Selection {
+    /// All of a kind.
+    #[must_use]
+    pub fn kind(kind: Kind) -> Self {
+        Self { kind, path: String::new() }
+    }
+
+    /// One path, `SOURCE/path`, and all below it. Messages and calls have no paths.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`].
+    pub fn path(kind: Kind, path: impl Into<String>) -> Result<Self> {
+        let path = path.into();
+        if !has_paths(&kind) && !path.is_empty() {
+            return Err(Error::InvalidArgument("messages and calls are restored as a whole"));
+        }
+        Ok(Self { kind, path })
+    }
+
+    /// Everything there is.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        Kind::ALL.map(Self::kind).into()
+    }
+}
+
+/// What a restore will do. Consumed by [`Vault::restore`].
+#[derive(Debug)]
+#[must_use = "a plan does nothing until it is carried out"]
+pub struct RestorePlan {
+    parts: Vec<Part>,
+    entries: u64,
+    bytes: u64,
+    freshness: Freshness,
+    overwrite: Overwrite,
+}
+
+#[derive(Debug)]
+struct Part {
+    kind: Kind,
+    state: KindState,
+    prefix: Vec<u8>,
+}
+
+impl RestorePlan {
+    /// Files, folders, links and records that it will write.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// Bytes of content in them.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// How new the state is that it restores.
+    #[must_use]
+    pub fn freshness(&self) -> Freshness {
+        self.freshness
+    }
+
+    /// Lets it replace files that are there already.
+    pub fn replacing(mut self) -> Self {
+        self.overwrite = Overwrite::Replace;
+        self
+    }
+}
+
+/// What a restore did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RestoreReport {
+    /// Entries written.
+    pub entries: u64,
+    /// Bytes of content written.
+    pub bytes: u64,
+    /// What could not be restored.
+    pub failures: Vec<Failure>,
+    /// How new the restored state is.
+    pub freshness: Freshness,
+}
+
+/// One entry that could not be restored or verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Failure {
+    /// The kind.
+    pub kind: String,
+    /// Its path, for the owner's eyes; not for logs.
+    pub path: String,
+    /// Why.
+    pub reason: String,
+    /// Whether the store is to blame (damaged or missing data), not the target folder.
+    pub damage: bool,
+}
+
+/// Why one entry was not restored.
+enum Failed {
+    Entry(Error),
+    Item(ItemError),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Entry(error)
+    }
+}
+
+impl From<ItemError> for Failed {
+    fn from(error: ItemError) -> Self {
+        Self::Item(error)
+    }
+}
+
+impl Vault {
+    /// Looks up what `selections` mean at `at`, and how much it is.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when a path is not there; [`Error::Rollback`], [`Error::Fork`].
+    pub fn plan_restore(&self, selections: &[Selection], at: &At) -> Result<RestorePlan> {
+        let work = &mut *self.work();
+        let view = self.refresh(work)?;
+        let mut parts = Vec::new();
+        let (mut entries, mut bytes) = (0, 0);
+        for Selection { kind, path } in selections {
+            let Some(state) = self.state_at(work, &view, kind.name(), at)? else {
+                if path.is_empty() {
+                    continue;
+                }
+                return Err(Error::NotFound("data of this kind"));
+            };
+            let prefix = prefix_of(kind, path)?;
+            let access = self.access(kind.name(), &view)?;
+            load_index(&access, &state)?;
+            let reader = ContentReader::new(access, 0);
+            let mut found = 0;
+            for entry in entries_below(state.root, &reader, &prefix) {
+                // What cannot be read is counted as nothing; the restore itself names it.
+                let Ok((_, value)) = entry else { break };
+                let content = decode_entry(&value).ok().and_then(|entry| entry.content);
+                bytes += content.map_or(0, |content| content.length);
+                found += 1;
+            }
+            if found == 0 && !prefix.is_empty() {
+                return Err(Error::NotFound("an entry at this path"));
+            }
+            entries += found;
+            parts.push(Part { kind: kind.clone(), state, prefix });
+        }
+        Ok(RestorePlan { parts, entries, bytes, freshness: view.freshness, overwrite: Overwrite::No })
+    }
+
+    /// Carries a plan out: writes `INTO/KIND/SOURCE/…`, `INTO/messages/messages.xml`,
+    /// `INTO/calls/calls.xml`. An entry that is damaged or missing is left out and listed; a file appears
+    /// under its name only when all of it was verified.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the folder cannot be used; [`Error::Cancelled`]; [`Error::Store`]. Damage of single
+    /// entries is in the report.
+    pub fn restore(&self, plan: RestorePlan, into: impl AsRef<Path>, job: &Job) -> Result<RestoreReport> {
+        const OTHER_BYTES: usize = 16 * 1024 * 1024;
+        let work = &mut *self.work();
+        let view = self.refresh(work)?;
+        let mut target = Target::create(into)?.overwrite(plan.overwrite);
+        let mut report =
+            RestoreReport { entries: 0, bytes: 0, failures: Vec::new(), freshness: plan.freshness };
+        job.step(|progress| {
+            progress.items_total = Some(plan.entries);
+            progress.bytes_total = Some(plan.bytes);
+        })?;
+        for part in &plan.parts {
+            let access = self.access(part.kind.name(), &view)?;
+            for damage in load_index(&access, &part.state)? {
+                report.fail(&part.kind, "(index)", &damage.error.to_string(), true);
+            }
+            let reader = ContentReader::new(access, job.memory_bytes().saturating_sub(OTHER_BYTES));
+            let mut run = Run { part, reader: &reader, target: &mut target, report: &mut report, job };
+            if has_paths(&part.kind) { run.paths()? } else { run.elements()? }
+        }
+        for problem in target.finish().problems {
+            let path: Vec<_> =
+                problem.path.iter().map(|part| String::from_utf8_lossy(part.as_bytes())).collect();
+            let kind = path.first().map(ToString::to_string).unwrap_or_default();
+            report.failures.push(Failure {
+                kind,
+                path: path.get(1..).unwrap_or_default().join("/"),
+                reason: problem.error.to_string(),
+                damage: false,
+            });
+        }
+        Ok(report)
+    }
+}
+
+impl RestoreReport {
+    fn fail(&mut self, kind: &Kind, path: &str, reason: &str, damage: bool) {
+        let (kind, path, reason) = (kind.name().to_owned(), path.to_owned(), reason.to_owned());
+        self.failures.push(Failure { kind, path, reason, damage });
+    }
+}
+
+/// The restore of one part.
+struct Run<'r, 'a> {
+    part: &'r Part,
+    reader: &'r ContentReader<'a>,
+    target: &'r mut Target,
+    report: &'r mut RestoreReport,
+    job: &'r Job,
+}
+
+impl Run<'_, '_> {
+    /// Files, folders, links and contacts.
+    fn paths(&mut self) -> Result<()> {
+        let mut cards = Cards::default();
+        let mut after = String::new();
+        for entry in entries_below(self.part.state.root, self.reader, &self.part.prefix) {
+            let (key, value) = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    self.note(&format!("everything after {after:?}"), Failed::Entry(error))?;
+                    break;
+                }
+            };
+            after = display_key(&self.part.kind, &key);
+            let done = self.path_entry(&key, &value, &mut cards);
+            self.settle(&after, done)?;
+        }
+        let done = cards.finish();
+        self.settle("contacts", done)
+    }
+
+    fn path_entry(&mut self, key: &[u8], value: &[u8], cards: &mut Cards) -> std::result::Result<u64, Failed> {
+        let (source, parts) = parse_file_key(key)?;
+        let entry = decode_entry(value)?;
+        let mut names = vec![self.part.kind.name().as_bytes(), source.as_bytes()];
+        match Record::decode(&record_of(self.reader, &entry)?)? {
+            Record::Contact(card) => {
+                let names = Component::parse_all(&names).map_err(ItemError::from)?;
+                cards.add(&names, &card, self.target)
+            }
+            Record::File(meta) => {
+                names.extend(parts);
+                let names = Component::parse_all(&names).map_err(ItemError::from)?;
+                self.file(&names, &meta, &entry)
+            }
+            Record::Element(_) => Err(Failed::Entry(Error::damaged(crate::Part::Record))),
+        }
+    }
+
+    fn file(
+        &mut self,
+        names: &[Component],
+        meta: &FileMeta,
+        entry: &messages::Entry,
+    ) -> std::result::Result<u64, Failed> {
+        let attributes =
+            Attributes { mode: meta.mode, modified_s: meta.modified_s, modified_ns: meta.modified_ns };
+        match (meta.file_type, &entry.content, &meta.link_target) {
+            (FileType::Directory, None, None) => self.target.folder(names, attributes)?,
+            (FileType::Symlink, None, Some(link)) => self.target.link(names, link, attributes)?,
+            (FileType::Regular, Some(content), None) => {
+                let mut file = self.target.file(names)?;
+                let mut bytes = ValueReader::new(self.reader, content)?;
+                while let Some(piece) = bytes.next()? {
+                    file.write(&piece)?;
+                    let written = u64::try_from(piece.len()).unwrap_or(0);
+                    self.job.step(|progress| progress.bytes += written)?;
+                }
+                file.finish(attributes)?;
+                return Ok(content.length);
+            }
+            _ => return Err(Failed::Entry(Error::damaged(crate::Part::Record))),
+        }
+        Ok(0)
+    }
+
+    /// Messages and calls: one XML file.
+    fn elements(&mut self) -> Result<()> {
+        let name = self.part.kind.name();
+        let count = self.part.state.root.map_or(0, Root::entries);
+        if count == 0 {
+            return Ok(());
+        }
+        let root = if self.part.kind == Kind::CALLS { "calls" } else { "smses" };
+        let file_name = format!("{name}.xml");
+        let names = Component::parse_all(&[name.as_bytes(), file_name.as_bytes()]);
+        let file = names.map_err(ItemError::from).and_then(|names| self.target.file(&names));
+        let file = match file {
+            Ok(file) => std::io::BufWriter::with_capacity(256 * 1024, Sink { file, failed: None }),
+            Err(error) => return self.note(&file_name, Failed::Item(error)),
+        };
+        let done = self.write_elements(file, root, count);
+        match done {
+            Ok(()) => Ok(()),
+            Err(failed) => self.note(&file_name, failed),
+        }
+    }
+
+    fn write_elements(
+        &mut self,
+        file: std::io::BufWriter<Sink>,
+        root: &'static str,
+        count: u64,
+    ) -> std::result::Result<(), Failed> {
+        let mut writer = MessageWriter::new(file, root, count).map_err(Error::io("writing XML"))?;
+        for entry in entries_below(self.part.state.root, self.reader, &[]) {
+            let (key, value) = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    self.note("the records that follow", Failed::Entry(error))?;
+                    break;
+                }
+            };
+            let element = decode_entry(&value)
+                .and_then(|entry| record_of(self.reader, &entry))
+                .and_then(|record| Record::decode(&record));
+            let done = match element {
+                Ok(Record::Element(element)) => {
+                    writer.write(&element).map_err(Error::io("writing XML"))?;
+                    Ok(u64::try_from(value.len()).unwrap_or(0))
+                }
+                Ok(_) => Err(Failed::Entry(Error::damaged(crate::Part::Record))),
+                Err(error) => Err(Failed::Entry(error)),
+            };
+            self.settle(&display_key(&self.part.kind, &key), done)?;
+        }
+        let file = writer.finish().map_err(Error::io("writing XML"))?;
+        let sink = file.into_inner().map_err(|_| Error::Internal("writing XML"))?;
+        sink.file.finish(plain_attributes())?;
+        Ok(())
+    }
+
+    fn settle(&mut self, path: &str, done: std::result::Result<u64, Failed>) -> Result<()> {
+        match done {
+            Ok(bytes) => {
+                self.report.entries += 1;
+                self.report.bytes += bytes;
+            }
+            Err(failed) => self.note(path, failed)?,
+        }
+        self.job.step(|progress| progress.items += 1)
+    }
+
+    /// Lists a failure; only what concerns the whole job ends it.
+    fn note(&mut self, path: &str, failed: Failed) -> Result<()> {
+        match failed {
+            Failed::Entry(error @ (Error::Cancelled | Error::Store(_) | Error::Database(_))) => Err(error),
+            Failed::Entry(error) => {
+                self.report.fail(&self.part.kind, path, &error.to_string(), error.is_damage());
+                Ok(())
+            }
+            Failed::Item(error) => {
+                self.report.fail(&self.part.kind, path, &error.to_string(), false);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A file that takes bytes the way writers give them.
+struct Sink {
+    file: FileWriter,
+    failed: Option<ItemError>,
+}
+
+impl std::io::Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self.file.write(bytes) {
+            Ok(()) => Ok(bytes.len()),
+            Err(error) => {
+                self.failed = Some(error);
+                Err(std::io::Error::other("the target refused"))
+            }
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The contact file that is being written: cards come source by source.
+#[derive(Default)]
+struct Cards(Option<(Vec<Component>, FileWriter)>);
+
+impl Cards {
+    fn add(
+        &mut self,
+        names: &[Component],
+        card: &[u8],
+        target: &mut Target,
+    ) -> std::result::Result<u64, Failed> {
+        if self.0.as_ref().is_none_or(|(open, _)| open != names) {
+            self.finish()?;
+            self.0 = Some((names.to_vec(), target.file(names)?));
+        }
+        if let Some((_, file)) = &mut self.0 {
+            file.write(card)?;
+        }
+        Ok(u64::try_from(card.len()).unwrap_or(0))
+    }
+
+    fn finish(&mut self) -> std::result::Result<u64, Failed> {
+        if let Some((_, file)) = self.0.take() {
+            file.finish(plain_attributes())?;
+        }
+        Ok(0)
+    }
+}
+
+fn plain_attributes() -> Attributes {
+    Attributes { mode: 0o600, modified_s: 0, modified_ns: 0 }
+}
