@@ -1,7 +1,11 @@
 //! What is promised of reads, writes and sizes, counted.
 
 use super::*;
-use crate::tree::{Walk, diff, get, scan, walk_pages};
+use crate::tree::{
+    Walk,
+    cursor::{Cursor, Item},
+    diff, get, scan, walk_pages,
+};
 
 fn keys_all_over(model: &Model, count: usize) -> Vec<Vec<u8>> {
     model.keys().skip(317).step_by(model.len() / count).take(count).cloned().collect()
@@ -70,6 +74,25 @@ fn a_diff_reads_what_changed_and_little_more() {
     .unwrap();
     assert_eq!(changes, 10);
     assert!(store.reads.get() < 80, "{}", store.reads.get());
+}
+
+/// New pages between old ones: the old page behind each was opened on one side before the other came to it.
+#[test]
+fn a_diff_passes_over_a_page_that_one_side_has_opened_already() {
+    let model: Model = large_model().into_iter().take(4000).collect();
+    let (mut store, old) = MemoryPages::built_from(&model);
+    let mut last_keys = Vec::new();
+    let mut cursor = Cursor::open(old, &store).unwrap();
+    while let Some(Item::Page { level: 0, child }) = cursor.item() {
+        last_keys.push([&child.last_key, &b"+"[..]].concat());
+        cursor.step();
+    }
+    let edits: Vec<_> = last_keys.iter().step_by(5).take(6).map(|key| set(key, &[0; 8192])).collect();
+    let new = edited(old, edits, &mut store);
+    store.reset_counts();
+    diff(old, new, &store, &mut |_| Ok(())).unwrap();
+    assert_eq!((old.unwrap().level(), new.unwrap().level()), (1, 1));
+    assert_eq!(store.reads.get(), 2 + 6 * 2);
 }
 
 #[test]

@@ -123,6 +123,23 @@ fn keys_out_of_order_are_refused() {
 }
 
 #[test]
+fn a_page_that_reaches_back_over_its_parents_neighbour_is_refused() {
+    let tree = |first| {
+        stored(&[
+            (1, inner(2, vec![child("b", 2, 2), child("d", 3, 2)])),
+            (2, inner(1, vec![child("a", 4, 1), child("b", 5, 1)])),
+            (3, inner(1, vec![child("d", 6, 2)])),
+            (4, leaves(&["a"])),
+            (5, leaves(&["b"])),
+            (6, leaves(&[first, "d"])),
+        ])
+    };
+    assert!(read_all(root(2, 4), &tree("c")).is_ok());
+    assert!(is_damage(read_all(root(2, 4), &tree("b"))));
+    assert!(is_damage(read_all(root(2, 4), &tree("aa"))));
+}
+
+#[test]
 fn a_page_that_is_not_what_its_parent_says_is_refused() {
     assert!(is_damage(lie(|_, left, _| left.leaves[1].key = b"bb".to_vec())));
     assert!(is_damage(lie(|_, left, _| left.leaves.push(leaf("bb")))));
@@ -138,6 +155,9 @@ fn a_page_that_is_not_what_its_parent_says_is_refused() {
         top.children[1].entries = u64::MAX;
     })));
     assert!(is_damage(lie(|top, _, _| top.children[0].entries = 0)));
+    let good = stored(&[(1, leaves(&["a", "b"]))]);
+    assert!(read_all(root(0, 2), &good).is_ok());
+    assert!(is_damage(read_all(root(0, 1), &good)) && is_damage(read_all(root(0, 3), &good)));
 }
 
 #[test]
