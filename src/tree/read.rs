@@ -1,0 +1,116 @@
+//! Looking up, scanning, and naming all pages. Reads a page only when it must.
+
+use std::ops::Bound;
+
+use super::{
+    PageReader, Root,
+    cursor::{Cursor, Item},
+};
+use crate::{Result, content::ChunkId};
+
+/// The value of `key`. Reads one page a level.
+///
+/// # Errors
+/// [`Error::Damaged`](crate::Error::Damaged), and whatever the reader says.
+pub fn get<R: PageReader + ?Sized>(root: Option<Root>, key: &[u8], reader: &R) -> Result<Option<Vec<u8>>> {
+    let mut cursor = Cursor::open(root, reader)?;
+    cursor.seek(Bound::Included(key), reader)?;
+    Ok(cursor.take_leaf().filter(|leaf| leaf.key == key).map(|leaf| leaf.value))
+}
+
+/// All entries from `start` on, as key and value, in the order of their keys. Holds one page a level. After
+/// an error it ends.
+pub fn scan<'a, R: PageReader + ?Sized>(
+    root: Option<Root>,
+    reader: &'a R,
+    start: Bound<&[u8]>,
+) -> Scan<'a, R> {
+    let place = Place::Before { root, start: start.map(<[u8]>::to_vec) };
+    Scan { reader, prefix: Vec::new(), place }
+}
+
+/// All entries whose keys begin with `prefix`.
+pub fn scan_prefix<'a, R: PageReader + ?Sized>(
+    root: Option<Root>,
+    reader: &'a R,
+    prefix: &[u8],
+) -> Scan<'a, R> {
+    let place = Place::Before { root, start: Bound::Included(prefix.to_vec()) };
+    Scan { reader, prefix: prefix.to_vec(), place }
+}
+
+/// See [`scan`].
+pub struct Scan<'a, R: ?Sized> {
+    reader: &'a R,
+    prefix: Vec<u8>,
+    place: Place,
+}
+
+enum Place {
+    Before { root: Option<Root>, start: Bound<Vec<u8>> },
+    In(Cursor),
+    Done,
+}
+
+impl<R: PageReader + ?Sized> Scan<'_, R> {
+    /// Leaves `Done` behind unless there is more to come.
+    fn advance(&mut self) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
+        let mut cursor = match std::mem::replace(&mut self.place, Place::Done) {
+            Place::Before { root, start } => {
+                let mut cursor = Cursor::open(root, self.reader)?;
+                cursor.seek(start.as_ref().map(Vec::as_slice), self.reader)?;
+                cursor
+            }
+            Place::In(cursor) => cursor,
+            Place::Done => return Ok(None),
+        };
+        let leaf = cursor.next_leaf(self.reader)?.filter(|leaf| leaf.key.starts_with(&self.prefix));
+        if leaf.is_some() {
+            self.place = Place::In(cursor);
+        }
+        Ok(leaf.map(|leaf| (leaf.key, leaf.value)))
+    }
+}
+
+impl<R: PageReader + ?Sized> Iterator for Scan<'_, R> {
+    type Item = Result<(Vec<u8>, Vec<u8>)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.advance().transpose()
+    }
+}
+
+/// What a visitor of [`walk_pages`] wants to see next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Walk {
+    /// The pages below this one too.
+    Below,
+    /// Nothing below this one: a visitor that met the page in another tree knows them already.
+    Past,
+}
+
+/// Visits the id and level of every page, a parent before its children. Reads inner pages only: a page of
+/// level 0 is named by its parent.
+///
+/// # Errors
+/// [`Error::Damaged`](crate::Error::Damaged), and whatever the reader and the visitor say.
+pub fn walk_pages<R: PageReader + ?Sized>(
+    root: Option<Root>,
+    reader: &R,
+    visit: &mut dyn FnMut(&ChunkId, u32) -> Result<Walk>,
+) -> Result<()> {
+    let Some(Root { page, level, .. }) = root else { return Ok(()) };
+    if visit(&page, level)? == Walk::Past || level == 0 {
+        return Ok(());
+    }
+    let mut cursor = Cursor::open(root, reader)?;
+    while let Some(Item::Page { level, child }) = cursor.item() {
+        if visit(&child.page, level)? == Walk::Below && level > 0 {
+            cursor.enter(reader)?;
+        } else {
+            cursor.step();
+        }
+    }
+    Ok(())
+}
