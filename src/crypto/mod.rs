@@ -8,17 +8,23 @@ mod context;
 mod cut;
 mod derive;
 mod hash;
+mod hybrid;
 mod labels;
 mod pad;
+mod password;
 mod random;
 mod seal;
 mod secret;
+mod sign;
 
 pub use context::{Context, ObjectType, Place};
 pub(crate) use cut::CutCipher;
 pub use derive::{derive_from_key, derive_from_material};
 pub use hash::{keyed_hash, labelled_hash};
+pub use hybrid::{HYBRID_CIPHERTEXT_BYTES, HYBRID_PUBLIC_BYTES, HybridPublicKey, HybridSecretKey, encapsulate};
 pub use labels::Label;
+pub use password::{PasswordParameters, derive_password_seeds};
+pub use sign::{Signature, SigningKey, VerifyingKey};
 pub use pad::{is_object_length, object_lengths};
 #[cfg(any(test, feature = "test-support"))]
 pub use random::SeededRandom;

@@ -9,6 +9,7 @@ mod ids;
 mod keyring;
 mod object_ref;
 mod recipient;
+mod recovery_code;
 mod roster;
 
 pub use envelope::{Envelope, EnvelopeContents};
@@ -17,4 +18,5 @@ pub use ids::{AccountId, DeviceId};
 pub use keyring::{Keyring, KindKeys};
 pub use object_ref::ObjectRef;
 pub use recipient::Recipient;
+pub use recovery_code::{DeviceSecret, RecoveryCode};
 pub use roster::{Change, Device, DeviceState, Member, Roster, RosterState, Signer, SignerId};
