@@ -84,9 +84,7 @@ pub fn derive_password_seeds(
 ) -> Result<(Secret<32>, Secret<32>)> {
     let stretched = stretch(password, parameters)?;
     let info = parameters.encode();
-    let derive = |label| {
-        derive_from_material(stretched.expose(), device_secret.expose(), label, &[&info])
-    };
+    let derive = |label| derive_from_material(stretched.expose(), device_secret.expose(), label, &[&info]);
     Ok((derive(Label::PASSWORD_SEED), derive(Label::PASSWORD_SIGNING)))
 }
 

@@ -256,7 +256,7 @@ fn to_wire(
 fn kind_to_wire(state: &KindState) -> messages::KindState {
     messages::KindState {
         kind: state.kind.clone(),
-        root: state.root.as_ref().map(Root::to_wire),
+        root: state.root.map(Root::to_wire),
         index: state.index.iter().map(ObjectRef::to_wire).collect(),
     }
 }
@@ -311,7 +311,8 @@ fn kind_from_wire(wire: &messages::KindState) -> Option<KindState> {
         Some(root) => Some(Root::from_wire(root).ok()?),
         None => None,
     };
-    let index = index.iter().map(|one| ObjectRef::from_wire(one, Part::Commit).ok()).collect::<Option<_>>()?;
+    let index =
+        index.iter().map(|one| ObjectRef::from_wire(one, Part::Commit).ok()).collect::<Option<_>>()?;
     Some(KindState { kind: kind.clone(), root, index })
 }
 

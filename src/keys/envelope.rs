@@ -10,9 +10,9 @@ use super::{AccountId, DeviceId, EpochRoot, ObjectRef, recipient::Recipient, ros
 use crate::{
     Error, Part, Result,
     crypto::{
-        Context, HYBRID_CIPHERTEXT_BYTES, HybridSecretKey, Label, ObjectKey, ObjectType,
-        PasswordParameters, Place, Random, Sealed, Secret, Signature, SigningKey, derive_from_key,
-        encapsulate, open_message_with_extra, seal_message_with_extra,
+        Context, HYBRID_CIPHERTEXT_BYTES, HybridSecretKey, Label, ObjectKey, ObjectType, PasswordParameters,
+        Place, Random, Sealed, Secret, Signature, SigningKey, derive_from_key, encapsulate,
+        open_message_with_extra, seal_message_with_extra,
     },
     limits::{EPOCHS_MAX, OBJECT_BYTES_MIN},
     wire::{decode_strict, messages},

@@ -127,7 +127,7 @@ impl DeviceSecret {
 
 fn encode<const N: usize>(kind: CodeType, secret: &Secret<N>) -> Zeroizing<String> {
     let mut values = Zeroizing::new(vec![VERSION, kind.value()]);
-    values.extend(to_fives(secret.expose()));
+    values.extend_from_slice(&to_fives(secret.expose()));
     let check = polymod(values.iter().copied().chain([0; CHECK_CHARS])) ^ RESIDUE;
     values.extend((0..6_u32).rev().map(|place| u8::try_from((check >> (5 * place)) & 31).unwrap_or(0)));
     let mut text = Zeroizing::new(String::with_capacity(64));
@@ -204,17 +204,17 @@ fn polymod(values: impl Iterator<Item = u8>) -> u32 {
     values.fold(1, |sum, value| {
         let top = sum >> 25;
         let shifted = ((sum & 0x01ff_ffff) << 5) ^ u32::from(value);
-        (0_u32..).zip(GENERATOR).fold(shifted, |sum, (bit, generator)| {
-            sum ^ (generator & ((top >> bit) & 1).wrapping_neg())
-        })
+        (0_u32..)
+            .zip(GENERATOR)
+            .fold(shifted, |sum, (bit, generator)| sum ^ (generator & ((top >> bit) & 1).wrapping_neg()))
     })
 }
 
 /// The character of a value, by looking at all of them.
 fn character(value: u8) -> u8 {
-    (0_u8..).zip(ALPHABET).fold(0, |found, (of, character)| {
-        u8::conditional_select(&found, character, of.ct_eq(&value))
-    })
+    (0_u8..)
+        .zip(ALPHABET)
+        .fold(0, |found, (of, character)| u8::conditional_select(&found, character, of.ct_eq(&value)))
 }
 
 /// The value of a character, by looking at all of them.

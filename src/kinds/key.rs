@@ -17,7 +17,11 @@ pub fn check_source_name(source: &str) -> Result<()> {
         || source.len() > SOURCE_BYTES_MAX
         || source.contains(['/', '\0'])
         || matches!(source, "." | "..");
-    if bad { Err(Error::InvalidArgument("a source's name is one path component of 1 to 255 bytes")) } else { Ok(()) }
+    if bad {
+        Err(Error::InvalidArgument("a source's name is one path component of 1 to 255 bytes"))
+    } else {
+        Ok(())
+    }
 }
 
 /// The key of a file: the source and the path's components, joined by zero bytes, so that the order of keys
@@ -51,7 +55,11 @@ pub fn parse_file_key(key: &[u8]) -> Result<(&str, Vec<&[u8]>)> {
     let source = parts.next().and_then(|part| std::str::from_utf8(part).ok()).ok_or_else(damaged)?;
     check_source_name(source).map_err(|_| damaged())?;
     let parts: Vec<&[u8]> = parts.collect();
-    if parts.is_empty() || parts.iter().any(|part| part.is_empty()) { Err(damaged()) } else { Ok((source, parts)) }
+    if parts.is_empty() || parts.iter().any(|part| part.is_empty()) {
+        Err(damaged())
+    } else {
+        Ok((source, parts))
+    }
 }
 
 /// The key of a contact: its source, then a hash of its UID, or of all of it when it has none.

@@ -135,7 +135,8 @@ fn is_sound(element: &XmlElement, levels: usize) -> bool {
         && element.attributes.len() <= XML_ATTRIBUTES_MAX
         && element.children.len() <= MESSAGE_PARTS_MAX
         && element.attributes.iter().all(|attribute| {
-            let one_form = if attribute.base64 { attribute.value.is_empty() } else { attribute.data.is_empty() };
+            let one_form =
+                if attribute.base64 { attribute.value.is_empty() } else { attribute.data.is_empty() };
             is_name(&attribute.name) && attribute.value.chars().all(is_xml_char) && one_form
         })
         && element.children.iter().all(|child| is_sound(child, levels - 1))

@@ -137,7 +137,9 @@ pub fn object_name(place: Place) -> ObjectName {
 fn absent_is_none<T>(answer: std::result::Result<T, StoreError>) -> Result<Option<T>> {
     match answer {
         Ok(value) => Ok(Some(value)),
-        Err(error) if matches!(error.kind(), StoreErrorKind::NotFound | StoreErrorKind::Malformed) => Ok(None),
+        Err(error) if matches!(error.kind(), StoreErrorKind::NotFound | StoreErrorKind::Malformed) => {
+            Ok(None)
+        }
         Err(error) => Err(error.into()),
     }
 }

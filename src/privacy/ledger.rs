@@ -101,7 +101,7 @@ fn whole_lines(file: &mut File) -> std::io::Result<u64> {
         let start = end.saturating_sub(BLOCK_BYTES);
         file.seek(SeekFrom::Start(start))?;
         let mut block = Vec::new();
-        file.by_ref().take(end - start).read_to_end(&mut block)?;
+        std::io::Read::by_ref(file).take(end - start).read_to_end(&mut block)?;
         if let Some(position) = block.iter().rposition(|byte| *byte == b'\n') {
             return Ok(start + u64::try_from(position).unwrap_or(0) + 1);
         }

@@ -301,7 +301,8 @@ impl AccountSecret {
         for id in envelope_ids(gate, self.locator)? {
             match self.open_one(gate, id) {
                 Ok((roots, roster)) => {
-                    let known = newest.as_ref().map_or((0, 0), |(roots, roster)| (roots.len(), roster.length()));
+                    let known =
+                        newest.as_ref().map_or((0, 0), |(roots, roster)| (roots.len(), roster.length()));
                     if (roots.len(), roster.length()) > known {
                         newest = Some((roots, roster));
                     }
@@ -338,7 +339,9 @@ impl AccountSecret {
         };
         let named = recipient.is_some_and(|recipient| {
             recipient.public_key().as_bytes() == self.hybrid.public_key().as_bytes()
-                && recipient.signing_key().is_some_and(|key| key.as_bytes() == self.signing.verifying_key().as_bytes())
+                && recipient
+                    .signing_key()
+                    .is_some_and(|key| key.as_bytes() == self.signing.verifying_key().as_bytes())
         });
         if named { Ok(()) } else { Err(Error::damaged(crate::Part::Roster)) }
     }

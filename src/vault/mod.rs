@@ -5,21 +5,31 @@
 
 mod backup;
 mod clock;
+mod component;
+mod consent;
 mod contents;
 mod enroll;
+mod folder;
 mod job;
 mod restore;
 mod secrets;
 mod snapshots;
 mod state;
+mod target;
 #[expect(clippy::module_inception, reason = "the type that the room is named after")]
 mod vault;
 mod view;
 
 pub use backup::{BackupReport, SkippedItem, Source};
 pub use clock::{Clock, SystemClock};
+pub use component::{BadName, Component, Platform};
+pub use consent::Switches;
 pub use enroll::NewDevice;
+pub use folder::{
+    Attributes, EntryType, FileMeta, Folder, SkipReason, Skipped, SourceFile, SourceItem, Walk,
+};
 pub use job::{Job, Progress};
 pub use restore::{Failure, RestorePlan, RestoreReport, Selection};
 pub use snapshots::{At, Difference, Listed, Snapshot, SnapshotId};
+pub use target::{FileWriter, Finished, ItemError, Overwrite, Placed, Problem, Target};
 pub use vault::{Environment, Vault};

@@ -1,6 +1,6 @@
 //! Restore: plan, then act. What is damaged or missing is named; everything else comes back, exactly.
 
-use std::{io::Write as _, path::Path};
+use std::path::Path;
 
 use super::{
     Attributes, Component, FileWriter, ItemError, Job, Overwrite, Target, Vault,
@@ -255,7 +255,12 @@ impl Run<'_, '_> {
         self.settle("contacts", done)
     }
 
-    fn path_entry(&mut self, key: &[u8], value: &[u8], cards: &mut Cards) -> std::result::Result<u64, Failed> {
+    fn path_entry(
+        &mut self,
+        key: &[u8],
+        value: &[u8],
+        cards: &mut Cards,
+    ) -> std::result::Result<u64, Failed> {
         let (source, parts) = parse_file_key(key)?;
         let entry = decode_entry(value)?;
         let mut names = vec![self.part.kind.name().as_bytes(), source.as_bytes()];

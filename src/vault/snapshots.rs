@@ -117,7 +117,9 @@ impl Vault {
             all.push(snapshot(commit?, &view));
             Ok(())
         })?;
-        all.sort_by(|a: &Snapshot, b: &Snapshot| b.time_ms.cmp(&a.time_ms).then(b.id.sequence.cmp(&a.id.sequence)));
+        all.sort_by(|a: &Snapshot, b: &Snapshot| {
+            b.time_ms.cmp(&a.time_ms).then(b.id.sequence.cmp(&a.id.sequence))
+        });
         Ok(all)
     }
 
@@ -191,7 +193,8 @@ impl Vault {
     ) -> Result<Freshness> {
         let work = &mut *self.work();
         let view = self.refresh(work)?;
-        let state = self.state_at(work, &view, kind.name(), at)?.ok_or(Error::NotFound("data of this kind"))?;
+        let state =
+            self.state_at(work, &view, kind.name(), at)?.ok_or(Error::NotFound("data of this kind"))?;
         let access = self.access(kind.name(), &view)?;
         load_index(&access, &state)?;
         let reader = ContentReader::new(access, 0);
@@ -217,7 +220,8 @@ impl Vault {
     ) -> Result<Freshness> {
         let work = &mut *self.work();
         let view = self.refresh(work)?;
-        let state = self.state_at(work, &view, kind.name(), at)?.ok_or(Error::NotFound("data of this kind"))?;
+        let state =
+            self.state_at(work, &view, kind.name(), at)?.ok_or(Error::NotFound("data of this kind"))?;
         let access = self.access(kind.name(), &view)?;
         load_index(&access, &state)?;
         let reader = ContentReader::new(access, 0);

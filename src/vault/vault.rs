@@ -39,13 +39,10 @@ pub(super) struct Work {
     pub(super) random: Box<dyn Random>,
 }
 
-impl Work {
-    /// The root of an epoch. A root that was made but never announced lies above the roster's epoch and is
-    /// never used (R8).
-    pub(super) fn root(&self, epoch: u32) -> Result<&EpochRoot> {
-        let root = self.keys.roots.iter().find(|root| root.epoch() == epoch);
-        root.ok_or(Error::damaged(Part::LocalState))
-    }
+/// The root of an epoch. A root that was made but never announced lies above the roster's epoch and is never
+/// used (R8).
+fn root_of(keys: &DeviceKeys, epoch: u32) -> Result<&EpochRoot> {
+    keys.roots.iter().find(|root| root.epoch() == epoch).ok_or(Error::damaged(Part::LocalState))
 }
 
 /// What a vault is opened with, besides the store.
@@ -178,8 +175,7 @@ impl Vault {
         let roster = self.home.read_roster(self.account)?;
         let device = roster.state().device(self.device).ok_or(Error::damaged(Part::LocalState))?;
         let (roots, sequence) = (&work.keys.roots, pending.sequence);
-        let commit =
-            Commit::open(self.account, device, roster.state(), roots, sequence, &pending.object)?;
+        let commit = Commit::open(self.account, device, roster.state(), roots, sequence, &pending.object)?;
         let place = Place::Commit { device: self.device.0, sequence };
         match self.gate.get(place)? {
             Some(stored) if stored == pending.object => {}
@@ -222,7 +218,6 @@ impl Vault {
 
     /// Signs, keeps, sends and pins the next commit of this device.
     pub(super) fn commit(&self, work: &mut Work, view: &mut View, next: NextCommit) -> Result<Head> {
-        let root = work.root(next.epoch)?;
         let body = CommitBody {
             previous: view.pins.head(self.device),
             roster: next.roster,
@@ -233,9 +228,10 @@ impl Vault {
             nonce: work.random.bytes()?,
             device_time_ms: self.clock.now_ms(),
         };
-        let signer = (self.device, &work.keys.signing);
-        let root = EpochRoot::new(root.epoch(), root.root().duplicate());
-        let (commit, sealed) = Commit::seal(self.account, signer, body, &root, work.random.as_mut())?;
+        let Work { keys, random } = work;
+        let root = root_of(keys, next.epoch)?;
+        let (commit, sealed) =
+            Commit::seal(self.account, (self.device, &keys.signing), body, root, random.as_mut())?;
         let sequence = commit.head().sequence;
         self.home.write_pending(&Pending { sequence, object: sealed.bytes().to_vec() })?;
         self.gate.put(&sealed, self.clock.now_ms())?;

@@ -65,7 +65,10 @@ impl Reader<'_> {
     pub(crate) fn refresh(&self, own: DeviceId, mut pins: Pins, mut known: Roster) -> Result<View> {
         let mut heads = BTreeMap::new();
         loop {
-            for device in known.state().devices().iter().filter(|device| !heads.contains_key(&device.id())) {
+            for device in known.state().devices() {
+                if heads.contains_key(&device.id()) {
+                    continue;
+                }
                 if let Some(commit) = self.head_of(device, &known, &mut pins, own)? {
                     heads.insert(device.id(), commit);
                 }

@@ -396,6 +396,45 @@ pub struct ContentKey {
     #[prost(bytes = "vec", tag = "2")]
     pub key: ::prost::alloc::vec::Vec<u8>,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct LocalDevice {
+    #[prost(bytes = "vec", tag = "1")]
+    pub account: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub device: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "3")]
+    pub signing_seed: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "4")]
+    pub hybrid_seed: ::prost::alloc::vec::Vec<u8>,
+    /// Epoch roots from epoch 0 on.
+    #[prost(bytes = "vec", repeated, tag = "5")]
+    pub roots: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct LocalPins {
+    #[prost(message, repeated, tag = "1")]
+    pub heads: ::prost::alloc::vec::Vec<SeenHead>,
+    /// Whether the first view of the store was confirmed by something outside the store.
+    #[prost(bool, tag = "2")]
+    pub anchored: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct LocalConsent {
+    #[prost(string, repeated, tag = "1")]
+    pub kinds: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct LocalPending {
+    #[prost(uint64, tag = "1")]
+    pub sequence: u64,
+    /// The sealed commit as it was or is being sent.
+    #[prost(bytes = "vec", tag = "2")]
+    pub object: ::prost::alloc::vec::Vec<u8>,
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct Record {

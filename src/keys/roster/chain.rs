@@ -133,12 +133,7 @@ impl Roster {
     ///
     /// # Errors
     /// [`Error::Damaged`] for whatever reason.
-    pub fn open(
-        account: AccountId,
-        root: &EpochRoot,
-        reference: &ObjectRef,
-        bytes: Vec<u8>,
-    ) -> Result<Self> {
+    pub fn open(account: AccountId, root: &EpochRoot, reference: &ObjectRef, bytes: Vec<u8>) -> Result<Self> {
         let damaged = |_| Error::damaged(Part::Roster);
         if !reference.matches(&bytes) || reference.epoch() != root.epoch() {
             return Err(Error::damaged(Part::Roster));
@@ -200,8 +195,7 @@ impl ParsedEntry {
         signed: &messages::SignedRosterEntry,
     ) -> Result<Self> {
         let damaged = || Error::damaged(Part::Roster);
-        let entry: messages::RosterEntry =
-            decode_strict(&signed.entry, OBJECT_BYTES_MAX, Part::Roster)?;
+        let entry: messages::RosterEntry = decode_strict(&signed.entry, OBJECT_BYTES_MAX, Part::Roster)?;
         let messages::RosterEntry { account: of, index, previous, signer, change, acceptance, .. } = &entry;
         let in_place = *of == account.0 && usize::try_from(*index) == Ok(position) && previous == head;
         let change = Change::from_wire(change.as_ref().filter(|_| in_place).ok_or_else(damaged)?)?;

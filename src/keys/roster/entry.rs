@@ -148,7 +148,9 @@ impl Change {
                 roster_entry::Change::BeginEpoch(messages::BeginEpoch { epoch: *epoch })
             }
             Self::RequireFormat(format_version) => {
-                roster_entry::Change::RequireFormat(messages::RequireFormat { format_version: *format_version })
+                roster_entry::Change::RequireFormat(messages::RequireFormat {
+                    format_version: *format_version,
+                })
             }
         }
     }
@@ -182,10 +184,7 @@ impl Change {
                 Self::Genesis {
                     salt: salt.as_slice().try_into().map_err(|_| damaged())?,
                     device: Member::from_wire(device.as_ref().ok_or_else(damaged)?)?,
-                    recovery: Recipient::from_wire(
-                        recovery.as_ref().ok_or_else(damaged)?,
-                        Role::Recovery,
-                    )?,
+                    recovery: Recipient::from_wire(recovery.as_ref().ok_or_else(damaged)?, Role::Recovery)?,
                     format_version: *format_version,
                 }
             }

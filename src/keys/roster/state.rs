@@ -155,8 +155,7 @@ impl RosterState {
                 self.devices.push(Device { member, state: DeviceState::Active });
             }
             Change::RevokeDevice { device, last_sequence, last_hash } if by_device => {
-                let device =
-                    self.devices.iter_mut().find(|known| known.id() == device && known.is_active());
+                let device = self.devices.iter_mut().find(|known| known.id() == device && known.is_active());
                 device.ok_or(damaged)?.state = DeviceState::Revoked { last_sequence, last_hash };
             }
             Change::SetRecovery(recipient) if by_device => self.recovery = recipient,

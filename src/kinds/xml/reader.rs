@@ -68,7 +68,9 @@ impl<R: BufRead> MessageReader<R> {
             match event {
                 Event::Start(start) => {
                     let parsed = element(&start);
-                    return parsed.map(|element| Some(Tag::Start(element))).map_err(|reason| self.bad(reason));
+                    return parsed
+                        .map(|element| Some(Tag::Start(element)))
+                        .map_err(|reason| self.bad(reason));
                 }
                 Event::End(_) => return Ok(None),
                 Event::Eof => return Ok(Some(Tag::Eof)),
@@ -150,16 +152,14 @@ enum Tag {
 
 /// A start tag with its attributes, values resolved.
 fn element(start: &BytesStart<'_>) -> std::result::Result<XmlElement, &'static str> {
-    let text = |bytes: &[u8]| std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| "not UTF-8");
-    let mut element = XmlElement { name: text(start.name().as_ref())?, ..Default::default() };
+    let mut element = XmlElement { name: start.name().as_ref().to_owned(), ..Default::default() };
     for attribute in start.attributes() {
         let attribute = attribute.map_err(|_| "a malformed attribute")?;
         if element.attributes.len() >= XML_ATTRIBUTES_MAX {
             return Err("too many attributes");
         }
-        let raw = std::str::from_utf8(&attribute.value).map_err(|_| "not UTF-8")?;
-        let value = unescape(raw).ok_or("an unknown reference")?;
-        let name = text(attribute.key.as_ref())?;
+        let value = unescape(&attribute.value).ok_or("an unknown reference")?;
+        let name = attribute.key.as_ref().to_owned();
         element.attributes.push(XmlAttribute { name, value, ..Default::default() });
     }
     Ok(element)

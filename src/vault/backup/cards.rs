@@ -19,7 +19,11 @@ pub(super) struct CardSource<R: BufRead> {
 
 impl<R: BufRead> CardSource<R> {
     pub(super) fn open(source: &str, stream: R) -> Self {
-        Self { source: source.to_owned(), reader: Some(CardReader::new(stream)), cards: Vec::new().into_iter() }
+        Self {
+            source: source.to_owned(),
+            reader: Some(CardReader::new(stream)),
+            cards: Vec::new().into_iter(),
+        }
     }
 
     pub(super) fn ended(&self) -> bool {

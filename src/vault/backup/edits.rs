@@ -2,7 +2,9 @@
 
 use std::io::BufRead;
 
-use super::{NextEdit, Source, Tally, bad_source, cards::CardSource, files::FolderSource, messages::MessageSource};
+use super::{
+    NextEdit, Source, Tally, bad_source, cards::CardSource, files::FolderSource, messages::MessageSource,
+};
 use crate::{
     Result,
     kinds::Kind,

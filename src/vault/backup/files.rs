@@ -7,7 +7,10 @@ use super::{NextEdit, SkippedItem, Tally, edits::Pass};
 use crate::{
     Error, Result,
     content::Chunker,
-    kinds::{FileMeta as FileRecord, FileType, Kind, Record, compresses, file_key, is_media_name, looks_incompressible, taken_ms, uses_fixed_pieces},
+    kinds::{
+        FileMeta as FileRecord, FileType, Kind, Record, compresses, file_key, is_media_name,
+        looks_incompressible, taken_ms, uses_fixed_pieces,
+    },
     tree::Edit,
     vault::{
         contents::{ContentWriter, Cut, encode_entry, write_content},

@@ -128,8 +128,7 @@ impl Vault {
             let run = self.database.begin_run(kind.name(), tree_of(before.root))?;
             let random = work.random.as_mut();
             let compress = compresses(kind);
-            let writer =
-                ContentWriter::new(access, run, job, self.clock.as_ref(), random, compress)?;
+            let writer = ContentWriter::new(access, run, job, self.clock.as_ref(), random, compress)?;
             let mut edits = source.edits(&writer, before.root, tally, PASS_BYTES)?;
             let borders = Borders::new(access.keys.chunk_cut_key());
             let root = apply(before.root, &mut edits, &mut &writer, &borders)?;
@@ -159,9 +158,10 @@ impl Vault {
         };
         self.database.write(|transaction| {
             settled.iter().try_for_each(|number| Database::settle_pack(transaction, *number))?;
-            after.index.iter().try_for_each(|reference| {
-                Database::add_fragment(transaction, reference.id(), kind.name())
-            })?;
+            after
+                .index
+                .iter()
+                .try_for_each(|reference| Database::add_fragment(transaction, reference.id(), kind.name()))?;
             Database::finish_run(transaction, kind.name(), &run, tree_of(after.root))
         })?;
         Ok(Pass { sent_bytes, commit, ended })
@@ -186,7 +186,7 @@ struct Pass {
 
 /// What tells the local notes about files which tree they speak of.
 fn tree_of(root: Option<Root>) -> [u8; 32] {
-    root.map_or([0; 32], |root| root.page.0)
+    root.map_or([0; 32], |root| root.page().0)
 }
 
 fn replace(mut kinds: Vec<KindState>, state: KindState) -> Vec<KindState> {

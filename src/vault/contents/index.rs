@@ -93,8 +93,8 @@ pub(crate) fn write_index(
     while let Some(part) = parts.next() {
         let names = if parts.peek().is_none() { std::mem::take(&mut older) } else { Vec::new() };
         let fragment = IndexFragment::new(part, names);
-        let (reference, sealed) = writer
-            .with_random(|random| fragment.seal(&key, access.account, epoch, access.kind, random))?;
+        let (reference, sealed) =
+            writer.with_random(|random| fragment.seal(&key, access.account, epoch, access.kind, random))?;
         access.gate.put(&sealed, now_ms)?;
         if parts.peek().is_some() {
             older.push(reference);
@@ -120,7 +120,11 @@ fn live_fragments(access: &KindAccess<'_>, before: &[ObjectRef]) -> Result<Vec<O
 }
 
 /// Too many fragments make a new device wait: the small ones become part of the new one.
-fn merge_small(access: &KindAccess<'_>, older: &mut Vec<ObjectRef>, packs: &mut Vec<PackEntry>) -> Result<()> {
+fn merge_small(
+    access: &KindAccess<'_>,
+    older: &mut Vec<ObjectRef>,
+    packs: &mut Vec<PackEntry>,
+) -> Result<()> {
     const FRAGMENTS_MAX: usize = 24;
     const SMALL_BYTES: usize = 256 * 1024;
     if older.len() <= FRAGMENTS_MAX {

@@ -122,8 +122,7 @@ impl<'a> ContentReader<'a> {
         let head = self.access.gate.get_range(at, 0, HEADER_BYTES)?.ok_or_else(missing)?;
         let opener = Opener::new(&key, &self.context(row), &head, length).map_err(damaged)?;
         let (offset, wanted) = range(place)?;
-        let (from, bytes) =
-            opener.stored_range(offset, wanted).ok_or(Error::Damaged { what: Part::Pack })?;
+        let (from, bytes) = opener.stored_range(offset, wanted).ok_or(Error::Damaged { what: Part::Pack })?;
         let stored = self.access.gate.get_range(at, from, bytes)?.ok_or_else(missing)?;
         opener.open_range(offset, wanted, stored).map_err(damaged)
     }

@@ -196,9 +196,7 @@ impl PageReader for &ContentWriter<'_> {
         }
         let open = self.inner.borrow().packer.find(*id);
         match open {
-            Some((entry, stored)) => {
-                decode_chunk(self.reader.access.keys.chunk_id_key(), &entry, &stored)
-            }
+            Some((entry, stored)) => decode_chunk(self.reader.access.keys.chunk_id_key(), &entry, &stored),
             None => self.reader.page(id),
         }
     }

@@ -4,9 +4,7 @@
 
 use std::path::Path;
 
-use redb::{
-    Database as Redb, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction,
-};
+use redb::{Database as Redb, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction};
 
 use crate::{Error, Result, content::ChunkId};
 
@@ -111,7 +109,8 @@ impl Database {
         let mut found = Vec::new();
         for row in table.iter().map_err(failed)? {
             let (number, value) = row.map_err(failed)?;
-            if let Some(pack) = pack_row(value.value()).filter(|p| p.kind == kind && !p.uncommitted.is_empty())
+            if let Some(pack) =
+                pack_row(value.value()).filter(|p| p.kind == kind && !p.uncommitted.is_empty())
             {
                 found.push((number.value(), pack));
             }
@@ -194,7 +193,8 @@ impl Database {
                 (first, dead) = (number, Vec::new());
             }
             let run = Run { number, first, dead };
-            runs.insert(kind, (run.first, run.number, true, tree, run.dead_bytes().as_slice())).map_err(failed)?;
+            runs.insert(kind, (run.first, run.number, true, tree, run.dead_bytes().as_slice()))
+                .map_err(failed)?;
             Ok(run)
         })
     }

@@ -108,7 +108,9 @@ impl Home {
             sequence: head.sequence,
             hash: head.hash.to_vec(),
         });
-        self.pins.write(&messages::LocalPins { heads: heads.collect(), anchored: pins.is_anchored() }.encode_to_vec())
+        self.pins.write(
+            &messages::LocalPins { heads: heads.collect(), anchored: pins.is_anchored() }.encode_to_vec(),
+        )
     }
 
     /// As [`Self::write_pins`], sparing the disk when nothing moved.

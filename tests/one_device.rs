@@ -1,0 +1,84 @@
+//! One device does the whole job: backs up, is lost, and a new one restores with the code alone.
+
+use std::{fs, path::Path};
+
+use strongroom::{
+    Error,
+    history::Freshness,
+    keys::RecoveryCode,
+    kinds::Kind,
+    store::MemoryStore,
+    vault::{At, Folder, Job, NewDevice, Selection, Source, Vault},
+};
+
+fn device(name: &str) -> NewDevice {
+    NewDevice::named(name).unwrap()
+}
+
+fn sample_folder(at: &Path) {
+    fs::create_dir_all(at.join("sub/empty")).unwrap();
+    fs::write(at.join("a.txt"), "hello").unwrap();
+    fs::write(at.join("a"), vec![7; 5000]).unwrap();
+    fs::write(
+        at.join("sub/big.bin"),
+        (0..3_000_000_u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect::<Vec<_>>(),
+    )
+    .unwrap();
+    fs::write(at.join("sub/zero"), "").unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("../a.txt", at.join("sub/link")).unwrap();
+}
+
+/// Everything below a folder: name to (bytes or link target).
+fn contents(at: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let mut found = std::collections::BTreeMap::new();
+    let mut open = vec![at.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(at).unwrap().to_str().unwrap().to_owned();
+            let meta = path.symlink_metadata().unwrap();
+            if meta.is_symlink() {
+                found.insert(name, fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes());
+            } else if meta.is_dir() {
+                found.insert(name, b"folder".to_vec());
+                open.push(path);
+            } else {
+                found.insert(name, fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_lost_phone_comes_back_with_the_code_alone() {
+    let work = tempfile::tempdir().unwrap();
+    let source = work.path().join("source");
+    sample_folder(&source);
+    let store = MemoryStore::new();
+    let (vault, code) = Vault::create(store.clone(), work.path().join("old"), device("old phone")).unwrap();
+    let job = Job::new();
+    let folder = Folder::at(&source);
+
+    let before = store.traffic();
+    let refused = vault.backup(&Kind::FILES, "source", Source::Folder(&folder), &job);
+    assert!(matches!(refused, Err(Error::NotConsented { .. })));
+    assert_eq!(store.traffic().puts, before.puts, "nothing was sent");
+
+    vault.consent().grant(&Kind::FILES).unwrap();
+    let report = vault.backup(&Kind::FILES, "source", Source::Folder(&folder), &job).unwrap();
+    assert_eq!(report.freshness, Freshness::Fresh);
+    assert!(report.changed >= 6 && report.skipped.is_empty());
+    let again = vault.backup(&Kind::FILES, "source", Source::Folder(&folder), &job).unwrap();
+    assert_eq!((again.changed, again.sent_bytes, again.read_bytes), (0, 0, 0));
+    drop(vault);
+
+    let code = RecoveryCode::parse(&code.reveal()).unwrap();
+    let vault = Vault::recover(store, work.path().join("new"), &code, device("new phone")).unwrap();
+    let plan = vault.plan_restore(&[Selection::kind(Kind::FILES)], &At::Latest).unwrap();
+    assert_eq!(plan.freshness(), Freshness::Unproven);
+    let restored = vault.restore(plan, work.path().join("out"), &job).unwrap();
+    assert_eq!(restored.failures, []);
+    assert_eq!(contents(&work.path().join("out/files/source")), contents(&source));
+}
