@@ -19,6 +19,7 @@ const RECORD_BYTES_MAX: usize = 256 * 1024 * 1024;
 const ELEMENT_LEVELS_MAX: usize = 4;
 
 /// A record of some kind.
+#[non_exhaustive]
 pub enum Record {
     /// A message or a call.
     Element(XmlElement),

@@ -4,6 +4,7 @@
 //! believe by history and keys.
 
 mod backup;
+mod check;
 mod clock;
 mod component;
 mod consent;
@@ -21,6 +22,7 @@ mod vault;
 mod view;
 
 pub use backup::{BackupReport, SkippedItem, Source};
+pub use check::{CheckOptions, CheckReport};
 pub use clock::{Clock, SystemClock};
 pub use component::{BadName, Component, Platform};
 pub use consent::Switches;

@@ -160,9 +160,14 @@ impl Vault {
             load_index(&access, &state)?;
             let reader = ContentReader::new(access, 0);
             let mut found = 0;
-            for entry in entries_below(state.root, &reader, &prefix) {
-                // What cannot be read is counted as nothing; the restore itself names it.
-                let Ok((_, value)) = entry else { break };
+            let mut below = entries_below(state.root, &reader, &prefix);
+            while let Some(entry) = below.next() {
+                // What cannot be read is counted by its parent; the restore itself names it.
+                let Ok((_, value)) = entry else {
+                    let Some(lost) = below.skip_page() else { break };
+                    found += lost;
+                    continue;
+                };
                 let content = decode_entry(&value).ok().and_then(|entry| entry.content);
                 bytes += content.map_or(0, |content| content.length);
                 found += 1;
@@ -239,12 +244,14 @@ impl Run<'_, '_> {
     fn paths(&mut self) -> Result<()> {
         let mut cards = Cards::default();
         let mut after = String::new();
-        for entry in entries_below(self.part.state.root, self.reader, &self.part.prefix) {
+        let mut below = entries_below(self.part.state.root, self.reader, &self.part.prefix);
+        while let Some(entry) = below.next() {
             let (key, value) = match entry {
                 Ok(entry) => entry,
                 Err(error) => {
-                    self.note(&format!("everything after {after:?}"), Failed::Entry(error))?;
-                    break;
+                    let lost = below.skip_page();
+                    self.note(&lost_entries(lost, &after), Failed::Entry(error))?;
+                    continue;
                 }
             };
             after = display_key(&self.part.kind, &key);
@@ -334,14 +341,18 @@ impl Run<'_, '_> {
         count: u64,
     ) -> std::result::Result<(), Failed> {
         let mut writer = MessageWriter::new(file, root, count).map_err(Error::io("writing XML"))?;
-        for entry in entries_below(self.part.state.root, self.reader, &[]) {
+        let mut below = entries_below(self.part.state.root, self.reader, &[]);
+        let mut after = String::new();
+        while let Some(entry) = below.next() {
             let (key, value) = match entry {
                 Ok(entry) => entry,
                 Err(error) => {
-                    self.note("the records that follow", Failed::Entry(error))?;
-                    break;
+                    let lost = below.skip_page();
+                    self.note(&lost_entries(lost, &after), Failed::Entry(error))?;
+                    continue;
                 }
             };
+            after = display_key(&self.part.kind, &key);
             let element = decode_entry(&value)
                 .and_then(|entry| record_of(self.reader, &entry))
                 .and_then(|record| Record::decode(&record));
@@ -353,7 +364,7 @@ impl Run<'_, '_> {
                 Ok(_) => Err(Failed::Entry(Error::damaged(crate::Part::Record))),
                 Err(error) => Err(Failed::Entry(error)),
             };
-            self.settle(&display_key(&self.part.kind, &key), done)?;
+            self.settle(&after, done)?;
         }
         let file = writer.finish().map_err(Error::io("writing XML"))?;
         let sink = file.into_inner().map_err(|_| Error::Internal("writing XML"))?;
@@ -437,6 +448,12 @@ impl Cards {
         }
         Ok(0)
     }
+}
+
+/// What is said of entries whose names went with a page.
+pub(super) fn lost_entries(count: Option<u64>, after: &str) -> String {
+    let place = if after.is_empty() { "at the beginning".to_owned() } else { format!("after {after}") };
+    count.map_or_else(|| format!("everything {place}"), |count| format!("{count} entries {place}"))
 }
 
 fn plain_attributes() -> Attributes {

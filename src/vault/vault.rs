@@ -200,10 +200,11 @@ impl Vault {
             let Ok(envelope) = Envelope::open(&work.keys.hybrid, locator, id, bytes) else { continue };
             let known = newest.as_ref().unwrap_or(&work.keys.roots).len();
             let longer = usize::try_from(envelope.newest_root()?.epoch()).is_ok_and(|epoch| epoch >= known);
-            if envelope.account() == self.account && longer {
-                if let Ok(roots) = envelope.verify(&roster) {
-                    newest = Some(roots);
-                }
+            if envelope.account() == self.account
+                && longer
+                && let Ok(roots) = envelope.verify(&roster)
+            {
+                newest = Some(roots);
             }
         }
         let Some(roots) = newest else { return Ok(false) };

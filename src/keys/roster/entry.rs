@@ -83,6 +83,7 @@ impl Member {
 }
 
 /// What an entry changes.
+#[expect(clippy::large_enum_variant, reason = "an account has one genesis; boxing it would hide that")]
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Change {

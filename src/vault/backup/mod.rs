@@ -26,6 +26,7 @@ use crate::{
 use edits::EditSource;
 
 /// Where the data comes from.
+#[non_exhaustive]
 pub enum Source<'a> {
     /// A folder, or one file, for notes, photos and files.
     Folder(&'a Folder),
@@ -133,7 +134,6 @@ impl Vault {
             let borders = Borders::new(access.keys.chunk_cut_key());
             let root = apply(before.root, &mut edits, &mut &writer, &borders)?;
             let ended = edits.ended();
-            drop(edits);
             writer.flush()?;
             let (index, settled) = if root == before.root && writer.sent_bytes() == 0 {
                 (before.index.clone(), Vec::new())
