@@ -4,15 +4,23 @@
 //! neither copied nor printed. Every failure to open is one opaque error (K3).
 
 mod derive;
+mod exchange;
 mod hash;
+mod hybrid;
 mod labels;
+mod password;
 mod random;
 mod secret;
+mod sign;
 
 pub use derive::{derive_from_key, derive_from_material};
+pub use exchange::ExchangeSecret;
 pub use hash::{keyed_hash, labelled_hash};
+pub use hybrid::{HYBRID_CIPHERTEXT_BYTES, HYBRID_PUBLIC_KEY_BYTES, HybridPublicKey, HybridSecretKey};
 pub use labels::Label;
+pub use password::{PasswordParameters, derive_password_seed};
 #[cfg(any(test, feature = "test-support"))]
 pub use random::SeededRandom;
 pub use random::{OsRandom, Random};
 pub use secret::Secret;
+pub use sign::{SIGNATURE_BYTES, Signature, SigningKey, VERIFYING_KEY_BYTES, VerifyingKey};
