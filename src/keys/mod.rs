@@ -1,1 +1,5 @@
 //! (room)
+
+mod recovery_code;
+
+pub use recovery_code::{DeviceSecret, RecoveryCode};
