@@ -11,8 +11,8 @@ use crate::{
     Error, Part, Result,
     crypto::{
         Context, HYBRID_CIPHERTEXT_BYTES, HybridSecretKey, Label, ObjectKey, ObjectType, PasswordParameters,
-        Place, Random, Sealed, Secret, Signature, SigningKey, derive_from_key, encapsulate,
-        open_message_with_extra, seal_message_with_extra,
+        Place, Random, Sealed, Secret, Signature, SigningKey, derive_from_key, open_message_with_extra,
+        seal_message_with_extra,
     },
     limits::{EPOCHS_MAX, OBJECT_BYTES_MIN},
     wire::{decode_strict, messages},
@@ -54,7 +54,7 @@ impl Envelope {
     ) -> Result<Sealed> {
         let id = random.bytes()?;
         let mut bytes = signed_bytes(contents, recipient, id, signer)?;
-        let (ciphertext, shared) = encapsulate(recipient.public_key(), random)?;
+        let (ciphertext, shared) = recipient.public_key().encapsulate(random)?;
         let mut extra = ciphertext.to_vec();
         let decoy = PasswordParameters::default_with(random.bytes()?);
         extra.extend(encode_parameters(recipient.password_parameters().unwrap_or(&decoy)));
@@ -118,7 +118,7 @@ impl Envelope {
             roots: roots.ok_or_else(damaged)?,
             roster: ObjectRef::from_wire(wire.roster.as_ref().ok_or_else(damaged)?, Part::Envelope)?,
             signer: DeviceId::from_slice(&signer).ok_or_else(damaged)?,
-            signature: Signature::from_slice(&signature).ok_or_else(damaged)?,
+            signature: Signature::from_bytes(&signature, Part::Envelope)?,
             body,
         })
     }
