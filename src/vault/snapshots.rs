@@ -237,7 +237,9 @@ impl Vault {
             }
             None => match Record::decode(&record_of(&reader, &entry)?)? {
                 Record::Contact(card) => write(&card)?,
-                Record::File(FileMeta { link_target: Some(target), .. }) => write(&target)?,
+                Record::File(FileMeta { file_type: FileType::Symlink, link_target, .. }) => {
+                    write(&link_target)?
+                }
                 _ => return Err(Error::NotFound("content at this path")),
             },
         }

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     Error, Result,
     history::{Freshness, Head, KindState},
-    kinds::{Kind, compresses},
+    kinds::{Kind, Policy, file_key},
     tree::{Borders, Edit, Root, apply},
 };
 use edits::EditSource;
@@ -89,7 +89,7 @@ impl Vault {
     /// is used again by the next run.
     pub fn backup(&self, kind: &Kind, name: &str, source: Source<'_>, job: &Job) -> Result<BackupReport> {
         self.gate.consent().require(kind.name())?;
-        crate::kinds::check_source_name(name)?;
+        file_key::<&[u8]>(name, &[])?;
         let work = &mut *self.work();
         let mut view = self.refresh(work)?;
         let mut tally = Tally::default();
@@ -128,7 +128,7 @@ impl Vault {
             }
             let run = self.database.begin_run(kind.name(), tree_of(before.root))?;
             let random = work.random.as_mut();
-            let compress = compresses(kind);
+            let compress = Policy::of(kind).compress;
             let writer = ContentWriter::new(access, run, job, self.clock.as_ref(), random, compress)?;
             let mut edits = source.edits(&writer, before.root, tally, PASS_BYTES)?;
             let borders = Borders::new(access.keys.chunk_cut_key());
