@@ -130,10 +130,13 @@ impl Vault {
             let random = work.random.as_mut();
             let compress = Policy::of(kind).compress;
             let writer = ContentWriter::new(access, run, job, self.clock.as_ref(), random, compress)?;
-            let mut edits = source.edits(&writer, before.root, tally, PASS_BYTES)?;
             let borders = Borders::new(access.keys.chunk_cut_key());
-            let root = apply(before.root, &mut edits, &mut &writer, &borders)?;
-            let ended = edits.ended();
+            let (mut root, mut ended) = (before.root, false);
+            while !ended && writer.sent_bytes() < PASS_BYTES {
+                let mut edits = source.edits(&writer, root, tally, PASS_BYTES)?;
+                root = apply(root, &mut edits, &mut &writer, &borders)?;
+                ended = edits.ended();
+            }
             writer.flush()?;
             let (index, settled) = if root == before.root && writer.sent_bytes() == 0 {
                 (before.index.clone(), Vec::new())
