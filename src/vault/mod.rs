@@ -9,6 +9,7 @@ mod clock;
 mod component;
 mod consent;
 mod contents;
+mod devices;
 mod enroll;
 mod folder;
 mod job;
@@ -26,6 +27,7 @@ pub use check::{CheckOptions, CheckReport};
 pub use clock::{Clock, SystemClock};
 pub use component::{BadName, Component, Platform};
 pub use consent::Switches;
+pub use devices::DeviceInfo;
 pub use enroll::NewDevice;
 pub use folder::{
     Attributes, EntryType, FileMeta, Folder, SkipReason, Skipped, SourceFile, SourceItem, Walk,

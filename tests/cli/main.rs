@@ -1,0 +1,8 @@
+//! The command, as a person or a script uses it: every promise here is checked through the binary alone.
+
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+
+mod failures;
+mod output;
+mod support;
+mod walk;
