@@ -1,0 +1,1194 @@
+#!/usr/bin/env python3
+"""Restores everything from a strongroom store with the recovery code.
+
+Written from docs/FORMAT.md alone; clause numbers (F-…) are those of that page. It reads a store in a folder
+(F-3), verifies all that the page says a reader must verify, and writes to a new folder. It is a second
+implementation to hold the first one to its word, and a way out for whoever has nothing else. It never writes
+to the store.
+"""
+
+import argparse
+import base64
+import hashlib
+import hmac
+import os
+import re
+import struct
+import sys
+import unicodedata
+from collections import OrderedDict
+from pathlib import Path
+from types import SimpleNamespace
+
+import zstandard
+from blake3 import blake3
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+FORMAT_VERSION = 1
+
+
+class Refused(Exception):
+    """Something that a reader must refuse."""
+
+
+class NewerFormat(Refused):
+    """Written by a newer format (F-6)."""
+
+
+class WrongSecret(Refused):
+    """The code or password opens nothing."""
+
+
+class Mistyped(Refused):
+    """A code with a typing error (F-30)."""
+
+
+def need(condition, what):
+    if not condition:
+        raise Refused(what)
+
+
+# --- F-1, F-10: primitives -----------------------------------------------------------------------------------
+
+
+def label(name):
+    return b"strongroom/v1/" + name.encode()
+
+
+def hkdf_expand(prk, info, length):
+    out, block = b"", b""
+    for counter in range(1, -(-length // 32) + 1):
+        block = hmac.digest(prk, block + info + bytes([counter]), "sha256")
+        out += block
+    return out[:length]
+
+
+def expand(key, name, parts, length):
+    return hkdf_expand(key, label(name) + b"\0" + parts, length)
+
+
+def extract(salt, material, name, parts, length):
+    return expand(hmac.digest(salt or bytes(32), material, "sha256"), name, parts, length)
+
+
+def keyed(key, message):
+    return blake3(message, key=key).digest()
+
+
+def labelled_hash(name, message):
+    return blake3(message, derive_key_context=label(name).decode()).digest()
+
+
+P25519 = 2**255 - 19
+D25519 = -121665 * pow(121666, -1, P25519) % P25519
+L25519 = 2**252 + 27742317777372353535851937790883648493
+
+
+def has_small_order(encoded):
+    """Whether a point of edwards25519 has order 1, 2, 4 or 8; true also for what is no point."""
+    y = int.from_bytes(encoded, "little") & (2**255 - 1)
+    x2 = (y * y - 1) * pow(D25519 * y * y + 1, -1, P25519) % P25519
+    x = pow(x2, (P25519 + 3) // 8, P25519)
+    if (x * x - x2) % P25519:
+        x = x * pow(2, (P25519 - 1) // 4, P25519) % P25519
+    if (x * x - x2) % P25519:
+        return True
+    for _ in range(3):
+        k = D25519 * x * x * y * y % P25519
+        x, y = (2 * x * y * pow(1 + k, -1, P25519) % P25519, (y * y + x * x) * pow(1 - k, -1, P25519) % P25519)
+    return x == 0 and y == 1
+
+
+def verify(key, name, message, signature, what):
+    need(len(key) == 32 and len(signature) == 64, what)
+    strict = not has_small_order(key) and not has_small_order(signature[:32])
+    need(strict and int.from_bytes(signature[32:], "little") < L25519, what)
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, label(name) + b"\0" + message)
+    except (InvalidSignature, ValueError):
+        raise Refused(what) from None
+
+
+class XWing:
+    """F-31: the key pair of a seed."""
+
+    def __init__(self, seed):
+        material = hashlib.shake_256(seed).digest(96)
+        self.kem = MLKEM768PrivateKey.from_seed_bytes(material[:64])
+        self.curve = X25519PrivateKey.from_private_bytes(material[64:])
+        self.curve_public = self.curve.public_key().public_bytes_raw()
+        self.public = self.kem.public_key().public_bytes_raw() + self.curve_public
+
+    def decapsulate(self, ciphertext):
+        kem_part, curve_part = ciphertext[:1088], ciphertext[1088:]
+        try:
+            curve_secret = self.curve.exchange(X25519PublicKey.from_public_bytes(curve_part))
+        except ValueError:  # all zeros
+            raise WrongSecret("envelope") from None
+        secret = self.kem.decapsulate(kem_part) + curve_secret + curve_part + self.curve_public
+        return hashlib.sha3_256(secret + bytes.fromhex("5c2e2f2f5e5c")).digest()
+
+
+# --- F-4: protobuf -------------------------------------------------------------------------------------------
+
+# Message: {field number: (name, type, repeated)}. A type is a scalar or the name of a message.
+SCHEMA = {
+    "PackDirectory": {1: ("chunks", "ChunkEntry", True)},
+    "ChunkEntry": {1: ("id", "bytes", False), 2: ("stored_length", "u32", False), 3: ("plain_length", "u32", False)},
+    "ObjectRef": {
+        1: ("name", "bytes", False), 2: ("length", "u32", False), 3: ("hash", "bytes", False), 4: ("epoch", "u32", False),
+    },
+    "IndexFragment": {1: ("packs", "PackEntry", True), 2: ("older", "ObjectRef", True)},
+    "PackEntry": {1: ("object", "ObjectRef", False), 2: ("chunks", "ChunkEntry", True)},
+    "TreePage": {1: ("level", "u32", False), 2: ("leaves", "LeafEntry", True), 3: ("children", "ChildEntry", True)},
+    "LeafEntry": {1: ("key", "bytes", False), 2: ("value", "bytes", False)},
+    "ChildEntry": {1: ("last_key", "bytes", False), 2: ("page", "bytes", False), 3: ("entries", "u64", False)},
+    "TreeRoot": {1: ("page", "bytes", False), 2: ("level", "u32", False), 3: ("entries", "u64", False)},
+    "Entry": {
+        1: ("record", "bytes", False), 2: ("record_content", "Content", False), 3: ("content", "Content", False),
+    },
+    "Content": {
+        1: ("length", "u64", False), 2: ("inline", "bytes", False), 3: ("list_level", "u32", False),
+        4: ("chunks", "bytes", False),
+    },
+    "SignedCommit": {1: ("commit", "bytes", False), 2: ("signature", "bytes", False)},
+    "Commit": {
+        1: ("format_version", "u32", False), 2: ("account", "bytes", False), 3: ("device", "bytes", False),
+        4: ("sequence", "u64", False), 5: ("previous", "bytes", False), 6: ("epoch", "u32", False),
+        7: ("roster", "ObjectRef", False), 8: ("keyring", "ObjectRef", False), 9: ("keyring_version", "u64", False),
+        10: ("kinds", "KindState", True), 11: ("seen", "SeenHead", True), 12: ("nonce", "bytes", False),
+        13: ("device_time_ms", "i64", False),
+    },
+    "KindState": {1: ("kind", "string", False), 2: ("root", "TreeRoot", False), 3: ("index", "ObjectRef", True)},
+    "SeenHead": {1: ("device", "bytes", False), 2: ("sequence", "u64", False), 3: ("hash", "bytes", False)},
+    "SignedEnvelope": {1: ("body", "bytes", False), 2: ("signer", "bytes", False), 3: ("signature", "bytes", False)},
+    "EnvelopeBody": {
+        1: ("account", "bytes", False), 2: ("epoch", "u32", False), 3: ("root", "bytes", False),
+        4: ("earlier_roots", "bytes", True), 5: ("roster", "ObjectRef", False), 6: ("locator", "bytes", False),
+        7: ("id", "bytes", False),
+    },
+    "Roster": {1: ("entries", "SignedRosterEntry", True)},
+    "SignedRosterEntry": {1: ("entry", "bytes", False), 2: ("signature", "bytes", False)},
+    "RosterEntry": {
+        1: ("account", "bytes", False), 2: ("index", "u32", False), 3: ("previous", "bytes", False),
+        4: ("signer", "bytes", False), 5: ("device_time_ms", "i64", False), 6: ("genesis", "Genesis", False),
+        7: ("add_device", "AddDevice", False), 8: ("revoke_device", "RevokeDevice", False),
+        9: ("set_recovery", "Recipient", False), 10: ("set_password", "Recipient", False),
+        11: ("remove_password", "RemovePassword", False), 12: ("begin_epoch", "BeginEpoch", False),
+        13: ("require_format", "RequireFormat", False), 14: ("acceptance", "bytes", False),
+    },
+    "Genesis": {
+        1: ("format_version", "u32", False), 2: ("device", "AddDevice", False), 3: ("recovery", "Recipient", False),
+        4: ("salt", "bytes", False),
+    },
+    "AddDevice": {
+        1: ("device", "bytes", False), 2: ("signing_key", "bytes", False), 3: ("recipient", "Recipient", False),
+        4: ("name", "string", False),
+    },
+    "RevokeDevice": {1: ("device", "bytes", False), 2: ("last_sequence", "u64", False), 3: ("last_hash", "bytes", False)},
+    "Recipient": {
+        1: ("public_key", "bytes", False), 2: ("locator", "bytes", False), 3: ("signing_key", "bytes", False),
+        4: ("password", "PasswordParameters", False),
+    },
+    "PasswordParameters": {
+        1: ("memory_kib", "u32", False), 2: ("passes", "u32", False), 3: ("lanes", "u32", False), 4: ("salt", "bytes", False),
+    },
+    "RemovePassword": {},
+    "BeginEpoch": {1: ("epoch", "u32", False)},
+    "RequireFormat": {1: ("format_version", "u32", False)},
+    "Keyring": {1: ("account", "bytes", False), 2: ("version", "u64", False), 3: ("kinds", "KindKeys", True)},
+    "KindKeys": {
+        1: ("kind", "string", False), 2: ("chunk_id_key", "bytes", False), 3: ("chunk_cut_key", "bytes", False),
+        4: ("content_keys", "ContentKey", True),
+    },
+    "ContentKey": {1: ("epoch", "u32", False), 2: ("key", "bytes", False)},
+    "Record": {
+        1: ("element", "XmlElement", False), 2: ("contact", "ContactCard", False), 3: ("file", "FileEntry", False),
+    },
+    "XmlElement": {
+        1: ("name", "string", False), 2: ("attributes", "XmlAttribute", True), 3: ("children", "XmlElement", True),
+    },
+    "XmlAttribute": {
+        1: ("name", "string", False), 2: ("value", "string", False), 3: ("data", "bytes", False), 4: ("base64", "bool", False),
+    },
+    "ContactCard": {1: ("card", "bytes", False)},
+    "FileEntry": {
+        1: ("type", "u32", False), 2: ("mode", "u32", False), 3: ("modified_s", "s64", False),
+        4: ("modified_ns", "u32", False), 5: ("link_target", "bytes", False), 6: ("photo", "PhotoInfo", False),
+    },
+    "PhotoInfo": {1: ("taken_ms", "i64", False)},
+}
+CHANGES = [name for number, (name, _, _) in SCHEMA["RosterEntry"].items() if 6 <= number <= 13]
+DEFAULTS = {"bytes": b"", "string": "", "u32": 0, "u64": 0, "i64": 0, "s64": 0, "bool": 0}
+
+
+def read_varint(data, at):
+    value = shift = 0
+    while True:
+        need(at < len(data) and shift < 70, "protobuf")
+        byte = data[at]
+        at += 1
+        value |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            return value & (2**64 - 1), at
+
+
+def write_varint(value):
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def wire_fields(data):
+    """(number, wire type, value) of each field."""
+    at = 0
+    while at < len(data):
+        tag, at = read_varint(data, at)
+        kind = tag & 7
+        if kind == 0:
+            value, at = read_varint(data, at)
+        else:
+            length, at = read_varint(data, at) if kind == 2 else ({1: 8, 5: 4}.get(kind), at)
+            need(length is not None and at + length <= len(data), "protobuf")
+            value, at = data[at:at + length], at + length
+        need(tag >> 3, "protobuf")
+        yield tag >> 3, kind, value
+
+
+def parse(name, data, levels=16):
+    """Lenient decoding: unknown fields are passed over."""
+    need(levels > 0, "protobuf")
+    schema = SCHEMA[name]
+    message = SimpleNamespace(**{f: [] if many else DEFAULTS.get(t) for f, t, many in schema.values()})
+    for number, kind, value in wire_fields(data):
+        if number not in schema:
+            continue
+        field, of, many = schema[number]
+        need(kind == (0 if of in ("u32", "u64", "i64", "s64", "bool") else 2), "protobuf")
+        if of in SCHEMA:
+            value = parse(of, value, levels - 1)
+        elif of == "string":
+            try:
+                value = value.decode()
+            except UnicodeDecodeError:
+                raise Refused("protobuf") from None
+        elif of == "u32":
+            value &= 2**32 - 1
+        elif of == "i64":
+            value -= 2**64 if value >> 63 else 0
+        elif of == "s64":
+            value = value >> 1 ^ -(value & 1)
+        elif of == "bool":
+            value = int(value != 0)
+        if many:
+            getattr(message, field).append(value)
+        else:
+            setattr(message, field, value)
+    return message
+
+
+def encode(name, message):
+    out = []
+    for number, (field, of, many) in sorted(SCHEMA[name].items()):
+        value = getattr(message, field)
+        for one in value if many else [value]:
+            if not many and (one is None if of in SCHEMA else not one):
+                continue
+            if of in SCHEMA or of in ("bytes", "string"):
+                body = encode(of, one) if of in SCHEMA else one.encode() if of == "string" else one
+                out += [write_varint(number << 3 | 2), write_varint(len(body)), body]
+            else:
+                one = one << 1 ^ one >> 63 if of == "s64" else one
+                out += [write_varint(number << 3), write_varint(one & 2**64 - 1)]
+    return b"".join(out)
+
+
+def parse_strict(name, data, what):
+    try:
+        message = parse(name, data)
+    except Refused:
+        raise Refused(what) from None
+    need(encode(name, message) == data, what)
+    return message
+
+
+# --- F-11 … F-19: sealed objects -----------------------------------------------------------------------------
+
+OBJECT_LENGTHS = [16384 << n for n in range(10)]
+MAGIC = b"STRNGRM\x01"
+HEADER = 64
+SEGMENT = 65536
+PACK, INDEX, KEYRING, ROSTER, COMMIT, ENVELOPE = range(1, 7)
+
+
+def place_object(name):
+    return b"\x01" + name + bytes(16)
+
+
+def place_commit(device, sequence):
+    return b"\x02" + device + struct.pack("<Q", sequence) + bytes(8)
+
+
+def place_envelope(locator, name):
+    return b"\x03" + locator + name
+
+
+def context(account, epoch, kind_of_object, place, kind=""):
+    return account + struct.pack("<I", epoch) + bytes([kind_of_object]) + place + kind.encode()
+
+
+def open_object(key, bound_to, data, what, extra=0):
+    need(len(data) in OBJECT_LENGTHS, what)
+    if data[:7] == MAGIC[:7] and data[7] > FORMAT_VERSION:
+        raise NewerFormat(what)
+    need(data[:8] == MAGIC, what)
+    okm = expand(key, "object", data[8:32] + bound_to, 76)
+    need(hmac.compare_digest(okm[44:], data[32:64]), what)
+    aead, base = ChaCha20Poly1305(okm[:32]), okm[32:44]
+    body = memoryview(data)[HEADER + extra:]
+    count = -(-len(body) // (SEGMENT + 16))
+    plain = []
+    for index in range(count):
+        mask = struct.pack("<Q", index) + bytes([0, 0, 0, index == count - 1])
+        nonce = bytes(a ^ b for a, b in zip(base, mask))
+        try:
+            plain.append(aead.decrypt(nonce, body[index * (SEGMENT + 16):(index + 1) * (SEGMENT + 16)], None))
+        except InvalidTag:
+            raise Refused(what) from None
+    return b"".join(plain)
+
+
+def open_message(key, bound_to, data, what, extra=0):
+    plain = open_object(key, bound_to, data, what, extra)
+    (length,) = struct.unpack("<I", plain[-4:])
+    need(length <= len(plain) - 4 and not any(plain[length:-4]), what)
+    return plain[:length]
+
+
+def check_ref(ref, what):
+    need(ref is not None and len(ref.name) == 16 and len(ref.hash) == 32 and ref.length in OBJECT_LENGTHS, what)
+    return ref
+
+
+class Store:
+    """F-2, F-3: a store in a folder, read only."""
+
+    def __init__(self, root):
+        self.root = Path(root)
+
+    def read(self, path):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        except OSError:
+            return None
+        with os.fdopen(descriptor, "rb") as file:
+            return file.read(OBJECT_LENGTHS[-1] + 1)
+
+    def object(self, name):
+        return self.read(self.root / "objects" / name.hex()[:2] / name.hex())
+
+    def referenced(self, ref, what):
+        data = self.object(ref.name)
+        need(data is not None, f"missing {what}")
+        need(len(data) == ref.length and labelled_hash("hash/object", data) == ref.hash, what)
+        return data
+
+    def commit(self, device, sequence):
+        return self.read(self.root / "commits" / device.hex() / f"{sequence:020}")
+
+    def sequences(self, device):
+        return sorted(int(name) for name in self.names(self.root / "commits" / device.hex(), r"[0-9]{20}"))
+
+    def envelopes(self, locator):
+        names = self.names(self.root / "envelopes" / locator.hex(), r"[0-9a-f]{32}")
+        return [bytes.fromhex(name) for name in sorted(names)[:4096]]
+
+    def envelope(self, locator, name):
+        return self.read(self.root / "envelopes" / locator.hex() / name.hex())
+
+    @staticmethod
+    def names(folder, form):
+        return [name for name in (os.listdir(folder) if folder.is_dir() else []) if re.fullmatch(form, name)]
+
+
+# --- F-30 … F-33: secrets ------------------------------------------------------------------------------------
+
+ALPHABET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+GENERATOR = [0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3]
+
+
+def read_code(text, code_type, length):
+    values = [ALPHABET.find(character) for character in re.sub(r"[\s-]", "", text).lower()]
+    if len(values) != -(-length * 8 // 5) + 8 or -1 in values:
+        raise Mistyped("characters")
+    check = 1
+    for value in values:
+        top = check >> 25
+        check = (check & 0x1FFFFFF) << 5 ^ value
+        for bit, generator in enumerate(GENERATOR):
+            check ^= generator if top >> bit & 1 else 0
+    if check != 0x2BC830A3:
+        raise Mistyped("check characters")
+    if values[0] != 0 or values[1] != code_type:
+        raise Mistyped("version or type")
+    number, unused = 0, (len(values) - 8) * 5 - length * 8
+    for value in values[2:-6]:
+        number = number << 5 | value
+    if number & (1 << unused) - 1:
+        raise Mistyped("unused bits")
+    return (number >> unused).to_bytes(length, "big")
+
+
+class Secret:
+    """What opens an account without any device: its locator, X-Wing pair and public signing key."""
+
+    def __init__(self, recipient, locator, seed, signing_seed):
+        self.recipient, self.locator, self.pair = recipient, locator, XWing(seed)
+        self.signing_public = Ed25519PrivateKey.from_private_bytes(signing_seed).public_key().public_bytes_raw()
+
+
+def recovery_secret(text):
+    code = read_code(text, 3, 20)
+    derive = lambda name, length: extract(b"", code, name, b"", length)
+    return Secret("recovery", derive("recovery/locator", 16), derive("recovery/x-wing", 32), derive("recovery/ed25519", 32))
+
+
+def check_parameters(memory, passes, lanes):
+    need(65536 <= memory <= 1048576 and 3 <= passes <= 10 and 1 <= lanes <= 4, "password parameters")
+
+
+def password_secret(store, device_secret, password):
+    secret = read_code(device_secret, 16, 16)
+    locator = extract(b"", secret, "password/locator", b"", 16)
+    names = store.envelopes(locator)
+    if not names:
+        raise WrongSecret("no envelope")
+    data = store.envelope(locator, names[0]) or b""
+    info = data[HEADER + 1120:HEADER + 1164]
+    need(len(info) == 44, "envelope")
+    memory, passes, lanes = struct.unpack("<III", info[:12])
+    check_parameters(memory, passes, lanes)
+    text = unicodedata.normalize("NFC", password).encode()
+    stretched = Argon2id(salt=info[12:], length=32, iterations=passes, lanes=lanes, memory_cost=memory).derive(text)
+    derive = lambda name: extract(stretched, secret, name, info, 32)
+    return Secret("password", locator, derive("password/x-wing"), derive("password/ed25519"))
+
+
+def open_envelope(store, secret, name):
+    """The envelope's message and body; who signed it is not yet checked."""
+    data = store.envelope(secret.locator, name)
+    need(data is not None and len(data) in OBJECT_LENGTHS, "envelope")
+    extra = data[HEADER:HEADER + 1164]
+    key = expand(secret.pair.decapsulate(extra[:1120]), "envelope", secret.locator + extra, 32)
+    bound_to = context(bytes(16), 0, ENVELOPE, place_envelope(secret.locator, name))
+    signed = parse_strict("SignedEnvelope", open_message(key, bound_to, data, "envelope", 1164), "envelope")
+    body = parse_strict("EnvelopeBody", signed.body, "envelope")
+    need(body.locator == secret.locator and body.id == name and len(body.account) == 16, "envelope")
+    need(len(body.earlier_roots) == body.epoch < 4096, "envelope")
+    body.roots = body.earlier_roots + [body.root]
+    need(all(len(root) == 32 for root in body.roots), "envelope")
+    check_ref(body.roster, "envelope")
+    return signed, body
+
+
+# --- F-34 … F-38: roster and keyring -------------------------------------------------------------------------
+
+
+class Roster:
+    """F-34 … F-36: verified while it is made."""
+
+    def __init__(self, account, plain):
+        entries = parse_strict("Roster", plain, "roster").entries
+        need(1 <= len(entries) <= 4096, "roster")
+        self.account, self.entries = account, entries
+        self.devices, self.recovery, self.password, self.epoch, self.format_version = {}, None, None, 0, 0
+        previous = b""
+        for index, signed in enumerate(entries):
+            entry = parse_strict("RosterEntry", signed.entry, "roster")
+            need((entry.account, entry.index, entry.previous) == (account, index, previous), "roster")
+            changes = [name for name in CHANGES if getattr(entry, name) is not None]
+            need(len(changes) == 1, "roster")
+            self.entry(index, changes[0], getattr(entry, changes[0]), entry, signed)
+            previous = labelled_hash("hash/roster-entry", signed.entry)
+
+    def entry(self, index, name, change, entry, signed):
+        need((name == "genesis") == (index == 0), "roster")
+        accepting = {"genesis": "recovery", "set_recovery": "recovery", "set_password": "password"}.get(name)
+        if name == "genesis":
+            self.check_recipient(change.recovery, "recovery")
+            self.genesis(change)
+        elif accepting:
+            self.check_recipient(change, accepting)
+        recipient = change.recovery if name == "genesis" else change if accepting else None
+        if recipient:
+            message = self.account + recipient.locator + recipient.public_key
+            verify(recipient.signing_key, "sign/acceptance", message, entry.acceptance, "roster")
+        else:
+            need(not entry.acceptance, "roster")
+        verify(self.signing_key(entry.signer), "sign/roster-entry", signed.entry, signed.signature, "roster")
+        if name != "genesis":
+            need(name == "add_device" or entry.signer not in (b"recovery", b"password"), "roster")
+            getattr(self, name)(change)
+
+    def signing_key(self, signer):
+        if signer == b"recovery":
+            return self.recovery.signing_key
+        if signer == b"password":
+            need(self.password is not None, "roster")
+            return self.password.signing_key
+        device = self.devices.get(signer)
+        need(device is not None and device.revoked is None, "roster")
+        return device.signing_key
+
+    @staticmethod
+    def check_recipient(recipient, role):
+        need(recipient is not None and len(recipient.public_key) == 1216 and len(recipient.locator) == 16, "roster")
+        need(len(recipient.signing_key) == (0 if role == "device" else 32), "roster")
+        need((recipient.password is not None) == (role == "password"), "roster")
+        if role != "device":
+            need(not has_small_order(recipient.signing_key), "roster")
+        if role == "password":
+            given = recipient.password
+            check_parameters(given.memory_kib, given.passes, given.lanes)
+            need(len(given.salt) == 32, "roster")
+
+    def genesis(self, change):
+        need(len(change.salt) == 16 and change.format_version > 0 and change.device is not None, "roster")
+        if change.format_version > FORMAT_VERSION:
+            raise NewerFormat("roster")
+        need(labelled_hash("account-id", encode("Genesis", change))[:16] == self.account, "roster")
+        self.add_device(change.device)
+        self.recovery, self.format_version = change.recovery, change.format_version
+
+    def add_device(self, change):
+        need(len(change.device) == 16 and change.device not in self.devices and len(self.devices) < 256, "roster")
+        need(len(change.signing_key) == 32 and not has_small_order(change.signing_key), "roster")
+        need(len(change.name.encode()) <= 128, "roster")
+        need(not any(unicodedata.category(character) == "Cc" for character in change.name), "roster")
+        self.check_recipient(change.recipient, "device")
+        self.devices[change.device] = SimpleNamespace(id=change.device, signing_key=change.signing_key, revoked=None)
+
+    def revoke_device(self, change):
+        device = self.devices.get(change.device)
+        need(device is not None and device.revoked is None and len(change.last_hash) == 32, "roster")
+        device.revoked = (change.last_sequence, change.last_hash)
+
+    def set_recovery(self, change):
+        self.recovery = change
+
+    def set_password(self, change):
+        self.password = change
+
+    def remove_password(self, _change):
+        need(self.password is not None, "roster")
+        self.password = None
+
+    def begin_epoch(self, change):
+        need(change.epoch == self.epoch + 1, "roster")
+        self.epoch = change.epoch
+
+    def require_format(self, change):
+        need(change.format_version > self.format_version, "roster")
+        if change.format_version > FORMAT_VERSION:
+            raise NewerFormat("roster")
+        self.format_version = change.format_version
+
+    def continues(self, other):
+        return self.entries[:len(other.entries)] == other.entries
+
+
+def epoch_key(root, name, account, epoch):
+    return expand(root, name, account + struct.pack("<I", epoch), 32)
+
+
+def open_roster(store, account, roots, ref):
+    check_ref(ref, "roster")
+    need(ref.epoch < len(roots), "roster")
+    key = epoch_key(roots[ref.epoch], "epoch/roster", account, ref.epoch)
+    bound_to = context(account, ref.epoch, ROSTER, place_object(ref.name))
+    return Roster(account, open_message(key, bound_to, store.referenced(ref, "roster"), "roster"))
+
+
+def read_keyring(account, plain):
+    """F-37: version, and for each kind its chunk id key and its content keys by epoch."""
+    keyring = parse_strict("Keyring", plain, "keyring")
+    need(keyring.account == account and keyring.version > 0 and len(keyring.kinds) <= 64, "keyring")
+    kinds = {}
+    is_key = lambda key: len(key) == 32 and any(key)
+    for keys in keyring.kinds:
+        name = keys.kind.encode()
+        need(1 <= len(name) <= 64 and all(name > other.encode() for other in kinds), "keyring")
+        epochs = [content.epoch for content in keys.content_keys]
+        need(1 <= len(epochs) <= 4096 and all(a < b for a, b in zip(epochs, epochs[1:])), "keyring")
+        need(is_key(keys.chunk_id_key) and is_key(keys.chunk_cut_key), "keyring")
+        need(all(is_key(content.key) for content in keys.content_keys), "keyring")
+        content_keys = {content.epoch: content.key for content in keys.content_keys}
+        kinds[keys.kind] = SimpleNamespace(chunk_id_key=keys.chunk_id_key, content_keys=content_keys)
+    return keyring.version, kinds
+
+
+def open_keyring(store, account, roots, ref):
+    check_ref(ref, "keyring")
+    need(ref.epoch < len(roots), "keyring")
+    key = epoch_key(roots[ref.epoch], "epoch/keyring", account, ref.epoch)
+    bound_to = context(account, ref.epoch, KEYRING, place_object(ref.name))
+    return read_keyring(account, open_message(key, bound_to, store.referenced(ref, "keyring"), "keyring"))
+
+
+# --- F-40 … F-43: history ------------------------------------------------------------------------------------
+
+
+def read_commit(account, device, epoch, sequence, plain):
+    signed = parse_strict("SignedCommit", plain, "commit")
+    verify(device.signing_key, "sign/commit", signed.commit, signed.signature, "commit")
+    commit = parse_strict("Commit", signed.commit, "commit")
+    if commit.format_version > FORMAT_VERSION:
+        raise NewerFormat("commit")
+    in_place = (commit.account, commit.device, commit.sequence, commit.epoch) == (account, device.id, sequence, epoch)
+    need(in_place and commit.format_version > 0 and sequence > 0, "commit")
+    need(len(commit.previous) == (0 if sequence == 1 else 32) and len(commit.nonce) == 16, "commit")
+    need(len(commit.kinds) <= 64 and len(commit.seen) <= 256, "commit")
+    check_ref(commit.roster, "commit")
+    check_ref(commit.keyring, "commit")
+    names = [state.kind.encode() for state in commit.kinds]
+    need(all(a < b for a, b in zip(names, names[1:])) and all(1 <= len(name) <= 64 for name in names), "commit")
+    for state in commit.kinds:
+        need(len(state.index) <= 256, "commit")
+        for ref in state.index:
+            check_ref(ref, "commit")
+        if state.root is not None:
+            need(len(state.root.page) == 32 and state.root.level <= 32 and state.root.entries > 0, "commit")
+    seen = [head.device for head in commit.seen]
+    need(all(a < b for a, b in zip(seen, seen[1:])), "commit")
+    need(all(len(h.device) == 16 and h.sequence > 0 and len(h.hash) == 32 for h in commit.seen), "commit")
+    commit.own_hash = labelled_hash("hash/commit", signed.commit)
+    return commit
+
+
+def open_commit(account, device, roots, sequence, data):
+    for epoch in reversed(range(len(roots))):
+        key = epoch_key(roots[epoch], "epoch/commit", account, epoch)
+        bound_to = context(account, epoch, COMMIT, place_commit(device.id, sequence))
+        try:
+            plain = open_message(key, bound_to, data, "commit")
+        except NewerFormat:
+            raise
+        except Refused:
+            continue
+        commit = read_commit(account, device, epoch, sequence, plain)
+        if device.revoked is not None:
+            last, last_hash = device.revoked
+            need(sequence < last or (sequence == last and commit.own_hash == last_hash), "commit")
+        return commit
+    raise Refused("commit")
+
+
+def knows(a, b):
+    if a.device == b.device:
+        return a.sequence >= b.sequence
+    return any(head.device == b.device and head.sequence >= b.sequence for head in a.seen)
+
+
+def newest(heads):
+    """F-43."""
+    best = None
+    for _, other in sorted(heads.items()):
+        if best is None:
+            best = other
+            continue
+        best_knows, other_knows = knows(best, other), knows(other, best)
+        rank = lambda commit: (commit.keyring_version, commit.device_time_ms)
+        if best_knows != other_knows:
+            best = other if other_knows else best
+        elif rank(other) > rank(best):
+            best = other
+    return best
+
+
+class Account:
+    """F-70, steps 2 to 6: from a secret to verified heads and keys."""
+
+    def __init__(self, store, secret):
+        candidates, failure = [], WrongSecret("nothing opens")
+        for name in store.envelopes(secret.locator):
+            try:
+                candidates.append(self.candidate(store, secret, name))
+            except Refused as error:
+                failure = error
+        candidates.sort(key=lambda one: (len(one[0]), len(one[1].entries)), reverse=True)
+        for self.roots, roster in candidates:
+            try:
+                self.store, self.account, self.roster = store, roster.account, roster
+                self.walk()
+                return
+            except Refused as error:
+                failure = error
+        raise failure
+
+    @staticmethod
+    def candidate(store, secret, name):
+        signed, body = open_envelope(store, secret, name)
+        need(body.roster.epoch == body.epoch, "envelope")
+        roster = open_roster(store, body.account, body.roots, body.roster)
+        recipient = getattr(roster, secret.recipient)
+        need(recipient is not None and recipient.public_key == secret.pair.public, "roster")
+        need(recipient.signing_key == secret.signing_public, "roster")
+        need(signed.signer in roster.devices, "envelope")
+        verify(roster.devices[signed.signer].signing_key, "sign/envelope", signed.body, signed.signature, "envelope")
+        return body.roots, roster
+
+    def walk(self):
+        self.heads = {}
+        while True:
+            for device in self.roster.devices.values():
+                if device.id not in self.heads:
+                    head = self.head(device)
+                    if head is not None:
+                        self.heads[device.id] = head
+            longer = self.longer_roster()
+            if longer is None:
+                break
+            self.roster = longer
+        first = newest(self.heads)
+        need(first is not None, "missing commit")
+        version, self.keys = open_keyring(self.store, self.account, self.roots, first.keyring)
+        need(version == first.keyring_version, "keyring")
+
+    def head(self, device):
+        sequences = self.store.sequences(device.id)
+        if device.revoked is not None:
+            sequences = [sequence for sequence in sequences if sequence <= device.revoked[0]]
+        later = None
+        head = None
+        for sequence in reversed(sequences):
+            data = self.store.commit(device.id, sequence)
+            commit = open_commit(self.account, device, self.roots, sequence, data or b"")
+            if later is not None and later.sequence == sequence + 1:
+                need(later.previous == commit.own_hash, "commit chain")
+            head, later = head or commit, commit
+        return head
+
+    def longer_roster(self):
+        longest = self.roster
+        for head in self.heads.values():
+            roster = open_roster(self.store, self.account, self.roots, head.roster)
+            if len(roster.entries) > len(longest.entries):
+                need(roster.continues(longest), "roster")
+                longest = roster
+        return longest if longest is not self.roster else None
+
+    def kinds(self):
+        """(name, state) of every kind that any head has."""
+        names = sorted({state.kind for head in self.heads.values() for state in head.kinds})
+        for name in names:
+            states = {device: head for device, head in self.heads.items() if any(s.kind == name for s in head.kinds)}
+            yield name, next(state for state in newest(states).kinds if state.kind == name)
+
+
+# --- F-20 … F-24, F-51 … F-54: content and tree --------------------------------------------------------------
+
+
+def check_chunks(chunks, what):
+    need(len(chunks) <= 131072 and sum(chunk.stored_length for chunk in chunks) <= 8386496, what)
+    for chunk in chunks:
+        stored, plain = chunk.stored_length, chunk.plain_length
+        need(len(chunk.id) == 32 and 1 <= stored <= 4194304, what)
+        need(plain == 0 or stored < plain <= 4194304, what)
+
+
+def read_directory(plain):
+    """F-20: the chunks of a pack by its own directory."""
+    (length,) = struct.unpack("<I", plain[-4:])
+    need(length <= len(plain) - 4, "pack")
+    start = len(plain) - 4 - length
+    chunks = parse_strict("PackDirectory", plain[start:-4], "pack").chunks
+    check_chunks(chunks, "pack")
+    used = sum(chunk.stored_length for chunk in chunks)
+    need(used <= start and not any(plain[used:start]), "pack")
+    return chunks
+
+
+def read_fragment(plain):
+    fragment = parse_strict("IndexFragment", plain, "index")
+    need(len(fragment.packs) <= 65536 and len(fragment.older) <= 16384, "index")
+    for pack in fragment.packs:
+        check_ref(pack.object, "index")
+        check_chunks(pack.chunks, "index")
+    for ref in fragment.older:
+        check_ref(ref, "index")
+    return fragment
+
+
+class Content:
+    """The chunks of one kind."""
+
+    def __init__(self, store, account, kind, keys, index):
+        self.store, self.account, self.kind, self.keys = store, account, kind, keys
+        self.places, self.packs, self.problems = {}, OrderedDict(), []
+        seen, todo = set(), list(index)
+        while todo:
+            ref = todo.pop()
+            if ref.name in seen:
+                continue
+            seen.add(ref.name)
+            try:
+                todo += self.fragment(ref)
+            except Refused as error:
+                self.problems.append(str(error))
+
+    def key(self, epoch, what):
+        need(epoch in self.keys.content_keys, what)
+        return self.keys.content_keys[epoch]
+
+    def fragment(self, ref):
+        bound_to = context(self.account, ref.epoch, INDEX, place_object(ref.name), self.kind)
+        data = self.store.referenced(ref, "index")
+        fragment = read_fragment(open_message(self.key(ref.epoch, "index"), bound_to, data, "index"))
+        for pack in fragment.packs:
+            offset = 0
+            for chunk in pack.chunks:
+                place = (pack.object, offset, chunk.stored_length, chunk.plain_length)
+                self.places.setdefault(chunk.id, []).append(place)
+                offset += chunk.stored_length
+        return fragment.older
+
+    def pack(self, ref):
+        if ref.name not in self.packs:
+            data = self.store.object(ref.name)
+            need(data is not None, "missing pack")
+            need(len(data) == ref.length, "pack")
+            bound_to = context(self.account, ref.epoch, PACK, place_object(ref.name), self.kind)
+            self.packs[ref.name] = open_object(self.key(ref.epoch, "pack"), bound_to, data, "pack")
+            while len(self.packs) > 16:
+                self.packs.popitem(last=False)
+        self.packs.move_to_end(ref.name)
+        return self.packs[ref.name]
+
+    def chunk(self, name):
+        failure = Refused("missing chunk")
+        for ref, offset, stored, plain in self.places.get(name, []):
+            try:
+                data = self.pack(ref)[offset:offset + stored]
+                need(len(data) == stored, "chunk")
+                return decode_chunk(self.keys.chunk_id_key, name, data, plain)
+            except Refused as error:
+                failure = error
+        raise failure
+
+    def value(self, content):
+        """F-24: the pieces of a run of bytes."""
+        need(content.list_level <= 3 and not (content.inline and content.chunks), "record")
+        left = content.length
+        for piece in [content.inline] if content.inline else self.pieces(content.list_level, content.chunks):
+            left -= len(piece)
+            need(left >= 0, "record")
+            yield piece
+        need(left == 0, "record")
+
+    def pieces(self, level, ids):
+        need(len(ids) % 32 == 0, "record")
+        for at in range(0, len(ids), 32):
+            data = self.chunk(ids[at:at + 32])
+            if level == 0:
+                yield data
+            else:
+                need(len(data) <= 32768 * 32, "record")
+                yield from self.pieces(level - 1, data)
+
+    def leaves(self, root):
+        """F-54: all entries in order."""
+        if root is not None:
+            yield from self.page(root.page, root.level, root.entries, None, b"", 2, True)
+
+    def page(self, name, level, entries, last_key, after, fewest, is_last):
+        data = self.chunk(name)
+        need(len(data) <= 131072, "tree page")
+        page = parse_page(data)
+        items = page.children if level else page.leaves
+        keys = [item.last_key for item in items] if level else [item.key for item in items]
+        count = sum(child.entries for child in items) if level else len(items)
+        need(page.level == level and count == entries and (last_key is None or keys[-1] == last_key), "tree page")
+        need(all(a < b for a, b in zip([after] + keys, keys)), "tree page")
+        need(level == 0 or len(items) >= fewest, "tree page")
+        if level == 0:
+            yield from ((leaf.key, leaf.value) for leaf in items)
+            return
+        for index, child in enumerate(items):
+            at_end = is_last and index == len(items) - 1
+            fewest = 1 if at_end else 2
+            yield from self.page(child.page, level - 1, child.entries, child.last_key, after, fewest, at_end)
+            after = child.last_key
+
+
+def parse_page(data):
+    """F-52, F-53."""
+    page = parse_strict("TreePage", data, "tree page")
+    items, others = (page.children, page.leaves) if page.level else (page.leaves, page.children)
+    need(page.level <= 32 and 1 <= len(items) <= 8192 and not others, "tree page")
+    for leaf in page.leaves:
+        need(1 <= len(leaf.key) <= 4608 and len(leaf.value) <= 16384, "tree page")
+    for child in page.children:
+        need(1 <= len(child.last_key) <= 4608 and len(child.page) == 32 and child.entries > 0, "tree page")
+    return page
+
+
+def decode_chunk(id_key, name, data, plain_length):
+    """F-22."""
+    if plain_length:
+        try:
+            parameters = zstandard.get_frame_parameters(data)
+            need(parameters.dict_id == 0, "chunk")
+            known = parameters.content_size
+            need(known in (plain_length, zstandard.CONTENTSIZE_UNKNOWN), "chunk")
+            plain = zstandard.ZstdDecompressor()
+            data = plain.decompress(data, max_output_size=plain_length, allow_extra_data=False)
+        except zstandard.ZstdError:
+            raise Refused("chunk") from None
+        need(len(data) == plain_length, "chunk")
+    need(keyed(id_key, data) == name, "chunk")
+    return data
+
+
+# --- F-60 … F-64: records and where they go ------------------------------------------------------------------
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
+NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+REFERENCES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
+
+
+def check_element(element, levels=4):
+    need(levels > 0 and NAME.fullmatch(element.name), "record")
+    need(len(element.attributes) <= 256 and len(element.children) <= 1024, "record")
+    for attribute in element.attributes:
+        need(NAME.fullmatch(attribute.name) and not NOT_XML.search(attribute.value), "record")
+        need(not (attribute.value if attribute.base64 else attribute.data), "record")
+    for child in element.children:
+        check_element(child, levels - 1)
+
+
+def xml(element):
+    out = [f"<{element.name}"]
+    for attribute in element.attributes:
+        value = base64.b64encode(attribute.data).decode() if attribute.base64 else attribute.value
+        if not attribute.base64:
+            value = re.sub('[&<>"\t\n\r]', lambda found: REFERENCES[found[0]], value)
+        out.append(f' {attribute.name}="{value}"')
+    if not element.children:
+        return "".join(out) + " />"
+    return "".join(out) + ">" + "".join(map(xml, element.children)) + f"</{element.name}>"
+
+
+def check_file(meta):
+    need(meta.type in (1, 2, 3) and meta.mode <= 0o7777 and meta.modified_ns < 10**9, "record")
+    if meta.type == 3:
+        need(1 <= len(meta.link_target) <= 4096 and b"\0" not in meta.link_target, "record")
+    else:
+        need(not meta.link_target, "record")
+
+
+def parse_record(data):
+    """The name of the body and the body, checked."""
+    record = parse("Record", data)
+    bodies = [(name, body) for name, body in vars(record).items() if body is not None]
+    need(len(bodies) == 1, "record")
+    name, body = bodies[0]
+    if name == "element":
+        check_element(body)
+    elif name == "contact":
+        need(len(body.card) <= 16 << 20 and body.card[:11].upper() == b"BEGIN:VCARD", "record")
+    else:
+        check_file(body)
+    return name, body
+
+
+def check_component(name):
+    need(1 <= len(name) <= 255 and name not in (b".", b"..") and b"/" not in name and b"\0" not in name, "path")
+
+
+def split_key(key):
+    source, *parts = key.split(b"\0")
+    try:
+        source.decode()
+    except UnicodeDecodeError:
+        raise Refused("record") from None
+    need(parts, "record")
+    for part in [source, *parts]:
+        check_component(part)
+    return source, parts
+
+
+class Target:
+    """A new folder. Everything below it is made by this program, so no link can lead out of it."""
+
+    def __init__(self, root):
+        self.root = os.fsencode(root)
+        os.makedirs(self.root, exist_ok=False)
+        self.folders, self.links = [], []
+
+    def path(self, names):
+        """Where a name goes; the folders on the way are made and are folders, not links."""
+        path = self.root
+        for name in names[:-1]:
+            path = os.path.join(path, name)
+            try:
+                os.mkdir(path)
+            except FileExistsError:
+                need(os.path.isdir(path) and not os.path.islink(path), "path")
+        return os.path.join(path, names[-1])
+
+    def folder(self, names, meta):
+        path = self.path([*names, b"x"])[:-2]
+        os.chmod(path, 0o700)
+        self.folders.append((path, meta))
+
+    def link(self, names, meta):
+        self.links.append((self.path(names), meta))
+
+    def file(self, names, pieces, mode=0o600, time_ns=0):
+        path = self.path(names)
+        need(not os.path.lexists(path), "the name is taken")
+        part = os.path.join(os.path.dirname(path), b".strongroom-decoder.part")
+        try:
+            with open(part, "xb") as file:
+                for piece in pieces:
+                    file.write(piece)
+            os.utime(part, ns=(time_ns, time_ns))
+            os.chmod(part, mode & 0o777)
+            os.rename(part, path)
+        finally:
+            if os.path.lexists(part):
+                os.remove(part)
+
+    def finish(self):
+        for path, meta in self.links:
+            os.symlink(meta.link_target, path)
+            os.utime(path, ns=(time_of(meta), time_of(meta)), follow_symlinks=False)
+        for path, meta in sorted(self.folders, key=lambda one: one[0], reverse=True):
+            os.utime(path, ns=(time_of(meta), time_of(meta)))
+            os.chmod(path, meta.mode & 0o777)
+
+
+def time_of(meta):
+    return meta.modified_s * 10**9 + meta.modified_ns
+
+
+class Restore:
+    """F-70, step 7."""
+
+    def __init__(self, account, into):
+        self.account, self.target, self.failures, self.entries = account, Target(into), [], 0
+        for kind, state in account.kinds():
+            if kind not in account.keys:
+                self.failures.append(f"{kind}: erased")
+                continue
+            content = Content(account.store, account.account, kind, account.keys[kind], state.index)
+            self.failures += [f"{kind}: {problem}" for problem in content.problems]
+            if state.root is None:
+                continue
+            if kind in ("messages", "calls"):
+                self.elements(kind, content, state.root)
+            else:
+                self.paths(kind, content, state.root)
+        self.target.finish()
+
+    def records(self, kind, content, root):
+        """(key, entry, body name, body) of every entry that is whole."""
+        leaves = content.leaves(root)
+        while True:
+            try:
+                key, value = next(leaves)
+            except StopIteration:
+                return
+            except Refused as error:
+                self.failures.append(f"{kind}: all that follows: {error}")
+                return
+            try:
+                entry = parse("Entry", value)
+                need(not (entry.record and entry.record_content), "record")
+                data = entry.record
+                if entry.record_content is not None:
+                    need(entry.record_content.length <= 256 << 20, "record")
+                    data = b"".join(content.value(entry.record_content))
+                yield key, entry, *parse_record(data)
+            except Refused as error:
+                self.fail(kind, key, error)
+
+    def fail(self, kind, key, error):
+        self.failures.append(f"{kind}: {key.replace(bytes(1), b'/')!r}: {error}")
+
+    def elements(self, kind, content, root):
+        def lines():
+            name = "calls" if kind == "calls" else "smses"
+            yield "<?xml version='1.0' encoding='UTF-8' standalone='yes' ?>\n"
+            yield f'<{name} count="{root.entries}">\n'
+            for key, _, body_name, body in self.records(kind, content, root):
+                if body_name == "element":
+                    self.entries += 1
+                    yield f"  {xml(body)}\n"
+                else:
+                    self.fail(kind, key, "record")
+            yield f"</{name}>\n"
+
+        self.target.file([kind.encode(), kind.encode() + b".xml"], (line.encode() for line in lines()))
+
+    def paths(self, kind, content, root):
+        cards = OrderedDict()
+        for key, entry, body_name, body in self.records(kind, content, root):
+            try:
+                source, parts = split_key(key)
+                if body_name == "contact":
+                    cards.setdefault(source, []).append(body.card)
+                else:
+                    need(body_name == "file", "record")
+                    self.file([kind.encode(), source, *parts], body, entry.content, content)
+                self.entries += 1
+            except (Refused, OSError) as error:
+                self.fail(kind, key, error)
+        for source, of_source in cards.items():
+            self.target.file([kind.encode(), source], of_source)
+
+    def file(self, names, meta, content_of, content):
+        need((content_of is not None) == (meta.type == 1), "record")
+        if meta.type == 2:
+            self.target.folder(names, meta)
+        elif meta.type == 3:
+            self.target.link(names, meta)
+        else:
+            self.target.file(names, content.value(content_of), meta.mode, time_of(meta))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--store", required=True, help="the store's folder")
+    parser.add_argument("--into", required=True, help="a folder that does not exist yet")
+    parser.add_argument("--code", help="the recovery code")
+    parser.add_argument("--device-secret", help="the device secret, with --password")
+    parser.add_argument("--password")
+    given = parser.parse_args()
+    if bool(given.code) == bool(given.device_secret and given.password):
+        parser.error("give --code, or --device-secret and --password")
+    store = Store(given.store)
+    try:
+        secret = recovery_secret(given.code) if given.code else password_secret(store, given.device_secret, given.password)
+        restore = Restore(Account(store, secret), given.into)
+    except Refused as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 4 if isinstance(error, (WrongSecret, Mistyped)) else 3
+    for failure in restore.failures:
+        print(failure, file=sys.stderr)
+    print(f"{restore.entries} entries restored, {len(restore.failures)} problems")
+    print("Nothing tells whether the store shows the newest state there ever was.")
+    return 3 if restore.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,238 @@
+//! The decoder in `tests/decoder` was written from `docs/FORMAT.md` alone: what it restores from a store that
+//! this crate wrote is what this crate restores.
+//!
+//! Needs Python: `STRONGROOM_PYTHON=…/python cargo test --test decoder_live -- --ignored`, with the packages
+//! of `tests/decoder/requirements.txt`. `STRONGROOM_KEEP=DIR` leaves everything in DIR.
+#![cfg(unix)]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write as _,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _, fs::PermissionsExt as _},
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, SystemTime},
+};
+
+use strongroom::{
+    keys::{DeviceSecret, RecoveryCode},
+    kinds::Kind,
+    store::DirectoryStore,
+    vault::{At, Folder, Job, NewDevice, Selection, Source, Vault},
+};
+
+const PASSWORD: &str = "correct horse e\u{301}";
+
+/// One entry of a tree: type and mode, modification time, link target or hash of the content.
+type Entry = (u32, (i64, i64), Vec<u8>);
+
+#[test]
+#[ignore = "needs Python with the packages of tests/decoder/requirements.txt"]
+fn the_decoder_restores_what_this_crate_restores() {
+    let python = std::env::var("STRONGROOM_PYTHON").expect("STRONGROOM_PYTHON names the interpreter");
+    let kept = std::env::var_os("STRONGROOM_KEEP").map(PathBuf::from);
+    let temporary = tempfile::tempdir().unwrap();
+    let work = kept.as_deref().unwrap_or(temporary.path());
+    let store = work.join("store");
+    let (code, device_secret) = write_store(work, &store);
+    fs::write(work.join("code"), code.reveal().as_bytes()).unwrap();
+
+    // Read before the new device adds its own commit.
+    let by_code = work.join("by_code");
+    decode(&python, &store, &by_code, &[("--code", code.reveal().as_str())]);
+    let by_password = work.join("by_password");
+    let secret = device_secret.reveal();
+    decode(&python, &store, &by_password, &[("--device-secret", secret.as_str()), ("--password", PASSWORD)]);
+    let by_crate = work.join("by_crate");
+    restore(&store, &code, work.join("new"), &by_crate);
+    compare(&tree(&by_code), &tree(&by_crate));
+    compare(&tree(&by_password), &tree(&by_crate));
+
+    // Two devices now, the second one with a commit of its own.
+    let again = work.join("again");
+    decode(&python, &store, &again, &[("--code", code.reveal().as_str())]);
+    compare(&tree(&again), &tree(&by_crate));
+}
+
+fn decode(python: &str, store: &Path, into: &Path, secret: &[(&str, &str)]) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/decoder/strongroom_decoder.py");
+    let mut command = Command::new(python);
+    command.arg(script).arg("--store").arg(store).arg("--into").arg(into);
+    command.args(secret.iter().flat_map(|(flag, value)| [flag, value]));
+    assert!(command.status().unwrap().success());
+}
+
+fn restore(store: &Path, code: &RecoveryCode, state: PathBuf, into: &Path) {
+    let store = DirectoryStore::open(store).unwrap();
+    let vault = Vault::recover(store, state, code, NewDevice::named("new phone").unwrap()).unwrap();
+    let plan = vault.plan_restore(&Selection::all(), &At::Latest).unwrap();
+    let report = vault.restore(plan, into, &Job::new()).unwrap();
+    assert_eq!(report.failures, []);
+}
+
+fn write_store(work: &Path, store: &Path) -> (RecoveryCode, DeviceSecret) {
+    let store = DirectoryStore::open(store).unwrap();
+    let device = NewDevice::named("old phone").unwrap();
+    let (vault, _) = Vault::create(store, work.join("old"), device).unwrap();
+    for kind in Kind::ALL {
+        vault.consent().grant(&kind).unwrap();
+    }
+    let [docs, notes, photos] = ["docs", "notes", "photos"].map(|name| work.join("source").join(name));
+    write_docs(&docs);
+    write_notes(&notes);
+    write_photos(&photos);
+    backup(&vault, &docs, &notes, &photos, 0);
+    let device_secret = vault.set_password(PASSWORD).unwrap();
+    let code = vault.new_recovery_code().unwrap();
+    fs::write(docs.join("later.txt"), "written in the second epoch").unwrap();
+    fs::remove_file(docs.join("gone.txt")).unwrap();
+    let mut appended = fs::OpenOptions::new().append(true).open(docs.join("random.bin")).unwrap();
+    appended.write_all(&noise(9, 300_000)).unwrap();
+    backup(&vault, &docs, &notes, &photos, 1);
+    (code, device_secret)
+}
+
+fn backup(vault: &Vault, docs: &Path, notes: &Path, photos: &Path, round: u32) {
+    let job = Job::new();
+    for (kind, name, path) in
+        [(Kind::FILES, "docs", docs), (Kind::NOTES, "my notes", notes), (Kind::PHOTOS, "DCIM", photos)]
+    {
+        let report = vault.backup(&kind, name, Source::Folder(&Folder::at(path)), &job).unwrap();
+        assert_eq!(report.skipped, []);
+    }
+    let streams = [
+        (Kind::MESSAGES, "sms", messages(round)),
+        (Kind::CALLS, "calls", calls()),
+        (Kind::CONTACTS, "phone", cards("phone")),
+        (Kind::CONTACTS, "work", cards("work")),
+    ];
+    for (kind, name, text) in streams {
+        vault.backup(&kind, name, Source::Stream(&mut text.as_bytes()), &job).unwrap();
+    }
+}
+
+fn write_docs(at: &Path) {
+    fs::create_dir_all(at.join("sub/empty")).unwrap();
+    fs::write(at.join("a.txt"), "hello").unwrap();
+    fs::write(at.join("gone.txt"), "gone in the second commit").unwrap();
+    fs::write(at.join("sub/zero"), "").unwrap();
+    fs::write(at.join("sub/4096"), noise(1, 4096)).unwrap();
+    fs::write(at.join("sub/4097"), noise(2, 4097)).unwrap();
+    fs::write(at.join("random.bin"), noise(3, 92 << 20)).unwrap();
+    fs::write(at.join("text.log"), "the same line again and again\n".repeat(300_000)).unwrap();
+    fs::write(at.join("f\u{fc}r \u{1f600}"), "a name").unwrap();
+    fs::write(at.join(std::ffi::OsStr::from_bytes(b"not-utf8-\xff")), "bytes").unwrap();
+    fs::write(at.join("sub.txt"), "sorts between sub and what is below it").unwrap();
+    std::os::unix::fs::symlink("../a.txt", at.join("sub/link")).unwrap();
+    std::os::unix::fs::symlink("/nowhere/at all", at.join("dangling")).unwrap();
+    let dated = |name: &str, mode: u32, time: SystemTime| {
+        let file = fs::File::open(at.join(name)).unwrap();
+        file.set_modified(time).unwrap();
+        file.set_permissions(fs::Permissions::from_mode(mode)).unwrap();
+    };
+    dated("a.txt", 0o400, SystemTime::UNIX_EPOCH + Duration::new(1_000_000_000, 123_456_789));
+    dated("text.log", 0o755, SystemTime::UNIX_EPOCH - Duration::new(1, 500_000_000));
+    dated("sub/empty", 0o711, SystemTime::UNIX_EPOCH + Duration::from_secs(5));
+}
+
+fn write_notes(at: &Path) {
+    for number in 0..700 {
+        let folder = at.join(format!("{:02}", number % 13));
+        fs::create_dir_all(&folder).unwrap();
+        let text = format!("# Note {number}\n\n").repeat(number / 3 + 1);
+        fs::write(folder.join(format!("note {number}.md")), text).unwrap();
+    }
+}
+
+fn write_photos(at: &Path) {
+    fs::create_dir_all(at).unwrap();
+    fs::write(at.join("IMG_1.jpg"), noise(4, 3_000_000)).unwrap();
+    fs::File::create(at.join("VID_1.mp4")).unwrap().set_len(70_000_000).unwrap();
+    fs::write(at.join("exact.png"), noise(5, 931_328 * 2)).unwrap();
+}
+
+fn messages(round: u32) -> String {
+    let mut xml = String::from("<?xml version='1.0' encoding='UTF-8'?>\n<smses count=\"7\">\n");
+    for number in 0..4000 + round {
+        let date = 1_500_000_000_000_u64 + u64::from(number) * 77_777;
+        xml += &format!(
+            "<sms address=\"+49{number}\" type=\"1\" date=\"{date}\" body=\"Hi &amp; bye &#128512; {number}\" />\n"
+        );
+    }
+    xml += "<sms address=\"1\" type=\"1\" date=\"5\" body=\"twice\" />\n".repeat(2).as_str();
+    xml += "<sms address=\"1\" type=\"2\" date=\"-5\" body=\"a&#10;b&#9;&lt;&quot;&gt;\" future=\"kept\" />\n";
+    let data = base64(&noise(6, 6_000_000));
+    let small = base64(&noise(7, 100));
+    xml += &format!(
+        "<mms date=\"1600000000000\" msg_box=\"1\" m_id=\"x\"><parts><part seq=\"0\" data=\"{data}\" />\
+         <part seq=\"1\" data=\"{small}\" text=\"null\" /><part data=\"not base64\" /></parts>\
+         <addrs><addr address=\"7\" /></addrs></mms>\n</smses>\n"
+    );
+    xml
+}
+
+fn calls() -> String {
+    let mut xml = String::from("<?xml version='1.0' encoding='UTF-8'?>\n<calls count=\"300\">\n");
+    for number in 0..300 {
+        xml += &format!("<call number=\"{number}\" duration=\"3\" date=\"{}\" type=\"2\" />\n", 1000 - number);
+    }
+    xml + "</calls>\n"
+}
+
+fn cards(source: &str) -> String {
+    let mut cards = String::new();
+    for number in 0..40 {
+        cards += &format!("BEGIN:VCARD\r\nVERSION:3.0\r\nUID:{source}-{number}\r\nFN:N\u{e4}me {number}\r\n");
+        cards += &format!("NOTE:{}\r\nEND:VCARD\r\n", "long ".repeat(number * 50));
+    }
+    cards
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
+    bytes
+}
+
+/// Everything below a folder, by path.
+fn tree(at: &Path) -> BTreeMap<Vec<u8>, Entry> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![at.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(at).unwrap().as_os_str().as_bytes().to_vec();
+            let meta = path.symlink_metadata().unwrap();
+            let content = if meta.is_symlink() {
+                fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes()
+            } else if meta.is_dir() {
+                Vec::new()
+            } else {
+                blake3::hash(&fs::read(&path).unwrap()).as_bytes().to_vec()
+            };
+            // Folders that the backup says nothing about (the kinds, the sources) have the time of now.
+            let time = (meta.mtime(), meta.mtime_nsec());
+            let said = name.iter().filter(|byte| **byte == b'/').count() > 1 || !meta.is_dir();
+            found.insert(name, (meta.mode(), if said { time } else { (0, 0) }, content));
+            if meta.is_dir() {
+                open.push(path);
+            }
+        }
+    }
+    found
+}
+
+fn compare(ours: &BTreeMap<Vec<u8>, Entry>, theirs: &BTreeMap<Vec<u8>, Entry>) {
+    let names = ours.keys().chain(theirs.keys());
+    let different: Vec<_> = names
+        .filter(|name| ours.get(*name) != theirs.get(*name))
+        .map(|name| (String::from_utf8_lossy(name), ours.get(name), theirs.get(name)))
+        .collect();
+    assert!(different.is_empty(), "{different:#?}");
+}
