@@ -3,6 +3,16 @@
 //!
 //! Needs Python: `STRONGROOM_PYTHON=…/python cargo test --test decoder_live -- --ignored`, with the packages
 //! of `tests/decoder/requirements.txt`. `STRONGROOM_KEEP=DIR` leaves everything in DIR.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::disallowed_methods,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "test code"
+)]
 #![cfg(unix)]
 
 use std::{
