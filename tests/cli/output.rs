@@ -30,6 +30,7 @@ fn with_json_every_command_prints_one_object_and_nothing_else() {
     assert!(json(&["password", "set", "--password-file", "password"])["device_secret"].is_string());
     json(&["password", "remove"]);
     json(&["recovery", "new", "--code-file", "code 2"]);
+    assert!(json(&["check"])["commits"].is_u64());
     assert!(json(&["audit"])["objects"].as_u64().unwrap() > 5);
     assert_eq!(json(&["ledger", "--since", "2999-01-01"])["lines"].as_array().unwrap().len(), 0);
     let new = desk.run("new", ["--json", "recover", "--code-file", "code 2"]).exits(0).json();

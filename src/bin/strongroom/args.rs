@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as Group, Parser, Subcommand};
+use clap::{Args as Group, Parser, Subcommand, value_parser};
 use strongroom::{kinds::Kind, vault::At};
 
 use super::values::{What, parse_at, parse_kind, parse_since, parse_what};
@@ -85,6 +85,13 @@ pub(crate) enum Command {
     Recovery {
         #[command(subcommand)]
         action: RecoveryAction,
+    },
+    /// Verify that all that was committed is there
+    Check {
+        /// Also read this share of the data and verify every byte; all of it without a number
+        #[arg(long, value_name = "PERCENT", num_args = 0..=1, require_equals = true)]
+        #[arg(default_missing_value = "100", value_parser = value_parser!(u8).range(1..=100))]
+        read_data: Option<u8>,
     },
     /// What left this device
     Ledger {

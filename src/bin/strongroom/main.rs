@@ -6,6 +6,7 @@
 mod account;
 mod args;
 mod backup;
+mod check;
 mod consent;
 mod devices;
 mod exit;
@@ -57,6 +58,7 @@ fn run(args: Args, output: &mut Output) -> Outcome {
         Command::Devices { action: _ } => devices::list(&session, output),
         Command::Password { action } => secrets::password(&session, action, output),
         Command::Recovery { action } => secrets::recovery(&session, action, output),
+        Command::Check { read_data } => check::run(&session, read_data.unwrap_or(0), output),
         Command::Ledger { since } => ledger::ledger(&session, since, output),
         Command::Audit => ledger::audit(&session, output),
     }
