@@ -162,7 +162,7 @@ fn a_device_that_joined_is_listed_with_the_others() {
     let devices = devices["devices"].as_array().unwrap();
     assert_eq!(
         (devices.len(), devices[0]["name"].as_str(), devices[1]["name"].as_str()),
-        (2, Some("this device"), Some("new"))
+        (2, Some("unnamed device"), Some("new"))
     );
     assert!(devices.iter().all(|device| device["state"] == "active" && device["last_commit_ms"].is_i64()));
     assert_ne!(devices[0]["id"], devices[1]["id"]);

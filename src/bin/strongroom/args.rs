@@ -106,7 +106,7 @@ pub(crate) enum Command {
 #[derive(Group)]
 pub(crate) struct Init {
     /// What to call this device
-    #[arg(long, default_value = "this device")]
+    #[arg(long, default_value = "unnamed device")]
     pub(crate) name: String,
     /// Write the recovery code to this new file instead of printing it
     #[arg(long, value_name = "FILE")]
@@ -125,7 +125,7 @@ pub(crate) struct Recover {
     #[arg(long, value_name = "FILE", requires = "password_file")]
     pub(crate) device_secret_file: Option<PathBuf>,
     /// What to call this device
-    #[arg(long, default_value = "this device")]
+    #[arg(long, default_value = "unnamed device")]
     pub(crate) name: String,
 }
 

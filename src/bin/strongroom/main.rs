@@ -30,7 +30,10 @@ use output::Output;
 use session::Session;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(refused) => return output::refuse(&refused).into(),
+    };
     let mut output = Output::new(args.json, args.quiet);
     match run(args, &mut output) {
         Ok(status) => status.into(),
