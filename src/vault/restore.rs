@@ -258,8 +258,10 @@ impl Run<'_, '_> {
             let done = self.path_entry(&key, &value, &mut cards);
             self.settle(&after, done)?;
         }
-        let done = cards.finish();
-        self.settle("contacts", done)
+        match cards.finish() {
+            Ok(_) => Ok(()),
+            Err(failed) => self.note("contacts", failed),
+        }
     }
 
     fn path_entry(
