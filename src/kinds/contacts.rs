@@ -50,8 +50,7 @@ impl<R: BufRead> CardReader<R> {
         loop {
             let start = card.len();
             let more = self.line(&mut card)?;
-            let line = card.get(start..).unwrap_or_default().trim_ascii();
-            let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+            let line = content_of(card.get(start..).unwrap_or_default());
             match (is(line, b"BEGIN:VCARD"), is(line, b"END:VCARD"), open) {
                 (true, ..) => open += 1,
                 (_, true, 1) => return Ok(Some(card)),
@@ -78,6 +77,17 @@ impl<R: BufRead> Iterator for CardReader<R> {
         self.done = !matches!(card, Ok(Some(_)));
         card.transpose()
     }
+}
+
+/// Whether a card may begin with this line.
+pub(super) fn is_begin_line(line: &[u8]) -> bool {
+    is(content_of(line), b"BEGIN:VCARD")
+}
+
+/// A line without the white space around it and a byte order mark.
+fn content_of(line: &[u8]) -> &[u8] {
+    let line = line.trim_ascii();
+    line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line)
 }
 
 fn is(line: &[u8], name: &[u8]) -> bool {

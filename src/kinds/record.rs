@@ -3,14 +3,17 @@
 //! A record may come from a device that somebody else controls by now: every field is checked before
 //! anything is written with it (M5).
 
+use std::collections::HashSet;
+
 use prost::Message as _;
 
+use super::contacts::is_begin_line;
 use crate::{
     Error, Part, Result,
     limits::{CONTACT_BYTES_MAX, MESSAGE_PARTS_MAX, XML_ATTRIBUTES_MAX},
     wire::{
         decode_lenient,
-        messages::{self, XmlElement, record::Body},
+        messages::{self, XmlAttribute, XmlElement, record::Body},
     },
 };
 
@@ -139,11 +142,18 @@ fn is_sound(element: &XmlElement, levels: usize) -> bool {
                 if attribute.base64 { attribute.value.is_empty() } else { attribute.data.is_empty() };
             is_name(&attribute.name) && attribute.value.chars().all(is_xml_char) && one_form
         })
+        && has_distinct_names(&element.attributes)
         && element.children.iter().all(|child| is_sound(child, levels - 1))
 }
 
+/// XML allows each attribute once.
+fn has_distinct_names(attributes: &[XmlAttribute]) -> bool {
+    let mut names = HashSet::with_capacity(attributes.len());
+    attributes.iter().all(|attribute| names.insert(attribute.name.as_str()))
+}
+
 /// The names that exporters use: ASCII, no namespace tricks.
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let mut bytes = name.bytes();
     let first = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
     first
@@ -157,7 +167,5 @@ pub(super) fn is_xml_char(c: char) -> bool {
 }
 
 fn is_card(card: &[u8]) -> bool {
-    const BEGIN: &[u8] = b"BEGIN:VCARD";
-    card.len() <= CONTACT_BYTES_MAX
-        && card.get(..BEGIN.len()).is_some_and(|start| start.eq_ignore_ascii_case(BEGIN))
+    card.len() <= CONTACT_BYTES_MAX && card.split(|byte| *byte == b'\n').next().is_some_and(is_begin_line)
 }

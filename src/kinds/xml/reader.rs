@@ -10,6 +10,7 @@ use quick_xml::{
 use super::{FORMAT, limited::Limited, unescape::unescape};
 use crate::{
     Error, Result,
+    kinds::record::is_name,
     limits::{MESSAGE_PARTS_MAX, XML_ATTRIBUTE_BYTES_MAX, XML_ATTRIBUTES_MAX},
     wire::messages::{XmlAttribute, XmlElement},
 };
@@ -152,17 +153,22 @@ enum Tag {
 
 /// A start tag with its attributes, values resolved.
 fn element(start: &BytesStart<'_>) -> std::result::Result<XmlElement, &'static str> {
-    let mut element = XmlElement { name: start.name().as_ref().to_owned(), ..Default::default() };
+    let mut element = XmlElement { name: name_of(start.name().as_ref())?, ..Default::default() };
     for attribute in start.attributes() {
         let attribute = attribute.map_err(|_| "a malformed attribute")?;
         if element.attributes.len() >= XML_ATTRIBUTES_MAX {
             return Err("too many attributes");
         }
         let value = unescape(&attribute.value).ok_or("an unknown reference")?;
-        let name = attribute.key.as_ref().to_owned();
+        let name = name_of(attribute.key.as_ref())?;
         element.attributes.push(XmlAttribute { name, value, ..Default::default() });
     }
     Ok(element)
+}
+
+/// A name, if a record may hold it: what is refused at restore is not taken at backup.
+fn name_of(name: &str) -> std::result::Result<String, &'static str> {
+    if is_name(name) { Ok(name.to_owned()) } else { Err("a name that no exporter uses") }
 }
 
 /// Media of message parts are kept as bytes where that loses nothing.
