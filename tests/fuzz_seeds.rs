@@ -1,6 +1,8 @@
 //! Each fuzz target runs over its committed seeds, without a fuzzer. Make the seeds again with
 //! `STRONGROOM_REGENERATE=1 cargo test --test fuzz_seeds`.
 
+#![expect(clippy::disallowed_methods, reason = "seeds are files")]
+
 use std::{fs, path::Path};
 
 #[path = "../fuzz/src/lib.rs"]

@@ -26,7 +26,8 @@ pub fn index_fragment(data: &[u8]) {
         let ends = pack.chunks().map(|(offset, chunk)| offset.checked_add(chunk.stored_length()).unwrap());
         assert!(ends.max().unwrap_or(0) < 8 * 1024 * 1024);
     }
-    let parts = IndexFragment::split(fragment.packs().to_vec());
+    let packs = fragment.packs().to_vec();
+    let parts = IndexFragment::split(packs);
     assert!(!parts.is_empty() && parts.concat() == fragment.packs());
 }
 
