@@ -60,6 +60,31 @@ fn the_decoder_restores_what_this_crate_restores() {
     compare(&tree(&again), &tree(&by_crate));
 }
 
+/// F-21: fragments name older ones, until the small ones are merged.
+#[test]
+#[ignore = "needs Python with the packages of tests/decoder/requirements.txt"]
+fn an_index_of_many_fragments_is_read_alike() {
+    let python = std::env::var("STRONGROOM_PYTHON").expect("STRONGROOM_PYTHON names the interpreter");
+    let work = tempfile::tempdir().unwrap();
+    let at = |name: &str| work.path().join(name);
+    let store = DirectoryStore::open(at("store")).unwrap();
+    let (vault, code) = Vault::create(store, at("state"), NewDevice::named("phone").unwrap()).unwrap();
+    vault.consent().grant(&Kind::FILES).unwrap();
+    fs::create_dir_all(at("docs")).unwrap();
+    for round in 0..40_u64 {
+        fs::write(at("docs").join(format!("{round}")), noise(round, 20_000)).unwrap();
+        let folder = Folder::at(at("docs"));
+        vault.backup(&Kind::FILES, "docs", Source::Folder(&folder), &Job::new()).unwrap();
+        if round == 20 {
+            decode(&python, &at("store"), &at("early"), &[("--code", code.reveal().as_str())]);
+        }
+    }
+    assert!(at("early/files/docs/20").is_file());
+    decode(&python, &at("store"), &at("by_decoder"), &[("--code", code.reveal().as_str())]);
+    restore(&at("store"), &code, at("new"), &at("by_crate"));
+    compare(&tree(&at("by_decoder")), &tree(&at("by_crate")));
+}
+
 /// F-70, step 3: of two envelopes with roots for one epoch, only one may be of any use.
 #[test]
 #[ignore = "needs Python with the packages of tests/decoder/requirements.txt"]
