@@ -1,5 +1,13 @@
 //! One device does the whole job: backs up, is lost, and a new one restores with the code alone.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::disallowed_methods,
+    reason = "test code"
+)]
+
 use std::{fs, path::Path};
 
 use strongroom::{

@@ -1,6 +1,14 @@
 //! `src/wire/messages.rs` is what `proto/strongroom/v1/*.proto` says. Regenerate it with
 //! `STRONGROOM_REGENERATE=1 cargo test --test wire_generated`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::disallowed_methods,
+    reason = "test code"
+)]
+
 use std::{fs, path::Path};
 
 use prost::Message as _;

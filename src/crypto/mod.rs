@@ -7,6 +7,7 @@ mod aead;
 mod context;
 mod cut;
 mod derive;
+mod exchange;
 mod hash;
 mod hybrid;
 mod labels;
@@ -20,13 +21,12 @@ mod sign;
 pub use context::{Context, ObjectType, Place};
 pub(crate) use cut::CutCipher;
 pub use derive::{derive_from_key, derive_from_material};
+pub use exchange::ExchangeSecret;
 pub use hash::{keyed_hash, labelled_hash};
-pub use hybrid::{
-    HYBRID_CIPHERTEXT_BYTES, HYBRID_PUBLIC_BYTES, HybridPublicKey, HybridSecretKey, encapsulate,
-};
+pub use hybrid::{HYBRID_CIPHERTEXT_BYTES, HYBRID_PUBLIC_KEY_BYTES, HybridPublicKey, HybridSecretKey};
 pub use labels::Label;
 pub use pad::{is_object_length, object_lengths};
-pub use password::{PasswordParameters, derive_password_seeds};
+pub use password::{PasswordParameters, PasswordSeeds, derive_password_seeds};
 #[cfg(any(test, feature = "test-support"))]
 pub use random::SeededRandom;
 pub use random::{OsRandom, Random};
@@ -35,4 +35,4 @@ pub use seal::{
 };
 pub(crate) use seal::{open_message_with_extra, seal_message_with_extra};
 pub use secret::Secret;
-pub use sign::{Signature, SigningKey, VerifyingKey};
+pub use sign::{SIGNATURE_BYTES, Signature, SigningKey, VERIFYING_KEY_BYTES, VerifyingKey};

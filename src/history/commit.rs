@@ -133,7 +133,7 @@ impl Commit {
     ) -> Result<Self> {
         let damaged = || Error::damaged(Part::Commit);
         let signed: messages::SignedCommit = decode_strict(plain, OBJECT_BYTES_MAX, Part::Commit)?;
-        let signature = Signature::from_slice(&signed.signature).ok_or_else(damaged)?;
+        let signature = Signature::from_bytes(&signed.signature, Part::Commit)?;
         device.signing_key().verify(Label::SIGN_COMMIT, &signed.commit, &signature, Part::Commit)?;
         let wire: messages::Commit = decode_strict(&signed.commit, OBJECT_BYTES_MAX, Part::Commit)?;
         if wire.format_version > FORMAT_VERSION {

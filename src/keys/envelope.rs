@@ -6,13 +6,13 @@
 use prost::Message as _;
 use zeroize::Zeroize as _;
 
-use super::{AccountId, DeviceId, EpochRoot, ObjectRef, recipient::Recipient, roster::Roster};
+use super::{AccountId, DeviceId, DeviceState, EpochRoot, ObjectRef, recipient::Recipient, roster::Roster};
 use crate::{
     Error, Part, Result,
     crypto::{
         Context, HYBRID_CIPHERTEXT_BYTES, HybridSecretKey, Label, ObjectKey, ObjectType, PasswordParameters,
-        Place, Random, Sealed, Secret, Signature, SigningKey, derive_from_key, encapsulate,
-        open_message_with_extra, seal_message_with_extra,
+        Place, Random, Sealed, Secret, Signature, SigningKey, derive_from_key, open_message_with_extra,
+        seal_message_with_extra,
     },
     limits::{EPOCHS_MAX, OBJECT_BYTES_MIN},
     wire::{decode_strict, messages},
@@ -54,7 +54,7 @@ impl Envelope {
     ) -> Result<Sealed> {
         let id = random.bytes()?;
         let mut bytes = signed_bytes(contents, recipient, id, signer)?;
-        let (ciphertext, shared) = encapsulate(recipient.public_key(), random)?;
+        let (ciphertext, shared) = recipient.public_key().encapsulate(random)?;
         let mut extra = ciphertext.to_vec();
         let decoy = PasswordParameters::default_with(random.bytes()?);
         extra.extend(encode_parameters(recipient.password_parameters().unwrap_or(&decoy)));
@@ -118,7 +118,7 @@ impl Envelope {
             roots: roots.ok_or_else(damaged)?,
             roster: ObjectRef::from_wire(wire.roster.as_ref().ok_or_else(damaged)?, Part::Envelope)?,
             signer: DeviceId::from_slice(&signer).ok_or_else(damaged)?,
-            signature: Signature::from_slice(&signature).ok_or_else(damaged)?,
+            signature: Signature::from_bytes(&signature, Part::Envelope)?,
             body,
         })
     }
@@ -144,13 +144,16 @@ impl Envelope {
     }
 
     /// Gives the roots out once the roster vouches for the writer, the roster being the one that the
-    /// recipient itself agreed to.
+    /// recipient itself agreed to. A revoked device may plant no root (D6).
     ///
     /// # Errors
     /// [`Error::Damaged`].
     pub fn verify(self, roster: &Roster) -> Result<Vec<EpochRoot>> {
         let damaged = || Error::damaged(Part::Envelope);
         let signer = roster.state().device(self.signer).ok_or_else(damaged)?;
+        if signer.state() != DeviceState::Active {
+            return Err(damaged());
+        }
         signer.signing_key().verify(Label::SIGN_ENVELOPE, &self.body, &self.signature, Part::Envelope)?;
         Ok(self.roots)
     }

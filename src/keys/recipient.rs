@@ -72,7 +72,7 @@ impl Recipient {
 
     pub(super) fn verify_acceptance(&self, account: AccountId, signature: &[u8]) -> Result<()> {
         let key = self.signing_key.as_ref().ok_or(Error::damaged(Part::Roster))?;
-        let signature = Signature::from_slice(signature).ok_or(Error::damaged(Part::Roster))?;
+        let signature = Signature::from_bytes(signature, Part::Roster)?;
         key.verify(Label::SIGN_ACCEPTANCE, &self.acceptance_message(account), &signature, Part::Roster)
     }
 
@@ -100,8 +100,7 @@ impl Recipient {
         let signing_key = match (role, signing_key.is_empty()) {
             (Role::Device, true) => None,
             (Role::Recovery | Role::Password, false) => {
-                let bytes = signing_key.as_slice().try_into().map_err(|_| damaged())?;
-                Some(VerifyingKey::from_bytes(bytes).map_err(|_| damaged())?)
+                Some(VerifyingKey::from_bytes(signing_key, Part::Roster)?)
             }
             _ => return Err(damaged()),
         };
@@ -114,7 +113,7 @@ impl Recipient {
             _ => return Err(damaged()),
         };
         Ok(Self {
-            public_key: HybridPublicKey::from_bytes(public_key).map_err(|_| damaged())?,
+            public_key: HybridPublicKey::from_bytes(public_key, Part::Roster)?,
             locator: locator.as_slice().try_into().map_err(|_| damaged())?,
             signing_key,
             password,

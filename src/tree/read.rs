@@ -19,7 +19,7 @@ pub fn get<R: PageReader + ?Sized>(root: Option<Root>, key: &[u8], reader: &R) -
 }
 
 /// All entries from `start` on, as key and value, in the order of their keys. Holds one page a level. After
-/// an error it ends.
+/// an error it ends, unless [`Scan::skip_page`] is called.
 pub fn scan<'a, R: PageReader + ?Sized>(
     root: Option<Root>,
     reader: &'a R,
@@ -47,24 +47,47 @@ pub struct Scan<'a, R: ?Sized> {
 }
 
 enum Place {
-    Before { root: Option<Root>, start: Bound<Vec<u8>> },
+    Before {
+        root: Option<Root>,
+        start: Bound<Vec<u8>>,
+    },
     In(Cursor),
+    /// Before a page that could not be read.
+    Failed(Cursor),
     Done,
 }
 
 impl<R: PageReader + ?Sized> Scan<'_, R> {
-    /// Leaves `Done` behind unless there is more to come.
-    fn advance(&mut self) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
-        let mut cursor = match std::mem::replace(&mut self.place, Place::Done) {
-            Place::Before { root, start } => {
-                let mut cursor = Cursor::open(root, self.reader)?;
-                cursor.seek(start.as_ref().map(Vec::as_slice), self.reader)?;
-                cursor
-            }
-            Place::In(cursor) => cursor,
-            Place::Done => return Ok(None),
+    /// After an error: passes over the page that could not be read, so that the scan goes on behind it.
+    /// Gives the number of entries that are lost with the page, as its parent counts them; `None` when the
+    /// scan cannot go on.
+    pub fn skip_page(&mut self) -> Option<u64> {
+        let Place::Failed(mut cursor) = std::mem::replace(&mut self.place, Place::Done) else { return None };
+        let lost = match cursor.item() {
+            Some(Item::Page { child, .. }) => child.entries,
+            _ => return None,
         };
-        let leaf = cursor.next_leaf(self.reader)?.filter(|leaf| leaf.key.starts_with(&self.prefix));
+        cursor.step();
+        self.place = Place::In(cursor);
+        Some(lost)
+    }
+
+    /// Leaves `Done` or `Failed` behind unless there is more to come.
+    fn advance(&mut self) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
+        let (mut cursor, start) = match std::mem::replace(&mut self.place, Place::Done) {
+            Place::Before { root, start } => (Cursor::open(root, self.reader)?, Some(start)),
+            Place::In(cursor) => (cursor, None),
+            Place::Failed(_) | Place::Done => return Ok(None),
+        };
+        let sought =
+            start.map_or(Ok(()), |start| cursor.seek(start.as_ref().map(Vec::as_slice), self.reader));
+        let leaf = match sought.and_then(|()| cursor.next_leaf(self.reader)) {
+            Ok(leaf) => leaf.filter(|leaf| leaf.key.starts_with(&self.prefix)),
+            Err(error) => {
+                self.place = Place::Failed(cursor);
+                return Err(error);
+            }
+        };
         if leaf.is_some() {
             self.place = Place::In(cursor);
         }

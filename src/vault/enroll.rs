@@ -52,7 +52,7 @@ impl FreshDevice {
     fn generate(device: NewDevice, random: &mut dyn Random) -> Result<Self> {
         let signing = SigningKey::generate(random)?;
         let hybrid = HybridSecretKey::from_seed(Secret::generate(random)?);
-        let recipient = Recipient::device(hybrid.public_key().clone(), random.bytes()?);
+        let recipient = Recipient::device(hybrid.public().clone(), random.bytes()?);
         let member = Member {
             id: DeviceId(random.bytes()?),
             signing_key: signing.verifying_key(),
@@ -229,12 +229,12 @@ impl Vault {
         let bytes = gate.get(Place::Envelope { locator, id })?.ok_or(Error::WrongSecret)?;
         let parameters = Envelope::password_parameters(&bytes)?;
         drop((gate, home));
-        let (hybrid, signing) = derive_password_seeds(password, device_secret.secret(), &parameters)?;
+        let seeds = derive_password_seeds(password, device_secret.secret(), &parameters)?;
         let secret = AccountSecret {
             signer: SignerId::Password,
             locator,
-            hybrid: HybridSecretKey::from_seed(hybrid),
-            signing: SigningKey::from_seed(signing),
+            hybrid: HybridSecretKey::from_seed(seeds.hybrid),
+            signing: SigningKey::from_seed(seeds.signing),
         };
         Self::join(store, state.as_ref(), &secret, device, Environment::default())
     }
@@ -338,7 +338,7 @@ impl AccountSecret {
             _ => Some(state.recovery()),
         };
         let named = recipient.is_some_and(|recipient| {
-            recipient.public_key().as_bytes() == self.hybrid.public_key().as_bytes()
+            recipient.public_key().as_bytes() == self.hybrid.public().as_bytes()
                 && recipient
                     .signing_key()
                     .is_some_and(|key| key.as_bytes() == self.signing.verifying_key().as_bytes())
@@ -350,7 +350,7 @@ impl AccountSecret {
 fn genesis(fresh: &FreshDevice, code: &RecoveryCode, now_ms: i64, random: &mut dyn Random) -> Result<Roster> {
     let signing = code.signing_key();
     let recovery =
-        Recipient::recovery(code.hybrid_key().public_key().clone(), code.locator(), signing.verifying_key());
+        Recipient::recovery(code.hybrid_key().public().clone(), code.locator(), signing.verifying_key());
     let genesis = Change::Genesis {
         salt: random.bytes()?,
         device: fresh.member.clone(),

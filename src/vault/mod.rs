@@ -4,10 +4,12 @@
 //! believe by history and keys.
 
 mod backup;
+mod check;
 mod clock;
 mod component;
 mod consent;
 mod contents;
+mod devices;
 mod enroll;
 mod folder;
 mod job;
@@ -21,9 +23,11 @@ mod vault;
 mod view;
 
 pub use backup::{BackupReport, SkippedItem, Source};
+pub use check::{CheckOptions, CheckReport};
 pub use clock::{Clock, SystemClock};
 pub use component::{BadName, Component, Platform};
 pub use consent::Switches;
+pub use devices::DeviceInfo;
 pub use enroll::NewDevice;
 pub use folder::{
     Attributes, EntryType, FileMeta, Folder, SkipReason, Skipped, SourceFile, SourceItem, Walk,

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     Error, Result,
     history::{Freshness, KindState},
-    kinds::{FileMeta, FileType, Kind, MessageWriter, Record, parse_file_key},
+    kinds::{Document, ElementWriter, FileMeta, FileType, Kind, Record, parse_contact_key, parse_file_key},
     tree::Root,
     wire::messages,
 };
@@ -160,9 +160,14 @@ impl Vault {
             load_index(&access, &state)?;
             let reader = ContentReader::new(access, 0);
             let mut found = 0;
-            for entry in entries_below(state.root, &reader, &prefix) {
-                // What cannot be read is counted as nothing; the restore itself names it.
-                let Ok((_, value)) = entry else { break };
+            let mut below = entries_below(state.root, &reader, &prefix);
+            while let Some(entry) = below.next() {
+                // What cannot be read is counted by its parent; the restore itself names it.
+                let Ok((_, value)) = entry else {
+                    let Some(lost) = below.skip_page() else { break };
+                    found += lost;
+                    continue;
+                };
                 let content = decode_entry(&value).ok().and_then(|entry| entry.content);
                 bytes += content.map_or(0, |content| content.length);
                 found += 1;
@@ -239,12 +244,14 @@ impl Run<'_, '_> {
     fn paths(&mut self) -> Result<()> {
         let mut cards = Cards::default();
         let mut after = String::new();
-        for entry in entries_below(self.part.state.root, self.reader, &self.part.prefix) {
+        let mut below = entries_below(self.part.state.root, self.reader, &self.part.prefix);
+        while let Some(entry) = below.next() {
             let (key, value) = match entry {
                 Ok(entry) => entry,
                 Err(error) => {
-                    self.note(&format!("everything after {after:?}"), Failed::Entry(error))?;
-                    break;
+                    let lost = below.skip_page();
+                    self.note(&lost_entries(lost, &after), Failed::Entry(error))?;
+                    continue;
                 }
             };
             after = display_key(&self.part.kind, &key);
@@ -261,15 +268,17 @@ impl Run<'_, '_> {
         value: &[u8],
         cards: &mut Cards,
     ) -> std::result::Result<u64, Failed> {
-        let (source, parts) = parse_file_key(key)?;
         let entry = decode_entry(value)?;
-        let mut names = vec![self.part.kind.name().as_bytes(), source.as_bytes()];
+        let kind = self.part.kind.name().as_bytes();
         match Record::decode(&record_of(self.reader, &entry)?)? {
             Record::Contact(card) => {
+                let names = [kind, parse_contact_key(key)?.as_bytes()];
                 let names = Component::parse_all(&names).map_err(ItemError::from)?;
                 cards.add(&names, &card, self.target)
             }
             Record::File(meta) => {
+                let (source, parts) = parse_file_key(key)?;
+                let mut names = vec![kind, source.as_bytes()];
                 names.extend(parts);
                 let names = Component::parse_all(&names).map_err(ItemError::from)?;
                 self.file(&names, &meta, &entry)
@@ -286,10 +295,10 @@ impl Run<'_, '_> {
     ) -> std::result::Result<u64, Failed> {
         let attributes =
             Attributes { mode: meta.mode, modified_s: meta.modified_s, modified_ns: meta.modified_ns };
-        match (meta.file_type, &entry.content, &meta.link_target) {
-            (FileType::Directory, None, None) => self.target.folder(names, attributes)?,
-            (FileType::Symlink, None, Some(link)) => self.target.link(names, link, attributes)?,
-            (FileType::Regular, Some(content), None) => {
+        match (meta.file_type, &entry.content) {
+            (FileType::Directory, None) => self.target.folder(names, attributes)?,
+            (FileType::Symlink, None) => self.target.link(names, &meta.link_target, attributes)?,
+            (FileType::Regular, Some(content)) => {
                 let mut file = self.target.file(names)?;
                 let mut bytes = ValueReader::new(self.reader, content)?;
                 while let Some(piece) = bytes.next()? {
@@ -305,60 +314,82 @@ impl Run<'_, '_> {
         Ok(0)
     }
 
-    /// Messages and calls: one XML file.
+    /// Messages and calls: one XML file. Its head says how many records follow, so that when some are
+    /// damaged it is written once more without them.
     fn elements(&mut self) -> Result<()> {
         let name = self.part.kind.name();
-        let count = self.part.state.root.map_or(0, Root::entries);
-        if count == 0 {
-            return Ok(());
-        }
-        let root = if self.part.kind == Kind::CALLS { "calls" } else { "smses" };
         let file_name = format!("{name}.xml");
-        let names = Component::parse_all(&[name.as_bytes(), file_name.as_bytes()]);
-        let file = names.map_err(ItemError::from).and_then(|names| self.target.file(&names));
-        let file = match file {
-            Ok(file) => std::io::BufWriter::with_capacity(256 * 1024, Sink { file, failed: None }),
-            Err(error) => return self.note(&file_name, Failed::Item(error)),
+        let mut count = self.part.state.root.map_or(0, Root::entries);
+        let names = match Component::parse_all(&[name.as_bytes(), file_name.as_bytes()]) {
+            Ok(names) => names,
+            Err(error) => return self.note(&file_name, Failed::Item(error.into())),
         };
-        let done = self.write_elements(file, root, count);
-        match done {
-            Ok(()) => Ok(()),
-            Err(failed) => self.note(&file_name, failed),
+        let mut first = true;
+        while count > 0 {
+            let written = match self.target.file(&names) {
+                Ok(file) => self.write_elements(file, count, first),
+                Err(error) => Err(Failed::Item(error)),
+            };
+            match written {
+                Ok(written) if written == count => return Ok(()),
+                Ok(written) => count = written,
+                Err(failed) => return self.note(&file_name, failed),
+            }
+            first = false;
         }
+        Ok(())
     }
 
+    /// Writes the readable records; how many they were. The file gets its name only if they are `count`.
     fn write_elements(
         &mut self,
-        file: std::io::BufWriter<Sink>,
-        root: &'static str,
+        file: FileWriter,
         count: u64,
-    ) -> std::result::Result<(), Failed> {
-        let mut writer = MessageWriter::new(file, root, count).map_err(Error::io("writing XML"))?;
-        for entry in entries_below(self.part.state.root, self.reader, &[]) {
+        first: bool,
+    ) -> std::result::Result<u64, Failed> {
+        let document = if self.part.kind == Kind::CALLS { Document::Calls } else { Document::Messages };
+        let file = std::io::BufWriter::with_capacity(256 * 1024, Sink(file));
+        let mut writer = ElementWriter::new(file, document, count)?;
+        let mut below = entries_below(self.part.state.root, self.reader, &[]);
+        let mut after = String::new();
+        let mut written = 0;
+        while let Some(entry) = below.next() {
             let (key, value) = match entry {
                 Ok(entry) => entry,
                 Err(error) => {
-                    self.note("the records that follow", Failed::Entry(error))?;
-                    break;
+                    let lost = below.skip_page();
+                    if first {
+                        self.note(&lost_entries(lost, &after), Failed::Entry(error))?;
+                    }
+                    continue;
                 }
             };
-            let element = decode_entry(&value)
-                .and_then(|entry| record_of(self.reader, &entry))
-                .and_then(|record| Record::decode(&record));
-            let done = match element {
-                Ok(Record::Element(element)) => {
-                    writer.write(&element).map_err(Error::io("writing XML"))?;
+            after = display_key(&self.part.kind, &key);
+            let done = match self.element(&value) {
+                Ok(element) => {
+                    writer.write(&element)?;
+                    written += 1;
                     Ok(u64::try_from(value.len()).unwrap_or(0))
                 }
-                Ok(_) => Err(Failed::Entry(Error::damaged(crate::Part::Record))),
                 Err(error) => Err(Failed::Entry(error)),
             };
-            self.settle(&display_key(&self.part.kind, &key), done)?;
+            if first {
+                self.settle(&after, done)?;
+            }
         }
-        let file = writer.finish().map_err(Error::io("writing XML"))?;
-        let sink = file.into_inner().map_err(|_| Error::Internal("writing XML"))?;
-        sink.file.finish(plain_attributes())?;
-        Ok(())
+        if written == count {
+            let file = writer.finish()?.into_inner().map_err(|_| Error::Internal("writing XML"))?;
+            file.0.finish(plain_attributes())?;
+        }
+        Ok(written)
+    }
+
+    fn element(&self, value: &[u8]) -> Result<messages::XmlElement> {
+        let entry = decode_entry(value)?;
+        match Record::decode(&record_of(self.reader, &entry)?)? {
+            Record::Element(element) => Ok(element),
+            _ => Err(Error::damaged(crate::Part::Record)),
+        }
     }
 
     fn settle(&mut self, path: &str, done: std::result::Result<u64, Failed>) -> Result<()> {
@@ -389,19 +420,13 @@ impl Run<'_, '_> {
 }
 
 /// A file that takes bytes the way writers give them.
-struct Sink {
-    file: FileWriter,
-    failed: Option<ItemError>,
-}
+struct Sink(FileWriter);
 
 impl std::io::Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        match self.file.write(bytes) {
+        match self.0.write(bytes) {
             Ok(()) => Ok(bytes.len()),
-            Err(error) => {
-                self.failed = Some(error);
-                Err(std::io::Error::other("the target refused"))
-            }
+            Err(_) => Err(std::io::Error::other("the target refused")),
         }
     }
 
@@ -437,6 +462,12 @@ impl Cards {
         }
         Ok(0)
     }
+}
+
+/// What is said of entries whose names went with a page.
+pub(super) fn lost_entries(count: Option<u64>, after: &str) -> String {
+    let place = if after.is_empty() { "at the beginning".to_owned() } else { format!("after {after}") };
+    count.map_or_else(|| format!("everything {place}"), |count| format!("{count} entries {place}"))
 }
 
 fn plain_attributes() -> Attributes {

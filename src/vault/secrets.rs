@@ -24,10 +24,11 @@ impl Vault {
         let view = self.refresh(work)?;
         let secret = DeviceSecret::generate(work.random.as_mut())?;
         let parameters = PasswordParameters::default_with(work.random.bytes()?);
-        let (hybrid, signing) = derive_password_seeds(password, secret.secret(), &parameters)?;
-        let (hybrid, signing) = (HybridSecretKey::from_seed(hybrid), SigningKey::from_seed(signing));
+        let seeds = derive_password_seeds(password, secret.secret(), &parameters)?;
+        let hybrid = HybridSecretKey::from_seed(seeds.hybrid);
+        let signing = SigningKey::from_seed(seeds.signing);
         let recipient = Recipient::password(
-            hybrid.public_key().clone(),
+            hybrid.public().clone(),
             secret.locator(),
             signing.verifying_key(),
             parameters,
@@ -59,11 +60,8 @@ impl Vault {
         let view = self.refresh(work)?;
         let code = RecoveryCode::generate(work.random.as_mut())?;
         let signing = code.signing_key();
-        let recipient = Recipient::recovery(
-            code.hybrid_key().public_key().clone(),
-            code.locator(),
-            signing.verifying_key(),
-        );
+        let recipient =
+            Recipient::recovery(code.hybrid_key().public().clone(), code.locator(), signing.verifying_key());
         let acceptance = recipient.accept(self.account(), &signing);
         let replaced = Some(view.roster.state().recovery().locator());
         self.change(work, view, &Change::SetRecovery(recipient), Some(&acceptance), replaced)?;

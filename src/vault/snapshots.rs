@@ -237,7 +237,9 @@ impl Vault {
             }
             None => match Record::decode(&record_of(&reader, &entry)?)? {
                 Record::Contact(card) => write(&card)?,
-                Record::File(FileMeta { link_target: Some(target), .. }) => write(&target)?,
+                Record::File(FileMeta { file_type: FileType::Symlink, link_target, .. }) => {
+                    write(&link_target)?
+                }
                 _ => return Err(Error::NotFound("content at this path")),
             },
         }
@@ -315,19 +317,42 @@ pub(super) fn prefix_of(kind: &Kind, path: &str) -> Result<Vec<u8>> {
 }
 
 /// The entry with this key and all below it; all entries for an empty key.
-pub(super) fn entries_below<'r>(
+pub(super) fn entries_below<'r, 'a>(
     root: Option<Root>,
-    reader: &'r ContentReader<'_>,
+    reader: &'r ContentReader<'a>,
     prefix: &[u8],
-) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>)>> + 'r {
-    let prefix = prefix.to_vec();
-    let start = prefix.clone();
-    tree::scan(root, reader, Bound::Included(start.as_slice()))
-        .take_while({
-            let prefix = prefix.clone();
-            move |entry| entry.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix))
-        })
-        .filter(move |entry| entry.as_ref().map_or(true, |(key, _)| is_below(key, &prefix)))
+) -> EntriesBelow<'r, 'a> {
+    let scan = tree::scan(root, reader, Bound::Included(prefix));
+    EntriesBelow { scan, prefix: prefix.to_vec(), ended: false }
+}
+
+/// Entries in the order of their keys.
+pub(super) struct EntriesBelow<'r, 'a> {
+    scan: tree::Scan<'r, ContentReader<'a>>,
+    prefix: Vec<u8>,
+    ended: bool,
+}
+
+impl EntriesBelow<'_, '_> {
+    /// After an error: goes on behind the page that could not be read; how many entries that loses.
+    pub(super) fn skip_page(&mut self) -> Option<u64> {
+        self.scan.skip_page()
+    }
+}
+
+impl Iterator for EntriesBelow<'_, '_> {
+    type Item = Result<(Vec<u8>, Vec<u8>)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.ended {
+            match self.scan.next()? {
+                Ok((key, value)) if is_below(&key, &self.prefix) => return Some(Ok((key, value))),
+                Ok((key, _)) => self.ended = !key.starts_with(&self.prefix),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        None
+    }
 }
 
 fn is_below(key: &[u8], prefix: &[u8]) -> bool {

@@ -507,7 +507,8 @@ pub struct FileEntry {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct PhotoInfo {
-    /// When the picture was taken, by EXIF; local time of the camera read as if it were UTC.
+    /// When the picture was taken, by EXIF; where it records no time zone, the camera's local time read
+    /// as if it were UTC.
     #[prost(int64, tag = "1")]
     pub taken_ms: i64,
 }

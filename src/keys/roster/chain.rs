@@ -210,7 +210,7 @@ impl ParsedEntry {
     fn check_signature(&self, state: &RosterState, signed: &messages::SignedRosterEntry) -> Result<()> {
         let damaged = || Error::damaged(Part::Roster);
         let key = state.signing_key(self.signer).ok_or_else(damaged)?;
-        let signature = Signature::from_slice(&signed.signature).ok_or_else(damaged)?;
+        let signature = Signature::from_bytes(&signed.signature, Part::Roster)?;
         key.verify(Label::SIGN_ROSTER, &signed.entry, &signature, Part::Roster)
     }
 }

@@ -72,10 +72,9 @@ impl Member {
         if name.len() > DEVICE_NAME_BYTES_MAX || name.chars().any(char::is_control) {
             return Err(damaged());
         }
-        let key = signing_key.as_slice().try_into().map_err(|_| damaged())?;
         Ok(Self {
             id: DeviceId::from_slice(device).ok_or_else(damaged)?,
-            signing_key: VerifyingKey::from_bytes(key).map_err(|_| damaged())?,
+            signing_key: VerifyingKey::from_bytes(signing_key, Part::Roster)?,
             recipient: Recipient::from_wire(recipient.as_ref().ok_or_else(damaged)?, Role::Device)?,
             name: name.clone(),
         })
@@ -83,6 +82,7 @@ impl Member {
 }
 
 /// What an entry changes.
+#[expect(clippy::large_enum_variant, reason = "an account has one genesis; boxing it would hide that")]
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Change {

@@ -5,7 +5,7 @@ use std::{collections::HashMap, io::BufRead};
 use super::{NextEdit, edits::Pass};
 use crate::{
     Result,
-    kinds::{CardReader, Kind, Record, compresses, contact_key},
+    kinds::{CardReader, Kind, Policy, Record, contact_key},
     tree::Edit,
     vault::contents::encode_entry,
 };
@@ -40,7 +40,7 @@ impl<R: BufRead> CardSource<R> {
             let count = occurrences.entry(contact_key(&self.source, &card, 0)?).or_default();
             let key = contact_key(&self.source, &card, *count)?;
             *count = count.saturating_add(1);
-            cards.push((key, Record::Contact(card).encode()));
+            cards.push((key, Record::Contact(card).encode()?));
         }
         cards.sort();
         self.cards = cards.into_iter();
@@ -62,7 +62,7 @@ impl<R: BufRead> CardSource<R> {
         pass.tally.seen += 1;
         pass.tally.read_bytes += u64::try_from(record.len()).unwrap_or(0);
         pass.writer.job().step(|progress| progress.items += 1)?;
-        let value = encode_entry(pass.writer, record, None, compresses(&Kind::CONTACTS))?;
+        let value = encode_entry(pass.writer, record, None, Policy::of(&Kind::CONTACTS).compress)?;
         if pass.is_known(&key, &value)? {
             return Ok(None);
         }

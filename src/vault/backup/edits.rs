@@ -1,6 +1,6 @@
 //! One face for all sources: edits of a kind's tree in ascending key order, as many as one pass takes.
 
-use std::io::BufRead;
+use std::{io::BufRead, ops::Bound};
 
 use super::{
     NextEdit, Source, Tally, bad_source, cards::CardSource, files::FolderSource, messages::MessageSource,
@@ -8,7 +8,7 @@ use super::{
 use crate::{
     Result,
     kinds::Kind,
-    tree::{Edit, Root},
+    tree::{self, Edit, Root, Scan},
     vault::contents::ContentWriter,
 };
 
@@ -26,7 +26,7 @@ impl<'s> EditSource<'s> {
                 Ok(Self::Folder(Box::new(FolderSource::open(kind, name, folder)?)))
             }
             ("messages" | "calls", Source::Stream(stream)) => {
-                Ok(Self::Messages(Box::new(MessageSource::open(kind, stream))))
+                Ok(Self::Messages(Box::new(MessageSource::open(kind, stream)?)))
             }
             ("contacts", Source::Stream(stream)) => Ok(Self::Cards(CardSource::open(name, stream))),
             _ => Err(bad_source()),
@@ -46,16 +46,48 @@ impl<'s> EditSource<'s> {
             Self::Messages(source) => source.fill()?,
             Self::Cards(source) => source.fill()?,
         }
-        Ok(Edits { source: self, pass: Pass { writer, root, tally, limit }, ended: false })
+        let known = Known { root, writer, scan: None, next: None };
+        Ok(Edits { source: self, pass: Pass { writer, known, tally, limit }, ended: false })
     }
 }
 
 /// What a source needs while its edits are taken.
 pub(super) struct Pass<'e, 'a> {
     pub(super) writer: &'e ContentWriter<'a>,
-    pub(super) root: Option<Root>,
     pub(super) tally: &'e mut Tally,
+    known: Known<'e, 'a>,
     limit: u64,
+}
+
+/// What the tree holds already, asked for in ascending order.
+struct Known<'e, 'a> {
+    root: Option<Root>,
+    writer: &'e ContentWriter<'a>,
+    scan: Option<Scan<'e, ContentWriter<'a>>>,
+    next: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Known<'_, '_> {
+    /// The value of `key`. Neighbours are found by walking on, others by a new search.
+    fn value(&mut self, key: &[u8]) -> Result<Option<&[u8]>> {
+        const STEPS: usize = 32;
+        for _ in 0..STEPS {
+            match (&self.next, &mut self.scan) {
+                (Some((next, _)), _) if next.as_slice() >= key => break,
+                (_, Some(scan)) => match scan.next().transpose()? {
+                    Some(entry) => self.next = Some(entry),
+                    None => return Ok(None),
+                },
+                (_, None) => break,
+            }
+        }
+        if self.next.as_ref().is_none_or(|(next, _)| next.as_slice() < key) {
+            let mut scan = tree::scan(self.root, self.writer, Bound::Included(key));
+            self.next = scan.next().transpose()?;
+            self.scan = Some(scan);
+        }
+        Ok(self.next.as_ref().filter(|(next, _)| next == key).map(|(_, value)| value.as_slice()))
+    }
 }
 
 impl Pass<'_, '_> {
@@ -65,7 +97,7 @@ impl Pass<'_, '_> {
 
     /// Whether the tree holds exactly this value already; counts it if not.
     pub(super) fn is_known(&mut self, key: &[u8], value: &[u8]) -> Result<bool> {
-        let known = crate::tree::get(self.root, key, &self.writer)?.is_some_and(|known| known == value);
+        let known = self.known.value(key)?.is_some_and(|known| known == value);
         if !known {
             self.tally.changed += 1;
         }

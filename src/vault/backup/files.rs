@@ -8,8 +8,8 @@ use crate::{
     Error, Result,
     content::Chunker,
     kinds::{
-        FileMeta as FileRecord, FileType, Kind, Record, compresses, file_key, is_media_name,
-        looks_incompressible, taken_ms, uses_fixed_pieces,
+        Cutting, FileMeta as FileRecord, FileType, Kind, PHOTO_HEAD_BYTES, Policy, Record, file_key,
+        is_media_name, looks_incompressible, taken_ms,
     },
     tree::Edit,
     vault::{
@@ -19,9 +19,6 @@ use crate::{
     },
     wire::messages,
 };
-
-/// How much of a picture is read for its date.
-const EXIF_BYTES: usize = 256 * 1024;
 
 /// A folder being backed up.
 pub(super) struct FolderSource {
@@ -204,7 +201,7 @@ impl FolderSource {
             content = Some(stored.0);
         }
         let record = record_of(&meta, item.link_target.clone(), taken);
-        let value = encode_entry(pass.writer, record.encode(), content, compresses(&self.kind))?;
+        let value = encode_entry(pass.writer, record.encode()?, content, Policy::of(&self.kind).compress)?;
         Ok(Some((value, settled)))
     }
 
@@ -219,14 +216,15 @@ impl FolderSource {
         let mut head = Vec::new();
         let mut taken = None;
         if self.kind == Kind::PHOTOS && is_media_name(name) {
-            let limit = u64::try_from(EXIF_BYTES).unwrap_or(0);
+            let limit = u64::try_from(PHOTO_HEAD_BYTES).unwrap_or(0);
             file.take(limit).read_to_end(&mut head).map_err(Error::io("reading the source"))?;
             taken = taken_ms(&head);
         }
         let (epoch, _) = pass.writer.access().keys.newest()?;
         let chunker = Chunker::new(pass.writer.access().keys.chunk_cut_key(), epoch);
-        let cut = if uses_fixed_pieces(&self.kind) { Cut::Fixed } else { Cut::ByContent(&chunker) };
-        let compress = |chunk: &[u8]| compresses(&self.kind) && !looks_incompressible(chunk);
+        let Policy { cutting, compress } = Policy::of(&self.kind);
+        let cut = if cutting == Cutting::Fixed { Cut::Fixed } else { Cut::ByContent(&chunker) };
+        let compress = |chunk: &[u8]| compress && !looks_incompressible(chunk);
         let content = write_content(pass.writer, &mut head.as_slice().chain(file), cut, &compress)?;
         Ok((content, taken))
     }
@@ -241,10 +239,10 @@ fn record_of(meta: &FileMeta, link_target: Option<Vec<u8>>, taken_ms: Option<i64
     };
     Record::File(FileRecord {
         file_type,
-        mode: attributes.mode,
+        mode: attributes.mode & 0o7777,
         modified_s: attributes.modified_s,
         modified_ns: attributes.modified_ns,
-        link_target,
+        link_target: link_target.unwrap_or_default(),
         taken_ms,
     })
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, io::BufRead};
 use super::{NextEdit, edits::Pass};
 use crate::{
     Result,
-    kinds::{Kind, MessageReader, Record, compresses, message_key},
+    kinds::{Document, ElementReader, Kind, MESSAGE_IDENTITY_BYTES, Policy, Record, message_key},
     tree::Edit,
     vault::contents::encode_entry,
 };
@@ -15,7 +15,7 @@ const BATCH_BYTES: usize = 6 * 1024 * 1024;
 
 /// An XML stream being backed up.
 pub(super) struct MessageSource<R: BufRead> {
-    reader: MessageReader<R>,
+    reader: ElementReader<R>,
     kind: Kind,
     batch: std::vec::IntoIter<(Vec<u8>, Vec<u8>)>,
     /// How often each identity occurred in this batch and the one before.
@@ -24,14 +24,15 @@ pub(super) struct MessageSource<R: BufRead> {
 }
 
 impl<R: BufRead> MessageSource<R> {
-    pub(super) fn open(kind: &Kind, stream: R) -> Self {
-        Self {
-            reader: MessageReader::new(stream),
+    pub(super) fn open(kind: &Kind, stream: R) -> Result<Self> {
+        let document = if *kind == Kind::CALLS { Document::Calls } else { Document::Messages };
+        Ok(Self {
+            reader: ElementReader::new(stream, document)?,
             kind: kind.clone(),
             batch: Vec::new().into_iter(),
             occurrences: Default::default(),
             read_all: false,
-        }
+        })
     }
 
     pub(super) fn ended(&self) -> bool {
@@ -50,13 +51,14 @@ impl<R: BufRead> MessageSource<R> {
                 self.read_all = true;
                 break;
             };
-            let identity = message_key(&element, 0);
+            let mut identity = message_key(&element, 0);
+            identity.truncate(MESSAGE_IDENTITY_BYTES);
             let earlier = self.occurrences.iter().filter_map(|seen| seen.get(&identity)).sum();
             let key = message_key(&element, earlier);
             let [current, _] = &mut self.occurrences;
             let count = current.entry(identity).or_default();
             *count = count.saturating_add(1);
-            let record = Record::Element(element).encode();
+            let record = Record::Element(element).encode()?;
             bytes += key.len() + record.len();
             batch.push((key, record));
         }
@@ -85,7 +87,7 @@ impl<R: BufRead> MessageSource<R> {
             progress.items += 1;
             progress.bytes += bytes;
         })?;
-        let value = encode_entry(pass.writer, record, None, compresses(&self.kind))?;
+        let value = encode_entry(pass.writer, record, None, Policy::of(&self.kind).compress)?;
         if pass.is_known(&key, &value)? {
             return Ok(None);
         }

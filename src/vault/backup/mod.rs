@@ -20,12 +20,13 @@ use super::{
 use crate::{
     Error, Result,
     history::{Freshness, Head, KindState},
-    kinds::{Kind, compresses},
+    kinds::{Kind, Policy, file_key},
     tree::{Borders, Edit, Root, apply},
 };
 use edits::EditSource;
 
 /// Where the data comes from.
+#[non_exhaustive]
 pub enum Source<'a> {
     /// A folder, or one file, for notes, photos and files.
     Folder(&'a Folder),
@@ -88,7 +89,7 @@ impl Vault {
     /// is used again by the next run.
     pub fn backup(&self, kind: &Kind, name: &str, source: Source<'_>, job: &Job) -> Result<BackupReport> {
         self.gate.consent().require(kind.name())?;
-        crate::kinds::check_source_name(name)?;
+        file_key::<&[u8]>(name, &[])?;
         let work = &mut *self.work();
         let mut view = self.refresh(work)?;
         let mut tally = Tally::default();
@@ -127,13 +128,15 @@ impl Vault {
             }
             let run = self.database.begin_run(kind.name(), tree_of(before.root))?;
             let random = work.random.as_mut();
-            let compress = compresses(kind);
+            let compress = Policy::of(kind).compress;
             let writer = ContentWriter::new(access, run, job, self.clock.as_ref(), random, compress)?;
-            let mut edits = source.edits(&writer, before.root, tally, PASS_BYTES)?;
             let borders = Borders::new(access.keys.chunk_cut_key());
-            let root = apply(before.root, &mut edits, &mut &writer, &borders)?;
-            let ended = edits.ended();
-            drop(edits);
+            let (mut root, mut ended) = (before.root, false);
+            while !ended && writer.sent_bytes() < PASS_BYTES {
+                let mut edits = source.edits(&writer, root, tally, PASS_BYTES)?;
+                root = apply(root, &mut edits, &mut &writer, &borders)?;
+                ended = edits.ended();
+            }
             writer.flush()?;
             let (index, settled) = if root == before.root && writer.sent_bytes() == 0 {
                 (before.index.clone(), Vec::new())

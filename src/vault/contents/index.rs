@@ -29,7 +29,7 @@ pub(crate) fn load_index(access: &KindAccess<'_>, state: &KindState) -> Result<V
         if !seen.insert(reference.id()) || access.database.knows_fragment(reference.id())? {
             continue;
         }
-        match fetch(access, &reference) {
+        match fetch_fragment(access, &reference) {
             Ok(fragment) => {
                 remember(access, &reference, &fragment)?;
                 open.extend(fragment.older().iter().cloned());
@@ -41,7 +41,7 @@ pub(crate) fn load_index(access: &KindAccess<'_>, state: &KindState) -> Result<V
     Ok(damage)
 }
 
-pub(super) fn fetch(access: &KindAccess<'_>, reference: &ObjectRef) -> Result<IndexFragment> {
+pub(crate) fn fetch_fragment(access: &KindAccess<'_>, reference: &ObjectRef) -> Result<IndexFragment> {
     let bytes =
         access.gate.get(Place::Object(reference.id()))?.ok_or(Error::Missing { what: Part::Index })?;
     let key = access.keys.content_key(reference.epoch()).ok_or(Error::damaged(Part::Index))?;
@@ -109,7 +109,7 @@ pub(crate) fn write_index(
 fn live_fragments(access: &KindAccess<'_>, before: &[ObjectRef]) -> Result<Vec<ObjectRef>> {
     let mut live: Vec<ObjectRef> = Vec::new();
     for reference in before {
-        let fragment = fetch(access, reference)?;
+        let fragment = fetch_fragment(access, reference)?;
         for one in fragment.older().iter().chain([reference]) {
             if !live.contains(one) {
                 live.push(one.clone());
@@ -133,7 +133,7 @@ fn merge_small(
     let (small, large): (Vec<_>, Vec<_>) =
         std::mem::take(older).into_iter().partition(|reference| reference.length() <= SMALL_BYTES);
     for reference in small {
-        packs.extend(fetch(access, &reference)?.packs().iter().cloned());
+        packs.extend(fetch_fragment(access, &reference)?.packs().iter().cloned());
     }
     *older = large;
     Ok(())

@@ -5,7 +5,7 @@ mod reader;
 mod values;
 mod writer;
 
-pub(crate) use index::{load_index, write_index};
+pub(crate) use index::{fetch_fragment, load_index, write_index};
 pub(crate) use reader::{ContentReader, KindAccess};
 pub(crate) use values::{Cut, ValueReader, decode_entry, encode_entry, record_of, write_content};
 pub(crate) use writer::ContentWriter;

@@ -191,6 +191,12 @@ impl<'a> ContentWriter<'a> {
 
 impl PageReader for &ContentWriter<'_> {
     fn page(&self, id: &ChunkId) -> Result<Vec<u8>> {
+        <ContentWriter<'_> as PageReader>::page(self, id)
+    }
+}
+
+impl PageReader for ContentWriter<'_> {
+    fn page(&self, id: &ChunkId) -> Result<Vec<u8>> {
         if let Some(page) = self.reader.cached_page(*id) {
             return Ok(page);
         }

@@ -11,14 +11,16 @@ use crate::{Error, Result, content::ChunkId};
 /// Chunk id to (pack, offset, stored length, plain length or 0).
 const CHUNKS: TableDefinition<'_, [u8; 32], (u64, u32, u32, u32)> = TableDefinition::new("chunks");
 /// Pack number to (name, length, epoch, kind, encoded pack entry while no committed fragment has it).
-const PACKS: TableDefinition<'_, u64, (&[u8], u32, u32, &str, &[u8])> = TableDefinition::new("packs");
+const PACKS: TableDefinition<'_, u64, PackColumns<'_>> = TableDefinition::new("packs");
+type PackColumns<'a> = (&'a [u8], u32, u32, &'a str, &'a [u8]);
 /// Index fragments whose packs are known here.
 const FRAGMENTS: TableDefinition<'_, [u8; 16], &str> = TableDefinition::new("fragments");
 /// (kind NUL tree key) to what the file looked like, and in which run.
 const FILES: TableDefinition<'_, &[u8], (u64, [u64; 6])> = TableDefinition::new("files");
 /// Kind to (first run whose files count, newest run begun, whether that one is still open, the tree that
 /// the last commit led to, runs that never committed as 8 bytes each).
-const RUNS: TableDefinition<'_, &str, (u64, u64, bool, [u8; 32], &[u8])> = TableDefinition::new("runs");
+const RUNS: TableDefinition<'_, &str, RunColumns<'_>> = TableDefinition::new("runs");
+type RunColumns<'a> = (u64, u64, bool, [u8; 32], &'a [u8]);
 /// Name to number.
 const COUNTERS: TableDefinition<'_, &str, u64> = TableDefinition::new("counters");
 
@@ -157,8 +159,7 @@ impl Database {
         let mut packs = transaction.open_table(PACKS).map_err(failed)?;
         let row = packs.get(number).map_err(failed)?.and_then(|row| pack_row(row.value()));
         if let Some(row) = row {
-            let settled: (&[u8], u32, u32, &str, &[u8]) =
-                (&row.id, row.length, row.epoch, row.kind.as_str(), &[]);
+            let settled: PackColumns<'_> = (&row.id, row.length, row.epoch, row.kind.as_str(), &[]);
             packs.insert(number, settled).map_err(failed)?;
         }
         Ok(())
@@ -294,7 +295,7 @@ fn next_number(transaction: &WriteTransaction) -> Result<u64> {
     Ok(next)
 }
 
-fn pack_row((id, length, epoch, kind, uncommitted): (&[u8], u32, u32, &str, &[u8])) -> Option<PackRow> {
+fn pack_row((id, length, epoch, kind, uncommitted): PackColumns<'_>) -> Option<PackRow> {
     Some(PackRow {
         id: id.try_into().ok()?,
         length,

@@ -135,6 +135,7 @@ fn sync_folder(folder: &Path) -> std::io::Result<()> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "test code")]
 mod tests {
     use super::*;
 

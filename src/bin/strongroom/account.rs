@@ -1,0 +1,51 @@
+//! `init` and `recover`: how this device gets into a vault.
+
+use serde_json::json;
+use strongroom::{
+    keys::{DeviceSecret, RecoveryCode},
+    vault::{NewDevice, Vault},
+};
+
+use super::{
+    args::{Init, Recover},
+    exit::{Fault, Outcome, Status},
+    output::Output,
+    progress::hold_interrupt,
+    secret_files::{self, Destination},
+    session::Session,
+};
+
+pub(crate) fn init(session: &Session, init: Init, output: &mut Output) -> Outcome {
+    let device = NewDevice::named(init.name)?;
+    let store = session.store()?;
+    let destination = Destination::prepare(init.code_file)?;
+    hold_interrupt()?;
+    let (_vault, code) = Vault::create(store, session.home(), device)?;
+    destination.deliver("recovery_code", &code.reveal(), output)?;
+    Ok(Status::Done)
+}
+
+pub(crate) fn recover(session: &Session, recover: Recover, output: &mut Output) -> Outcome {
+    let device = NewDevice::named(recover.name)?;
+    let home = session.home();
+    let vault = match (recover.code_file, recover.password_file, recover.device_secret_file) {
+        (Some(path), None, None) => {
+            let text = secret_files::read(&path)?;
+            let code = RecoveryCode::parse(&text).map_err(Fault::from).map_err(Fault::at(&path))?;
+            Vault::recover(session.store()?, home, &code, device)?
+        }
+        (None, Some(password), Some(path)) => {
+            let password = secret_files::read(&password)?;
+            let text = secret_files::read(&path)?;
+            let secret = DeviceSecret::parse(&text).map_err(Fault::from).map_err(Fault::at(&path))?;
+            Vault::recover_with_password(session.store()?, home, (&password, &secret), device)?
+        }
+        _ => {
+            return Err(Fault::Usage("give a code file, or a password file and a device secret file".into()));
+        }
+    };
+    let (account, device) = (vault.account().to_string(), vault.device().to_string());
+    let line = format!("joined as device {device}");
+    output.summary(&json!({ "account": account, "device": device }), &[line])?;
+    Ok(Status::Done)
+}

@@ -1,0 +1,203 @@
+//! What may be typed. Whatever can be refused without a vault is refused here, with status 2.
+
+use std::path::PathBuf;
+
+use clap::{Args as Group, Parser, Subcommand, value_parser};
+use strongroom::{kinds::Kind, vault::At};
+
+use super::values::{What, parse_at, parse_kind, parse_since, parse_what};
+
+/// End-to-end encrypted backup of a device: the store sees only ciphertext.
+#[derive(Parser)]
+#[command(name = "strongroom", version, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Args {
+    /// The store: file:/absolute/path, or a path with a slash in it
+    #[arg(long, global = true, value_name = "URL", env = "STRONGROOM_STORE", hide_env_values = true)]
+    pub(crate) store: Option<String>,
+    /// The folder of this device's own keys and state
+    #[arg(long, global = true, value_name = "DIR", env = "STRONGROOM_HOME", hide_env_values = true)]
+    pub(crate) home: Option<PathBuf>,
+    /// Print the result as one JSON object, and nothing else
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// No progress and no summary
+    #[arg(long, global = true)]
+    pub(crate) quiet: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Make a new account and its vault; the recovery code is shown once
+    Init(Init),
+    /// Join as a new device, with the recovery code or the password
+    Recover(Recover),
+    /// The switches: which kinds of data may leave this device
+    Consent {
+        #[command(subcommand)]
+        action: Option<ConsentAction>,
+    },
+    /// Back up folders (notes, photos, files), XML (messages, calls) or vCards (contacts)
+    Backup(Backup),
+    /// All snapshots of all devices, newest first
+    Snapshots,
+    /// List what is stored: kinds, or the entries of one
+    Ls {
+        /// A kind, and a path below it
+        #[arg(value_name = "KIND[:PATH]", value_parser = parse_what)]
+        what: Option<What>,
+        /// A snapshot such as 1f2e3d4c-17, or latest
+        #[arg(long, value_name = "SNAPSHOT", value_parser = parse_at, default_value = "latest")]
+        at: At,
+    },
+    /// What differs between two snapshots
+    Diff {
+        /// A snapshot, or latest
+        #[arg(value_parser = parse_at)]
+        a: At,
+        /// A snapshot, or latest
+        #[arg(value_parser = parse_at)]
+        b: At,
+    },
+    /// Write one entry's content to standard output
+    Cat {
+        /// A kind and a path below it
+        #[arg(value_name = "KIND:PATH", value_parser = parse_what)]
+        what: What,
+        /// A snapshot such as 1f2e3d4c-17, or latest
+        #[arg(long, value_name = "SNAPSHOT", value_parser = parse_at, default_value = "latest")]
+        at: At,
+    },
+    /// Write back what was backed up, as DIR/KIND/SOURCE/…
+    Restore(Restore),
+    /// The account's devices
+    Devices {
+        #[command(subcommand)]
+        action: Option<DevicesAction>,
+    },
+    /// The password, which opens the vault together with a device secret
+    Password {
+        #[command(subcommand)]
+        action: PasswordAction,
+    },
+    /// The recovery code
+    Recovery {
+        #[command(subcommand)]
+        action: RecoveryAction,
+    },
+    /// Verify that all that was committed is there
+    Check {
+        /// Also read this share of the data and verify every byte; all of it without a number
+        #[arg(long, value_name = "PERCENT", num_args = 0..=1, require_equals = true)]
+        #[arg(default_missing_value = "100", value_parser = value_parser!(u8).range(1..=100))]
+        read_data: Option<u8>,
+    },
+    /// What left this device
+    Ledger {
+        /// Only from then on: milliseconds, 2026-11-22 or 2026-11-22T10:00:00Z (dates are UTC)
+        #[arg(long, value_name = "TIME", value_parser = parse_since, allow_negative_numbers = true)]
+        since: Option<i64>,
+    },
+    /// What the store can see
+    Audit,
+}
+
+#[derive(Group)]
+pub(crate) struct Init {
+    /// What to call this device
+    #[arg(long, default_value = "unnamed device")]
+    pub(crate) name: String,
+    /// Write the recovery code to this new file instead of printing it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) code_file: Option<PathBuf>,
+}
+
+#[derive(Group)]
+pub(crate) struct Recover {
+    /// The file that holds the recovery code
+    #[arg(long, value_name = "FILE", required_unless_present = "password_file")]
+    pub(crate) code_file: Option<PathBuf>,
+    /// The file that holds the password
+    #[arg(long, value_name = "FILE", requires = "device_secret_file", conflicts_with = "code_file")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// The file that holds the device secret that came with the password
+    #[arg(long, value_name = "FILE", requires = "password_file")]
+    pub(crate) device_secret_file: Option<PathBuf>,
+    /// What to call this device
+    #[arg(long, default_value = "unnamed device")]
+    pub(crate) name: String,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ConsentAction {
+    /// Show the switches
+    Show,
+    /// Let kinds of data leave this device from now on
+    Grant {
+        #[arg(required = true, value_name = "KIND", value_parser = parse_kind)]
+        kinds: Vec<Kind>,
+    },
+    /// Send nothing more of these kinds; what is stored stays
+    Revoke {
+        #[arg(required = true, value_name = "KIND", value_parser = parse_kind)]
+        kinds: Vec<Kind>,
+    },
+}
+
+#[derive(Group)]
+pub(crate) struct Backup {
+    /// messages, calls, notes, photos, contacts or files
+    #[arg(value_parser = parse_kind)]
+    pub(crate) kind: Kind,
+    /// Folders; for messages, calls and contacts the exported files
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// What to call the source, instead of the last part of its path
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Group)]
+pub(crate) struct Restore {
+    /// What to restore; everything unless said
+    #[arg(value_name = "KIND[:PATH]", value_parser = parse_what)]
+    pub(crate) what: Vec<What>,
+    /// The folder to write to; made if need be
+    #[arg(long, value_name = "DIR")]
+    pub(crate) into: PathBuf,
+    /// A snapshot such as 1f2e3d4c-17, or latest
+    #[arg(long, value_name = "SNAPSHOT", value_parser = parse_at, default_value = "latest")]
+    pub(crate) at: At,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum DevicesAction {
+    /// List them
+    List,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum PasswordAction {
+    /// Set or replace the password; the device secret that it needs is shown once
+    Set {
+        /// The file that holds the new password
+        #[arg(long, value_name = "FILE")]
+        password_file: PathBuf,
+        /// Write the device secret to this new file instead of printing it
+        #[arg(long, value_name = "FILE")]
+        secret_file: Option<PathBuf>,
+    },
+    /// Remove the password
+    Remove,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum RecoveryAction {
+    /// Replace the recovery code; the new one is shown once
+    New {
+        /// Write the new code to this new file instead of printing it
+        #[arg(long, value_name = "FILE")]
+        code_file: Option<PathBuf>,
+    },
+}

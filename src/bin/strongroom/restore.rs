@@ -1,0 +1,68 @@
+//! `restore`: plan, then act. What could not be restored is named on standard error, one line each.
+
+use serde_json::{Value, json};
+use strongroom::{
+    history::Freshness,
+    vault::{Failure, Selection},
+};
+
+use super::{
+    args::Restore,
+    exit::{Fault, Outcome, Status},
+    output::Output,
+    progress::Watched,
+    session::Session,
+    values::What,
+};
+
+pub(crate) fn run(session: &Session, restore: &Restore, output: &mut Output) -> Outcome {
+    let selections = match restore.what.as_slice() {
+        [] => Selection::all(),
+        some => some.iter().map(What::selection).collect::<Result<_, _>>()?,
+    };
+    let vault = session.vault()?;
+    let watched = Watched::start(output)?;
+    let plan = vault.plan_restore(&selections, &restore.at)?;
+    let done = vault.restore(plan, &restore.into, watched.job());
+    drop(watched);
+    let report = done.map_err(Fault::from)?;
+    name_failures(&report.failures, output);
+    let (entries, bytes) = (report.entries, report.bytes);
+    let object = json!({
+        "entries": entries,
+        "bytes": bytes,
+        "freshness": freshness_name(report.freshness),
+        "failures": report.failures.iter().map(failure_object).collect::<Vec<_>>(),
+    });
+    let lines = [format!("restored {entries} entries, {bytes} bytes"), freshness_line(report.freshness)];
+    output.summary(&object, &lines)?;
+    Ok(Status::of_failures(&report.failures))
+}
+
+/// One line for each.
+pub(crate) fn name_failures(failures: &[Failure], output: &mut Output) {
+    for Failure { kind, path, reason, damage, .. } in failures {
+        let what = if *damage { "lost" } else { "left out" };
+        output.error(&format!("{what}: {kind}:{path}: {reason}"));
+    }
+}
+
+pub(crate) fn failure_object(failure: &Failure) -> Value {
+    let Failure { kind, path, reason, damage, .. } = failure;
+    json!({ "kind": kind, "path": path, "reason": reason, "damage": damage })
+}
+
+pub(crate) fn freshness_name(freshness: Freshness) -> &'static str {
+    match freshness {
+        Freshness::Fresh => "fresh",
+        _ => "unproven",
+    }
+}
+
+pub(crate) fn freshness_line(freshness: Freshness) -> String {
+    let meaning = match freshness {
+        Freshness::Fresh => "at least as new as all that this device has seen",
+        _ => "this device has nothing to compare with",
+    };
+    format!("freshness: {}: {meaning}", freshness_name(freshness))
+}

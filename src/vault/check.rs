@@ -1,0 +1,281 @@
+//! Check: proves that what the commits promise is in the store, and with the data read, that it restores.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Failure, Job, Vault,
+    contents::{ContentReader, KindAccess, decode_entry, fetch_fragment},
+    restore::lost_entries,
+    snapshots::{display_key, entries_below},
+    vault::Work,
+    view::View,
+};
+use crate::{
+    Error, Part, Result,
+    content::{ChunkEntry, ChunkId, PackEntry, decode_chunk, open_pack, pack_context},
+    crypto::Place,
+    history::{Freshness, KindState},
+    keys::ObjectRef,
+    kinds::Kind,
+    wire::messages,
+};
+
+/// How thorough a check is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CheckOptions {
+    read_percent: u8,
+}
+
+impl CheckOptions {
+    /// History, keys, indexes, trees, and that every pack is there with its length.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Also fetches this share of the packs, chosen by chance, and verifies every byte of them.
+    #[must_use]
+    pub fn read_data(mut self, percent: u8) -> Self {
+        self.read_percent = percent.min(100);
+        self
+    }
+}
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CheckReport {
+    /// Commits verified.
+    pub commits: u64,
+    /// Packs that are there.
+    pub packs: u64,
+    /// Chunks in them.
+    pub chunks: u64,
+    /// Entries of the newest trees.
+    pub entries: u64,
+    /// Bytes of packs read and verified.
+    pub bytes_read: u64,
+    /// What is damaged or missing, by name.
+    pub failures: Vec<Failure>,
+    /// How new the checked state is.
+    pub freshness: Freshness,
+}
+
+impl Vault {
+    /// Verifies the vault against the store. Never changes anything.
+    ///
+    /// # Errors
+    /// [`Error::Rollback`], [`Error::Fork`]; [`Error::Cancelled`]; [`Error::Store`]. Damage is in the report.
+    pub fn check(&self, options: &CheckOptions, job: &Job) -> Result<CheckReport> {
+        let work = &mut *self.work();
+        let view = self.refresh(work)?;
+        let mut report = CheckReport {
+            commits: 0,
+            packs: 0,
+            chunks: 0,
+            entries: 0,
+            bytes_read: 0,
+            failures: Vec::new(),
+            freshness: view.freshness,
+        };
+        self.check_history(work, &view, &mut report)?;
+        for state in self.kind_states(&view) {
+            let kind = Kind::parse(&state.kind)?;
+            let access = self.access(kind.name(), &view)?;
+            let mut check =
+                KindCheck { access, kind: &kind, report: &mut report, job, lost: BTreeSet::new() };
+            let known = check.index(&state)?;
+            check.packs(&known, options.read_percent, work)?;
+            check.tree(&state, &known)?;
+        }
+        Ok(report)
+    }
+
+    fn check_history(&self, work: &Work, view: &View, report: &mut CheckReport) -> Result<()> {
+        self.walk_history(work, view, &mut |commit| {
+            match commit {
+                Ok(_) => report.commits += 1,
+                Err(fork @ Error::Fork { .. }) => return Err(fork),
+                Err(error) => report.failures.push(Failure {
+                    kind: String::new(),
+                    path: "(history)".to_owned(),
+                    reason: error.to_string(),
+                    damage: true,
+                }),
+            }
+            Ok(())
+        })
+    }
+}
+
+/// A chunk that some pack holds: how long it is.
+type Known = BTreeMap<ChunkId, PackPosition>;
+type PackPosition = u32;
+
+struct KindCheck<'c> {
+    access: KindAccess<'c>,
+    kind: &'c Kind,
+    report: &'c mut CheckReport,
+    job: &'c Job,
+    /// Packs that are not there or not whole.
+    lost: BTreeSet<u32>,
+}
+
+/// A kind's packs as the store's own index lists them.
+struct Listed {
+    packs: Vec<PackEntry>,
+    chunks: Known,
+}
+
+impl KindCheck<'_> {
+    fn fail(&mut self, path: String, reason: &str) {
+        let kind = self.kind.name().to_owned();
+        self.report.failures.push(Failure { kind, path, reason: reason.to_owned(), damage: true });
+    }
+
+    /// Reads every live fragment from the store, not from the local database.
+    fn index(&mut self, state: &KindState) -> Result<Listed> {
+        let mut listed = Listed { packs: Vec::new(), chunks: Known::new() };
+        let mut seen = BTreeSet::new();
+        let mut open: Vec<ObjectRef> = state.index.clone();
+        while let Some(reference) = open.pop() {
+            if !seen.insert(reference.id()) {
+                continue;
+            }
+            match fetch_fragment(&self.access, &reference) {
+                Ok(fragment) => {
+                    listed.packs.extend(fragment.packs().iter().cloned());
+                    open.extend(fragment.older().iter().cloned());
+                }
+                Err(error) if error.is_damage() => self.fail("(index)".to_owned(), &error.to_string()),
+                Err(error) => return Err(error),
+            }
+        }
+        for (number, pack) in (0..).zip(&listed.packs) {
+            listed.chunks.extend(pack.chunks().map(|(_, chunk)| (chunk.id(), number)));
+        }
+        Ok(listed)
+    }
+
+    fn packs(&mut self, listed: &Listed, percent: u8, work: &mut Work) -> Result<()> {
+        for (number, pack) in (0..).zip(&listed.packs) {
+            let [dice] = work.random.bytes::<1>()?;
+            let read = u32::from(dice) * 100 < u32::from(percent) * 256;
+            let verified = if read { self.read_pack(pack) } else { self.find_pack(pack) };
+            match verified {
+                Ok(()) => {
+                    self.report.packs += 1;
+                    self.report.chunks += u64::try_from(pack.chunks().count()).unwrap_or(0);
+                }
+                Err(error) if error.is_damage() => {
+                    self.lost.insert(number);
+                    let name = crate::privacy::object_name(Place::Object(pack.object().id()));
+                    self.fail(format!("(pack {name})"), &error.to_string());
+                }
+                Err(error) => return Err(error),
+            }
+            self.job.step(|progress| progress.items += 1)?;
+        }
+        Ok(())
+    }
+
+    fn find_pack(&self, pack: &PackEntry) -> Result<()> {
+        let length = self.access.gate.length(Place::Object(pack.object().id()))?;
+        match length.and_then(|length| usize::try_from(length).ok()) {
+            Some(length) if length == pack.object().length() => Ok(()),
+            Some(_) => Err(Error::damaged(Part::Pack)),
+            None => Err(Error::Missing { what: Part::Pack }),
+        }
+    }
+
+    fn read_pack(&mut self, pack: &PackEntry) -> Result<()> {
+        let object = pack.object();
+        let bytes =
+            self.access.gate.get(Place::Object(object.id()))?.ok_or(Error::Missing { what: Part::Pack })?;
+        if !object.matches(&bytes) {
+            return Err(Error::damaged(Part::Pack));
+        }
+        let read = u64::try_from(bytes.len()).unwrap_or(0);
+        let key = self.access.keys.content_key(object.epoch()).ok_or(Error::damaged(Part::Pack))?;
+        let context = pack_context(self.access.account, object.epoch(), self.kind.name(), object.id());
+        let (plain, directory) = open_pack(&key, &context, bytes)?;
+        if !pack.chunks().map(|(_, chunk)| chunk).eq(&directory) {
+            return Err(Error::damaged(Part::Pack));
+        }
+        for (offset, chunk) in pack.chunks() {
+            self.verify_chunk(&plain, offset, chunk)?;
+        }
+        self.report.bytes_read += read;
+        self.job.step(|progress| progress.bytes += read)
+    }
+
+    fn verify_chunk(&self, plain: &[u8], offset: u32, chunk: &ChunkEntry) -> Result<()> {
+        let damaged = || Error::damaged(Part::Chunk);
+        let number = |value| usize::try_from(value).map_err(|_| damaged());
+        let (offset, length) = (number(offset)?, number(chunk.stored_length())?);
+        let stored = plain.get(offset..).and_then(|rest| rest.get(..length)).ok_or_else(damaged)?;
+        decode_chunk(self.access.keys.chunk_id_key(), chunk, stored).map(|_| ())
+    }
+
+    /// Walks the newest tree: every entry decodes and every chunk it needs is in a pack that is whole.
+    fn tree(&mut self, state: &KindState, listed: &Listed) -> Result<()> {
+        super::contents::load_index(&self.access, state)?;
+        let reader = ContentReader::new(self.access, self.job.memory_bytes() / 2);
+        let mut below = entries_below(state.root, &reader, &[]);
+        let mut after = String::new();
+        while let Some(entry) = below.next() {
+            match entry {
+                Ok((key, value)) => {
+                    after = display_key(self.kind, &key);
+                    self.report.entries += 1;
+                    if let Err(error) = self.entry(&reader, &value, listed) {
+                        if !error.is_damage() {
+                            return Err(error);
+                        }
+                        self.fail(after.clone(), &error.to_string());
+                    }
+                }
+                Err(error) if error.is_damage() => {
+                    let lost = below.skip_page();
+                    self.fail(lost_entries(lost, &after), &error.to_string());
+                }
+                Err(error) => return Err(error),
+            }
+            self.job.step(|progress| progress.items += 1)?;
+        }
+        Ok(())
+    }
+
+    fn entry(&self, reader: &ContentReader<'_>, value: &[u8], listed: &Listed) -> Result<()> {
+        let entry = decode_entry(value)?;
+        for content in entry.content.iter().chain(&entry.record_content) {
+            self.content(reader, content, listed)?;
+        }
+        Ok(())
+    }
+
+    fn content(
+        &self,
+        reader: &ContentReader<'_>,
+        content: &messages::Content,
+        listed: &Listed,
+    ) -> Result<()> {
+        let mut open = vec![(content.list_level, content.chunks.clone())];
+        while let Some((level, ids)) = open.pop() {
+            let (ids, rest) = ids.as_chunks::<32>();
+            if !rest.is_empty() || level > crate::limits::CHUNK_LIST_LEVELS_MAX {
+                return Err(Error::damaged(Part::Record));
+            }
+            for id in ids {
+                let pack = listed.chunks.get(&ChunkId(*id)).ok_or(Error::Missing { what: Part::Chunk })?;
+                if self.lost.contains(pack) {
+                    return Err(Error::damaged(Part::Pack));
+                }
+                if let Some(below) = level.checked_sub(1) {
+                    open.push((below, reader.chunk(ChunkId(*id))?));
+                }
+            }
+        }
+        Ok(())
+    }
+}

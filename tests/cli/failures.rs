@@ -1,0 +1,181 @@
+//! What goes wrong has its own exit status, and a line on standard error.
+
+use std::{fs, path::PathBuf};
+
+use super::support::{Desk, copy_folder, noise};
+
+fn docs(desk: &Desk, text: &str) -> String {
+    fs::create_dir_all(desk.path("docs")).unwrap();
+    fs::write(desk.path("docs/note"), text).unwrap();
+    desk.arg("docs")
+}
+
+#[test]
+fn a_second_init_is_refused_and_leaves_no_code_behind() {
+    let desk = Desk::with_vault();
+    let same_home = desk.run("old", ["init", "--code-file", &desk.arg("code 2")]).exits(1);
+    assert_eq!(same_home.stderr, "strongroom: a vault is already there\n");
+    desk.run("other", ["init", "--code-file", &desk.arg("code 2")]).exits(1);
+    assert!(!desk.path("code 2").exists());
+}
+
+#[test]
+fn a_code_file_is_never_overwritten_and_nothing_is_made_without_it() {
+    let desk = Desk::new();
+    fs::write(desk.path("code"), "mine").unwrap();
+    desk.run("old", ["init", "--code-file", &desk.arg("code")]).exits(1);
+    assert_eq!(fs::read(desk.path("code")).unwrap(), b"mine");
+    desk.run("old", ["init", "--code-file", &desk.arg("code 2")]).exits(0);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        assert_eq!(fs::metadata(desk.path("code 2")).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}
+
+#[test]
+fn a_wrong_code_and_a_mistyped_one_are_told_apart_from_every_other_failure() {
+    let desk = Desk::with_vault();
+    let elsewhere = Desk::with_vault();
+    let wrong = desk.run("new", ["recover", "--code-file", &elsewhere.arg("code")]).exits(4);
+    assert!(wrong.stderr.contains("does not open this vault"), "{}", wrong.stderr);
+
+    let code = fs::read_to_string(desk.path("code")).unwrap();
+    let last = if code.trim_end().ends_with('q') { "p" } else { "q" };
+    let mut typo = code.trim_end().to_owned();
+    typo.pop();
+    typo.push_str(last);
+    fs::write(desk.path("typo"), typo).unwrap();
+    let mistyped = desk.run("new", ["recover", "--code-file", &desk.arg("typo")]).exits(4);
+    assert!(mistyped.stderr.contains("typing error"), "{}", mistyped.stderr);
+    assert!(!mistyped.stderr.contains(code.trim_end()));
+    desk.recover("new");
+}
+
+#[test]
+fn a_store_put_back_to_an_earlier_state_is_a_rollback() {
+    let desk = Desk::with_vault();
+    let docs_arg = docs(&desk, "first");
+    desk.run("old", ["backup", "files", &docs_arg]).exits(0);
+    copy_folder(&desk.path("store"), &desk.path("earlier"));
+    docs(&desk, "second, longer");
+    desk.run("old", ["backup", "files", &docs_arg]).exits(0);
+    fs::remove_dir_all(desk.path("store")).unwrap();
+    fs::rename(desk.path("earlier"), desk.path("store")).unwrap();
+
+    let refused = desk.run("old", ["restore", "--into", &desk.arg("out")]).exits(5);
+    assert!(refused.stderr.starts_with("strongroom: rollback: "), "{}", refused.stderr);
+    assert!(!desk.path("out").exists());
+    desk.run("old", ["backup", "files", &docs_arg]).exits(5);
+    desk.run("old", ["snapshots"]).exits(5);
+}
+
+/// A vault with eight files of noise, and the paths of its packs in the store.
+fn desk_with_packs() -> (Desk, Vec<PathBuf>) {
+    let desk = Desk::with_vault();
+    fs::create_dir(desk.path("docs")).unwrap();
+    for (number, part) in noise(24_000_000).chunks(3_000_000).enumerate() {
+        fs::write(desk.path(&format!("docs/file {number}")), part).unwrap();
+    }
+    desk.run("old", ["backup", "files", &desk.arg("docs")]).exits(0);
+    let ledger = desk.run("old", ["--json", "ledger"]).exits(0).json();
+    let lines = ledger["lines"].as_array().unwrap().iter().filter(|line| line["object"] == "pack");
+    let ids: Vec<_> = lines.map(|line| line["name"].as_str().unwrap().rsplit('/').next().unwrap()).collect();
+    let store = desk.store();
+    let path = |id: &&str| {
+        let name = store.keys().find(|name| name.ends_with(id.as_bytes())).unwrap();
+        desk.path("store").join(str::from_utf8(name).unwrap())
+    };
+    let packs: Vec<_> = ids.iter().map(path).collect();
+    assert!(packs.len() > 2, "{packs:?}");
+    (desk, packs)
+}
+
+#[test]
+fn what_lay_in_a_missing_pack_is_named_and_the_rest_comes_back() {
+    let (desk, packs) = desk_with_packs();
+    let mut named = false;
+    for pack in &packs {
+        let (hidden, out) = (desk.path("hidden"), desk.path("out"));
+        fs::rename(pack, &hidden).unwrap();
+        desk.run("old", ["check"]).exits(3);
+        let ran = desk.run("old", ["restore", "--into", &desk.arg("out")]).exits(3);
+        for line in ran.stderr.lines() {
+            assert!(line.starts_with("strongroom: lost: files:"), "{line}");
+        }
+        named |= ran.stderr.contains("files:docs/file ");
+        for number in 0..8 {
+            let name = format!("docs/file {number}");
+            let whole = fs::read(out.join("files").join(&name))
+                .is_ok_and(|bytes| bytes == fs::read(desk.path(&name)).unwrap());
+            let said = ["entries ", "everything ", &name].iter().any(|text| ran.stderr.contains(text));
+            assert!(whole || said, "{name} is neither whole nor named:\n{}", ran.stderr);
+        }
+        let _ = fs::remove_dir_all(out);
+        fs::rename(&hidden, pack).unwrap();
+    }
+    assert!(named, "no pack held a file's content");
+    desk.run("old", ["restore", "--into", &desk.arg("whole")]).exits(0);
+}
+
+#[test]
+fn a_check_that_reads_the_data_finds_a_changed_byte() {
+    let (desk, packs) = desk_with_packs();
+    let sound = desk.run("old", ["--json", "check", "--read-data"]).exits(0).json();
+    assert_eq!(sound["failures"].as_array().unwrap().len(), 0);
+    assert_eq!(sound["packs"].as_u64().unwrap(), packs.len() as u64);
+    assert!(sound["bytes_read"].as_u64().unwrap() > 24_000_000);
+    assert!(desk.run("old", ["check"]).exits(0).text().contains("freshness: fresh"));
+
+    let mut bytes = fs::read(&packs[0]).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::remove_file(&packs[0]).unwrap();
+    fs::write(&packs[0], bytes).unwrap();
+    let found = desk.run("old", ["check", "--read-data=100"]).exits(3);
+    assert!(found.stderr.starts_with("strongroom: lost: files:"), "{}", found.stderr);
+    desk.run("old", ["check", "--read-data=101"]).exits(2);
+}
+
+#[test]
+fn what_cannot_be_typed_so_is_a_usage_error() {
+    let desk = Desk::with_vault();
+    for args in [
+        &["frobnicate"][..],
+        &["backup", "movies", "."],
+        &["backup", "files"],
+        &["restore", "files"],
+        &["ls", "--at", "yesterday"],
+        &["ledger", "--since", "yesterday"],
+        &["restore", "messages:1", "--into", "out"],
+        &["--json", "cat", "files:docs/note"],
+        &["cat", "files"],
+        &["backup", "messages", "."],
+        &["recover"],
+        &["recover", "--password-file", "code"],
+        &["init", "--name", "a\u{7}"],
+    ] {
+        let ran = desk.run("old", args).exits(2);
+        assert_eq!(ran.stdout, b"", "{args:?}");
+        assert!(ran.stderr.starts_with("strongroom: "), "{args:?}: {}", ran.stderr);
+        assert_eq!(ran.stderr.lines().count(), 1, "{args:?}: {}", ran.stderr);
+    }
+    let mut command = desk.command("old");
+    let output = command.env_remove("STRONGROOM_STORE").arg("snapshots").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn what_is_not_there_is_a_failure_and_says_which_argument() {
+    let desk = Desk::with_vault();
+    desk.run("nobody", ["snapshots"]).exits(1);
+    desk.run("old", ["cat", "files:docs/none"]).exits(1);
+    let ran = desk.run("old", ["backup", "files", "no such folder"]).exits(1);
+    assert!(ran.stderr.starts_with("strongroom: no such folder: "), "{}", ran.stderr);
+    fs::write(desk.path("text.xml"), "not XML at all").unwrap();
+    let ran = desk.run("old", ["backup", "messages", "text.xml"]).exits(1);
+    assert!(ran.stderr.starts_with("strongroom: text.xml: "), "{}", ran.stderr);
+
+    let empty = Desk::new();
+    empty.run("new", ["recover", "--code-file", &desk.arg("code")]).exits(1);
+}

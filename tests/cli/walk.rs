@@ -1,0 +1,187 @@
+//! One owner's whole walk: set up, back up, lose the device, recover, restore.
+
+use std::fs;
+
+use super::support::{Desk, copy_folder, entries, odd_folder};
+
+const MESSAGES: &str = r#"<?xml version='1.0' encoding='UTF-8' standalone='yes' ?>
+<smses count="2">
+  <sms protocol="0" address="+43 1 234" date="1700000000000" type="1" subject="null" body="Grüße &amp; &quot;mehr&quot;&#10;Zeile" read="1" />
+  <sms protocol="0" address="+43 1 235" date="1700000001000" type="2" subject="null" body="😀 &lt;tag&gt;" read="1" />
+</smses>
+"#;
+const CALLS: &str = r#"<?xml version='1.0' encoding='UTF-8' standalone='yes' ?>
+<calls count="1">
+  <call number="+43 1 236" duration="61" date="1700000002000" type="1" contact_name="Ana" />
+</calls>
+"#;
+const CARDS: &str = "BEGIN:VCARD\r\nVERSION:3.0\r\nUID:1\r\nFN:Ana\r\nEND:VCARD\r\n";
+
+#[test]
+fn a_folder_with_odd_names_comes_back_exactly_on_a_new_device() {
+    let desk = Desk::with_vault();
+    odd_folder(&desk.path("my docs"));
+    desk.run("old", ["backup", "files", &desk.arg("my docs")]).exits(0);
+    let before = desk.store();
+    let again = desk.run("old", ["--json", "backup", "files", &desk.arg("my docs")]).exits(0);
+    assert_eq!(again.json()["sources"][0]["sent_bytes"], 0);
+    assert_eq!(desk.store(), before, "the second backup wrote nothing");
+
+    desk.recover("new");
+    let restored = desk.run("new", ["restore", "files", "--into", &desk.arg("out")]).exits(0);
+    assert!(restored.text().contains("freshness: unproven: this device has nothing to compare with"));
+    assert_eq!(entries(&desk.path("out/files/my docs")), entries(&desk.path("my docs")));
+}
+
+#[test]
+fn nothing_is_sent_without_consent_nor_after_it_is_taken_back() {
+    let desk = Desk::new();
+    desk.run("old", ["init"]).exits(0);
+    fs::create_dir(desk.path("docs")).unwrap();
+    fs::write(desk.path("docs/a"), "a").unwrap();
+    let before = desk.store();
+    let refused = desk.run("old", ["backup", "files", &desk.arg("docs")]).exits(6);
+    assert_eq!(refused.stdout, b"");
+    assert_eq!(desk.store(), before);
+
+    let granted = desk.run("old", ["--json", "consent", "grant", "files", "notes"]).exits(0).json();
+    assert_eq!(granted["consent"]["files"], true);
+    assert_eq!(granted["consent"]["photos"], false);
+    desk.run("old", ["backup", "files", &desk.arg("docs")]).exits(0);
+    desk.run("old", ["backup", "photos", &desk.arg("docs")]).exits(6);
+    desk.run("old", ["consent", "revoke", "files"]).exits(0);
+    desk.run("old", ["backup", "files", &desk.arg("docs")]).exits(6);
+    let shown = desk.run("old", ["consent"]).exits(0).text();
+    assert!(shown.contains("files\toff") && shown.contains("notes\ton"), "{shown}");
+}
+
+#[test]
+fn messages_calls_and_contacts_come_back_as_files_that_are_read_again_as_the_same() {
+    let desk = Desk::with_vault();
+    for (kind, name, text) in
+        [("messages", "sms.xml", MESSAGES), ("calls", "calls.xml", CALLS), ("contacts", "all.vcf", CARDS)]
+    {
+        fs::write(desk.path(name), text).unwrap();
+        desk.run("old", ["backup", kind, &desk.arg(name)]).exits(0);
+    }
+    desk.recover("new");
+    desk.run("new", ["restore", "--into", &desk.arg("out")]).exits(0);
+    let messages = fs::read_to_string(desk.path("out/messages/messages.xml")).unwrap();
+    for part in ["Grüße &amp; &quot;mehr&quot;&#10;Zeile", "address=\"+43 1 235\"", "count=\"2\""] {
+        assert!(messages.contains(part), "{part} in {messages}");
+    }
+    assert!(fs::read_to_string(desk.path("out/calls/calls.xml")).unwrap().contains("duration=\"61\""));
+    assert_eq!(fs::read_to_string(desk.path("out/contacts/all.vcf")).unwrap(), CARDS);
+
+    for (kind, file) in [("messages", "out/messages/messages.xml"), ("calls", "out/calls/calls.xml")] {
+        let again = desk.run("old", ["--json", "backup", kind, &desk.arg(file)]).exits(0).json();
+        assert_eq!(again["sources"][0]["changed"], 0, "{kind}: what was restored is what was backed up");
+    }
+}
+
+#[test]
+fn an_older_snapshot_is_listed_compared_read_and_restored() {
+    let desk = Desk::with_vault();
+    fs::create_dir(desk.path("docs")).unwrap();
+    fs::write(desk.path("docs/kept"), "first").unwrap();
+    fs::write(desk.path("docs/gone"), "gone").unwrap();
+    let docs = desk.arg("docs");
+    desk.run("old", ["backup", "files", &docs]).exits(0);
+    fs::write(desk.path("docs/kept"), "second, longer").unwrap();
+    fs::remove_file(desk.path("docs/gone")).unwrap();
+    fs::write(desk.path("docs/new"), "new").unwrap();
+    desk.run("old", ["backup", "files", &docs]).exits(0);
+
+    let snapshots = desk.run("old", ["--json", "snapshots"]).exits(0).json();
+    let first = snapshots["snapshots"][1]["id"].as_str().unwrap().to_owned();
+    let differences = desk.run("old", ["diff", &first, "latest"]).exits(0).text();
+    assert_eq!(differences, "- files:docs/gone\n~ files:docs/kept\n+ files:docs/new\n");
+
+    let cat = |args: &[&str]| desk.run("old", ["cat"].iter().chain(args)).exits(0).text();
+    assert_eq!(cat(&["files:docs/kept"]), "second, longer");
+    assert_eq!(cat(&["files:docs/kept", "--at", &first]), "first");
+
+    let listed = desk.run("old", ["--json", "ls", "files:docs", "--at", &first]).exits(0).json();
+    let paths: Vec<_> =
+        listed["entries"].as_array().unwrap().iter().map(|entry| entry["path"].clone()).collect();
+    assert_eq!(paths, ["docs/gone", "docs/kept"]);
+    let kinds = desk.run("old", ["--json", "ls"]).exits(0).json();
+    assert_eq!(kinds["kinds"][0]["kind"], "files");
+    assert_eq!(kinds["kinds"][0]["entries"], 2);
+
+    desk.run("old", ["restore", "files:docs/gone", "--into", &desk.arg("out"), "--at", &first]).exits(0);
+    assert_eq!(fs::read(desk.path("out/files/docs/gone")).unwrap(), b"gone");
+    assert!(!desk.path("out/files/docs/kept").exists());
+}
+
+#[test]
+fn a_source_is_called_by_the_last_part_of_its_path_or_as_the_owner_says() {
+    let desk = Desk::with_vault();
+    fs::create_dir_all(desk.path("deep/docs")).unwrap();
+    fs::write(desk.path("deep/docs/a"), "a").unwrap();
+    let name = |folder: &str, path: &str| {
+        let mut command = desk.command("old");
+        let output =
+            command.current_dir(desk.path(folder)).args(["--json", "backup", "files", path]).output();
+        let value: serde_json::Value = serde_json::from_slice(&output.unwrap().stdout).unwrap();
+        value["sources"][0]["source"].as_str().unwrap().to_owned()
+    };
+    for (folder, path) in
+        [("deep", "docs"), ("deep", "docs/"), ("deep/docs", "."), ("deep/docs", "../docs/.")]
+    {
+        assert_eq!(name(folder, path), "docs", "{path} in {folder}");
+    }
+    desk.run("old", ["backup", "files", &desk.arg("deep/docs"), "--as", "papers"]).exits(0);
+    assert_eq!(desk.run("old", ["cat", "files:papers/a"]).exits(0).stdout, b"a");
+    copy_folder(&desk.path("deep"), &desk.path("other"));
+    let (one, two) = (desk.arg("deep/docs"), desk.arg("other/docs"));
+    desk.run("old", ["backup", "files", &one, &two]).exits(2);
+    desk.run("old", ["backup", "files", &one, &two, "--as", "docs"]).exits(2);
+}
+
+#[test]
+fn a_new_code_and_a_password_open_the_vault_and_the_old_code_does_not() {
+    let desk = Desk::with_vault();
+    fs::write(desk.path("password"), "correct horse\n").unwrap();
+    let (password, secret) = (desk.arg("password"), desk.arg("secret"));
+    desk.run("old", ["password", "set", "--password-file", &password, "--secret-file", &secret]).exits(0);
+    let with_password = ["recover", "--password-file", &password, "--device-secret-file", &secret];
+    fs::write(desk.path("wrong"), "correct house\n").unwrap();
+    let wrong = ["recover", "--password-file", &desk.arg("wrong"), "--device-secret-file", &secret];
+    desk.run("laptop", wrong).exits(4);
+    let code_as_secret = ["recover", "--password-file", &password, "--device-secret-file", &desk.arg("code")];
+    desk.run("laptop", code_as_secret).exits(4);
+    desk.run("laptop", with_password).exits(0);
+    desk.run("old", ["recovery", "new", "--code-file", &desk.arg("new code")]).exits(0);
+    desk.run("tablet", ["recover", "--code-file", &desk.arg("new code"), "--name", "Tablet"]).exits(0);
+    desk.run("phone", ["recover", "--code-file", &desk.arg("code")]).exits(4);
+    desk.run("old", ["password", "remove"]).exits(0);
+    desk.run("watch", with_password).exits(4);
+}
+
+#[test]
+fn what_is_in_the_way_of_a_restore_stays_and_is_named() {
+    let desk = Desk::with_vault();
+    fs::create_dir(desk.path("docs")).unwrap();
+    fs::write(desk.path("docs/a"), "new").unwrap();
+    desk.run("old", ["backup", "files", "docs"]).exits(0);
+    fs::create_dir_all(desk.path("out/files/docs")).unwrap();
+    fs::write(desk.path("out/files/docs/a"), "mine").unwrap();
+    let ran = desk.run("old", ["restore", "--into", "out"]).exits(1);
+    assert_eq!(ran.stderr, "strongroom: left out: files:docs/a: the name is taken\n");
+    assert_eq!(fs::read(desk.path("out/files/docs/a")).unwrap(), b"mine");
+}
+
+#[test]
+fn a_device_that_joined_is_listed_with_the_others() {
+    let desk = Desk::with_vault();
+    desk.recover("new");
+    let devices = desk.run("new", ["--json", "devices", "list"]).exits(0).json();
+    let devices = devices["devices"].as_array().unwrap();
+    assert_eq!(
+        (devices.len(), devices[0]["name"].as_str(), devices[1]["name"].as_str()),
+        (2, Some("unnamed device"), Some("new"))
+    );
+    assert!(devices.iter().all(|device| device["state"] == "active" && device["last_commit_ms"].is_i64()));
+    assert_ne!(devices[0]["id"], devices[1]["id"]);
+}
