@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use strongroom::content::{ChunkEntry, ChunkId, Compressor, StoredChunk, decode_chunk};
 use strongroom::crypto::{
     Context, Label, ObjectType, PasswordParameters, Place, Secret, SeededRandom, derive_from_key,
-    derive_password_seeds, encapsulate,
+    derive_password_seeds,
 };
 use strongroom::history::Commit;
 use strongroom::keys::DeviceSecret;
@@ -42,10 +42,9 @@ fn the_key_schedule_is_frozen() {
     let account = world.roster.account();
     let device_secret = DeviceSecret::generate(&mut SeededRandom::new(9)).unwrap();
     let parameters = PasswordParameters::default_with([0xa5; 32]);
-    let (hybrid, signing) =
-        derive_password_seeds("e\u{301} pass", device_secret.secret(), &parameters).unwrap();
+    let seeds = derive_password_seeds("e\u{301} pass", device_secret.secret(), &parameters).unwrap();
     let recovery = world.code.hybrid_key();
-    let (ciphertext, shared) = encapsulate(recovery.public_key(), &mut SeededRandom::new(10)).unwrap();
+    let (ciphertext, shared) = recovery.public().encapsulate(&mut SeededRandom::new(10)).unwrap();
     let epoch_key = |label| hex(derive_from_key::<32>(&world.root, label, &[&account.0, &[0; 4]]).expose());
     let contexts = [
         Context::new([1; 16], 0, ObjectType::Pack, "photos", Place::Object([2; 16])),
@@ -59,19 +58,19 @@ fn the_key_schedule_is_frozen() {
                 "code": world.code.reveal().as_str(),
                 "locator": hex(&world.code.locator()),
                 "x_wing_seed": hex(recovery.seed().expose()),
-                "x_wing_public_blake3": b3(recovery.public_key().as_bytes()),
+                "x_wing_public_blake3": b3(recovery.public().as_bytes()),
                 "ed25519_seed": hex(world.code.signing_key().seed().expose()),
                 "ed25519_public": hex(world.code.signing_key().verifying_key().as_bytes()),
             },
-            "x_wing": { "ciphertext": hex(&ciphertext), "shared": hex(shared.expose()) },
+            "x_wing": { "ciphertext": hex(&ciphertext[..]), "shared": hex(shared.expose()) },
             "password": {
                 "device_secret": device_secret.reveal().as_str(),
                 "locator": hex(&device_secret.locator()),
                 "password": "e\u{301} pass",
                 "memory_kib": parameters.memory_kib(), "passes": parameters.passes(), "lanes": parameters.lanes(),
                 "salt": hex(parameters.salt()),
-                "x_wing_seed": hex(hybrid.expose()),
-                "ed25519_seed": hex(signing.expose()),
+                "x_wing_seed": hex(seeds.hybrid.expose()),
+                "ed25519_seed": hex(seeds.signing.expose()),
             },
             "epoch": {
                 "account": hex(&account.0), "root": hex(world.root.expose()), "epoch": 0,
@@ -82,7 +81,7 @@ fn the_key_schedule_is_frozen() {
             "contexts": contexts.iter().map(|context| hex(&context.encode())).collect::<Vec<_>>(),
         }),
     );
-    assert_eq!(recovery.decapsulate(&ciphertext).unwrap().expose(), shared.expose());
+    assert_eq!(recovery.decapsulate(&ciphertext[..]).unwrap().expose(), shared.expose());
 }
 
 #[test]

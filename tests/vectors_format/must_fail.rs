@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use prost::Message as _;
 use serde_json::{Value, json};
 use strongroom::content::{IndexFragment, read_directory};
@@ -14,7 +13,9 @@ use strongroom::wire::{decode_strict, messages};
 use strongroom::{Error, Part, Result};
 
 use crate::objects::{objects_json, read_object};
-use crate::world::{DEVICE, MemoryPages, World, frozen, hex, recovery_recipient, unbase64, unhex, world};
+use crate::world::{
+    DEVICE, MemoryPages, World, base64, frozen, hex, recovery_recipient, unbase64, unhex, world,
+};
 
 /// The class of an error, as the vectors name it.
 fn class(error: &Error) -> &'static str {
@@ -77,7 +78,7 @@ fn structures(cases: &mut Vec<Value>) {
     let World { roster, signing, code, keyring, objects, commit_head, .. } = world();
     let mut case = |parse: &str, what: &str, plain: Vec<u8>| {
         let error = if what == "newer version" { "newer format" } else { "damaged" };
-        let plain = STANDARD.encode(plain);
+        let plain = base64(&plain);
         cases.push(
             json!({ "name": format!("{parse}: {what}"), "parse": parse, "plain": plain, "error": error }),
         );

@@ -1,6 +1,5 @@
 //! The sealed objects of the account as JSON, and reading one as what it is.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use strongroom::content::{IndexFragment, open_pack};
 use strongroom::crypto::{Context, HEADER_BYTES, Label, ObjectKey, Place, Sealed, Secret, open_message};
@@ -9,7 +8,7 @@ use strongroom::keys::{AccountId, Envelope, EpochRoot, Keyring, ObjectRef, Recov
 use strongroom::wire::messages;
 use strongroom::{Part, Result};
 
-use crate::world::{DEVICE, array, b3, hex, unhex, world};
+use crate::world::{DEVICE, array, b3, base64, hex, unhex, world};
 
 pub(crate) fn objects_json() -> Value {
     let world = world();
@@ -21,7 +20,7 @@ pub(crate) fn objects_json() -> Value {
             "body_blake3": b3(&bytes[HEADER_BYTES..]),
             "hash": hex(&strongroom::crypto::labelled_hash(Label::HASH_OBJECT, &[bytes])),
             "plain_blake3": b3(plain),
-            "object": STANDARD.encode(bytes),
+            "object": base64(bytes),
         });
         ((*name).to_owned(), value)
     };

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::Path;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use strongroom::crypto::{Random, SeededRandom};
 use strongroom::keys::RecoveryCode;
@@ -11,7 +10,7 @@ use strongroom::kinds::Kind;
 use strongroom::store::DirectoryStore;
 use strongroom::vault::{At, Clock, Environment, Folder, Job, NewDevice, Selection, Source, Vault};
 
-use crate::world::{TIME_MS, regenerating, seeded, vectors};
+use crate::world::{TIME_MS, base64, regenerating, seeded, vectors};
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
@@ -110,7 +109,7 @@ fn tree(at: &Path) -> serde_json::Map<String, Value> {
             if meta.is_symlink() {
                 value = json!({ "link": fs::read_link(&path).unwrap().to_str().unwrap() });
             } else if meta.is_file() {
-                value["content"] = STANDARD.encode(fs::read(&path).unwrap()).into();
+                value["content"] = base64(&fs::read(&path).unwrap()).into();
             } else {
                 if name.matches('/').count() < 2 {
                     value = json!({ "folder": true });

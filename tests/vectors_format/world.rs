@@ -7,7 +7,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64ct::Encoding as _;
 use prost::Message as _;
 use serde_json::Value;
 use strongroom::content::{ChunkId, IndexFragment, PackBuilder, StoredChunk, open_pack};
@@ -66,7 +66,7 @@ pub(crate) fn make_world() -> World {
     let member = Member {
         id: DEVICE,
         signing_key: signing.verifying_key(),
-        recipient: Recipient::device(hybrid.public_key().clone(), [0x10; 16]),
+        recipient: Recipient::device(hybrid.public().clone(), [0x10; 16]),
         name: "phone".to_owned(),
     };
     let recovery = recovery_recipient(&code);
@@ -155,7 +155,7 @@ pub(crate) fn make_world() -> World {
 }
 
 pub(crate) fn recovery_recipient(code: &RecoveryCode) -> Recipient {
-    let public = code.hybrid_key().public_key().clone();
+    let public = code.hybrid_key().public().clone();
     Recipient::recovery(public, code.locator(), code.signing_key().verifying_key())
 }
 
@@ -199,7 +199,14 @@ pub(crate) fn array<const N: usize>(text: &Value) -> [u8; N] {
 }
 
 pub(crate) fn unbase64(text: &Value) -> Vec<u8> {
-    STANDARD.decode(text.as_str().unwrap()).unwrap()
+    let text = text.as_str().unwrap();
+    let mut bytes = vec![0; text.len()];
+    base64ct::Base64::decode(text, &mut bytes).unwrap().to_vec()
+}
+
+pub(crate) fn base64(bytes: &[u8]) -> String {
+    let mut text = vec![0; bytes.len().div_ceil(3) * 4];
+    base64ct::Base64::encode(bytes, &mut text).unwrap().to_owned()
 }
 
 pub(crate) fn b3(bytes: &[u8]) -> String {
