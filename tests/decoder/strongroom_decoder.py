@@ -927,7 +927,11 @@ def decode_chunk(id_key, name, data, plain_length):
 
 # --- F-60 … F-64: records and where they go ------------------------------------------------------------------
 
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
+NAME_START = (
+    "A-Za-z_\xc0-\xd6\xd8-\xf6\xf8-\u02ff\u0370-\u037d\u037f-\u1fff\u200c-\u200d\u2070-\u218f"
+    "\u2c00-\u2fef\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd\U00010000-\U000effff"
+)
+NAME = re.compile(f"[{NAME_START}][{NAME_START}.0-9\xb7\u0300-\u036f\u203f-\u2040-]*")
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 REFERENCES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
 
@@ -935,6 +939,8 @@ REFERENCES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;
 def check_element(element, levels=4):
     need(levels > 0 and NAME.fullmatch(element.name), "record")
     need(len(element.attributes) <= 256 and len(element.children) <= 1024, "record")
+    names = {attribute.name for attribute in element.attributes}
+    need(len(names) == len(element.attributes) and "xmlns" not in names, "record")
     for attribute in element.attributes:
         need(NAME.fullmatch(attribute.name) and not NOT_XML.search(attribute.value), "record")
         need(not (attribute.value if attribute.base64 else attribute.data), "record")
@@ -1122,7 +1128,8 @@ class Restore:
             except (Refused, OSError) as error:
                 self.fail(kind, key, error)
         for source, of_source in cards.items():
-            self.target.file([kind.encode(), source], of_source)
+            ended = [card if card.endswith(b"\n") else card + b"\r\n" for card in of_source[:-1]]
+            self.target.file([kind.encode(), source], ended + of_source[-1:])
 
     def file(self, names, meta, content_of, content):
         need((content_of is not None) == (meta.type == 1), "record")
