@@ -16,7 +16,7 @@ use strongroom::{
         PasswordParameters, Place, Random, Secret, Signature, SigningKey, derive_from_key,
         derive_password_seeds, open_message, seal_message,
     },
-    history::{Commit, Freshness},
+    history::{Commit, CommitBody, Freshness, Head},
     keys::{
         AccountId, Change, DeviceId, Envelope, EnvelopeContents, EpochRoot, Keyring, Member, Recipient,
         RecoveryCode, Roster, Signer, SignerId,
@@ -734,4 +734,54 @@ fn attack_i4_every_object_of_a_vault_opens_in_one_way_only() {
         let context = pack_context(account, 0, "files", id_of(pack));
         strongroom::content::open_pack(key, &context, world[pack].clone()).is_ok()
     }));
+}
+
+#[test]
+fn attack_d6_a_commit_counts_only_with_its_own_devices_signature_and_while_it_may_speak() {
+    let (device, _, mut roster) = account();
+    let other = Person::new();
+    roster.append(&device.signer(), &Change::AddDevice(other.member()), None, 0).unwrap();
+    let root = EpochRoot::generate(0, &mut OsRandom).unwrap();
+    let (reference, _) = roster.seal(&root, &mut OsRandom).unwrap();
+    let body = |previous| CommitBody {
+        previous,
+        roster: reference.clone(),
+        keyring: reference.clone(),
+        keyring_version: 1,
+        kinds: Vec::new(),
+        seen: Vec::new(),
+        nonce: [1; 16],
+        device_time_ms: 0,
+    };
+    let account = roster.account();
+    let seal = |of: &Person, signer: &Person, previous| {
+        let signer = (of.id, &signer.signing);
+        Commit::seal(account, signer, body(previous), &root, &mut OsRandom).unwrap()
+    };
+    let open = |roster: &Roster, of: &Person, sequence, bytes: &[u8]| {
+        let device = roster.state().device(of.id).unwrap();
+        Commit::open(account, device, roster.state(), std::slice::from_ref(&root), sequence, bytes)
+    };
+    // Whoever has the epoch root can seal, but not sign for another.
+    let (first, sealed) = seal(&other, &other, None);
+    assert_eq!(open(&roster, &other, 1, sealed.bytes()).unwrap(), first);
+    assert!(open(&roster, &device, 1, sealed.bytes()).is_err(), "another device's commit");
+    assert!(open(&roster, &other, 2, sealed.bytes()).is_err(), "another number");
+    let (_, forged) = seal(&other, &device, None);
+    assert!(open(&roster, &other, 1, forged.bytes()).is_err(), "another device's signature");
+    // Revoked after its first commit: that one stands, no other and nothing later does.
+    let (_, second) = seal(&other, &other, Some(first.head()));
+    let (_, another_first) = seal(&other, &other, None);
+    let rewritten = CommitBody { nonce: [2; 16], ..body(None) };
+    let (_, rewritten) =
+        Commit::seal(account, (other.id, &other.signing), rewritten, &root, &mut OsRandom).unwrap();
+    assert!(open(&roster, &other, 2, second.bytes()).is_ok());
+    assert!(open(&roster, &other, 1, rewritten.bytes()).is_ok());
+    let Head { sequence, hash } = first.head();
+    let revoke = Change::RevokeDevice { device: other.id, last_sequence: sequence, last_hash: hash };
+    roster.append(&device.signer(), &revoke, None, 0).unwrap();
+    assert!(open(&roster, &other, 1, sealed.bytes()).is_ok());
+    assert!(open(&roster, &other, 1, another_first.bytes()).is_ok(), "the same commit, sealed again");
+    assert!(open(&roster, &other, 1, rewritten.bytes()).is_err(), "another commit in its place");
+    assert!(open(&roster, &other, 2, second.bytes()).is_err(), "a commit after the revocation");
 }

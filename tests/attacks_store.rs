@@ -41,12 +41,15 @@ fn backup_messages(phone: &Phone) {
     phone.vault.backup(&Kind::MESSAGES, "sms", Source::Stream(&mut stream), &Job::new()).unwrap();
 }
 
-/// A vault with a history, every state it was in, and its owner's newest code.
+/// A vault with a history, every state it was in, and its owner's newest code. No device has it open.
 struct World {
-    phone: Phone,
+    work: tempfile::TempDir,
     code: RecoveryCode,
     states: Vec<Tree>,
     honest: Objects,
+    packs: BTreeSet<String>,
+    /// What a device that knows the vault cannot do without: its own pinned commit, roster, keyring.
+    needed: BTreeSet<String>,
 }
 
 impl World {
@@ -71,8 +74,11 @@ impl World {
         phone.write("c.bin", noise(2, 30_000));
         phone.backup(&Kind::FILES).unwrap();
         note(&mut states);
+        let newest = |object| phone.written(object).pop().unwrap();
+        let needed = ["commit", "roster", "keyring"].map(newest).into();
+        let packs = phone.written("pack").into_iter().collect();
         let honest = objects(&phone.store);
-        Self { phone, code, states, honest }
+        Self { work: phone.work, code, states, honest, packs, needed }
     }
 
     /// Every way in which the store may spoil one object.
@@ -163,21 +169,12 @@ fn copy_folder(from: &Path, to: &Path) {
 #[test]
 fn attack_i1_i4_f7_each_object_spoiled_before_a_device_that_knows_the_vault() {
     let world = World::new();
-    let World { phone, .. } = &world;
-    let pinned = names(&phone.store, "commits/").pop_last().unwrap();
-    let newest = |object| phone.written(object).pop().unwrap();
-    let needed: BTreeSet<_> = [pinned, newest("roster"), newest("keyring")].into();
-    let packs: BTreeSet<_> = phone.written("pack").into_iter().collect();
     let mut seen = BTreeMap::new();
-    // The folder is copied while nobody has it open.
-    let Phone { work, vault, .. } = world.phone;
-    drop(vault);
-    let world = World { phone: Phone { work, vault: reopened(), ..Phone::new() }, ..world };
     for name in world.honest.keys() {
         for (what, damage) in world.damages(name) {
             let what = format!("{name}: {what}");
             let here = tempfile::tempdir().unwrap();
-            copy_folder(&world.phone.path("state"), &here.path().join("state"));
+            copy_folder(&world.work.path().join("state"), &here.path().join("state"));
             let store = world.spoil(name, damage.as_deref());
             let vault = Vault::open(store.clone(), here.path().join("state")).unwrap();
             let _ = vault.snapshots();
@@ -185,16 +182,11 @@ fn attack_i1_i4_f7_each_object_spoiled_before_a_device_that_knows_the_vault() {
             let result = restore_all(&vault, &here.path().join("out"));
             let outcome = world.check(&here.path().join("out"), result, true, &what);
             assert_eq!(store.traffic().puts, puts, "{what}: a restore writes nothing");
-            assert!(!needed.contains(name) || outcome == Outcome::Refused, "{what}: {outcome:?}");
-            *seen.entry((packs.contains(name), outcome)).or_insert(0) += 1;
+            assert!(!world.needed.contains(name) || outcome == Outcome::Refused, "{what}: {outcome:?}");
+            *seen.entry((world.packs.contains(name), outcome)).or_insert(0) += 1;
         }
     }
     assert!(seen[&(false, Outcome::Refused)] > 20 && seen[&(true, Outcome::Named)] > 10, "{seen:?}");
-}
-
-/// Some open vault, to stand where one was closed.
-fn reopened() -> Vault {
-    Phone::new().vault
 }
 
 #[test]

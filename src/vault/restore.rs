@@ -442,3 +442,6 @@ impl Cards {
 fn plain_attributes() -> Attributes {
     Attributes { mode: 0o600, modified_s: 0, modified_ns: 0 }
 }
+
+#[cfg(test)]
+mod tests;
