@@ -22,7 +22,10 @@ use strongroom::{
         RecoveryCode, Roster, Signer, SignerId,
     },
     kinds::Kind,
-    store::{ObjectName, Store as _},
+    store::{
+        MemoryStore, ObjectName, Store as _, StoreErrorKind,
+        faults::{Fault, FaultStore, Method},
+    },
     vault::Vault,
     wire::messages::{self, roster_entry},
 };
@@ -784,4 +787,35 @@ fn attack_d6_a_commit_counts_only_with_its_own_devices_signature_and_while_it_ma
     assert!(open(&roster, &other, 1, another_first.bytes()).is_ok(), "the same commit, sealed again");
     assert!(open(&roster, &other, 1, rewritten.bytes()).is_err(), "another commit in its place");
     assert!(open(&roster, &other, 2, second.bytes()).is_err(), "a commit after the revocation");
+}
+
+/// A store that fails for good at the `n`-th write.
+fn failing(store: &MemoryStore, n: u64) -> FaultStore<MemoryStore> {
+    FaultStore::new(store.clone(), move |request| match request.method {
+        Method::Put if request.call_of_method >= n => Fault::Before(StoreErrorKind::Refused),
+        _ => Fault::None,
+    })
+}
+
+#[test]
+fn attack_r8_an_epoch_that_was_never_announced_hides_no_other() {
+    // Writes of a change: roster, keyring, envelopes to two devices, code and password, commit.
+    for failed_write in 1..=7 {
+        let phone = Phone::new();
+        phone.write("a", "a");
+        phone.backup(&Kind::FILES).unwrap();
+        let second = phone.path("second");
+        drop(phone.recover("second").unwrap());
+        let second = Vault::open(failing(&phone.store, failed_write), second).unwrap();
+        assert!(second.set_password("correct horse").is_err());
+        drop(second);
+        // The second device never comes back, the first goes on: its code opens what it wrote.
+        let _secret = phone.vault.set_password("battery staple").unwrap();
+        phone.backup(&Kind::FILES).unwrap();
+        let joined = phone.recover("new");
+        let joined = joined.unwrap_or_else(|error| panic!("write {failed_write} failed: {error}"));
+        let out = phone.path("out");
+        assert_eq!(restore_all(&joined, &out).unwrap().failures, []);
+        assert_eq!(attack_support::files(&out).len(), 1);
+    }
 }

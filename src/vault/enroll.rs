@@ -248,11 +248,8 @@ impl Vault {
     ) -> Result<Self> {
         let home = empty_home(state)?;
         let gate = Gate::new(Arc::clone(&store), Consent::none(), home.ledger()?);
-        let (roots, roster) = secret.open_newest(&gate)?;
-        let account = roster.account();
-        let reader = Reader { gate: &gate, account, roots: &roots };
-        let nobody = DeviceId([0; 16]);
-        let before = reader.refresh(nobody, Pins::new(), roster)?;
+        let (roots, before) = secret.newest_view(&gate)?;
+        let account = before.roster.account();
         let fresh = FreshDevice::generate(device, environment.random.as_mut())?;
         let mut roster = before.roster.clone();
         let signer = Signer { id: secret.signer, key: &secret.signing };
@@ -294,26 +291,38 @@ struct AccountSecret {
 }
 
 impl AccountSecret {
-    /// The roots and roster of the newest envelope that opens and is vouched for.
-    fn open_newest(&self, gate: &Gate) -> Result<(Vec<EpochRoot>, Roster)> {
-        let mut newest: Option<(Vec<EpochRoot>, Roster)> = None;
+    /// The newest state that an envelope leads to. An epoch may have been begun by a device that was lost
+    /// before it said so: what that envelope leads to does not open, and another one counts (R8).
+    fn newest_view(&self, gate: &Gate) -> Result<(Vec<EpochRoot>, View)> {
+        let nobody = DeviceId([0; 16]);
+        let mut failure = None;
+        for (roots, roster) in self.open_all(gate)? {
+            let reader = Reader { gate, account: roster.account(), roots: &roots };
+            match reader.refresh(nobody, Pins::new(), roster) {
+                Ok(view) => return Ok((roots, view)),
+                Err(error) if error.is_damage() => {
+                    failure.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(failure.unwrap_or_else(|| nothing_opens(gate)))
+    }
+
+    /// The roots and rosters of all envelopes that open and are vouched for, newest first.
+    fn open_all(&self, gate: &Gate) -> Result<Vec<(Vec<EpochRoot>, Roster)>> {
+        let mut found = Vec::new();
         let mut failure = None;
         for id in envelope_ids(gate, self.locator)? {
             match self.open_one(gate, id) {
-                Ok((roots, roster)) => {
-                    let known =
-                        newest.as_ref().map_or((0, 0), |(roots, roster)| (roots.len(), roster.length()));
-                    if (roots.len(), roster.length()) > known {
-                        newest = Some((roots, roster));
-                    }
-                }
+                Ok(one) => found.push(one),
                 Err(error) => failure = Some(error),
             }
         }
-        match (newest, failure) {
-            (Some(found), _) => Ok(found),
-            (None, Some(error)) => Err(error),
-            (None, None) => Err(nothing_opens(gate)),
+        found.sort_by_key(|(roots, roster)| std::cmp::Reverse((roots.len(), roster.length())));
+        match failure {
+            Some(error) if found.is_empty() => Err(error),
+            _ => Ok(found),
         }
     }
 
