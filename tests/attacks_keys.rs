@@ -1,6 +1,16 @@
 //! Attacks on keys, secrets and the roster (SECURITY.md A1, A5): what the store plants is not used, what it
 //! keeps is not enough, and nobody speaks for a member.
-#![allow(clippy::disallowed_methods, reason = "tests prepare files")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::cast_possible_truncation,
+    clippy::disallowed_methods,
+    clippy::type_complexity,
+    reason = "a test may fail loudly, and prepares files"
+)]
 
 mod attack_support;
 
