@@ -161,7 +161,8 @@ fn messages(round: u32) -> String {
         );
     }
     xml += "<sms address=\"1\" type=\"1\" date=\"5\" body=\"twice\" />\n".repeat(2).as_str();
-    xml += "<sms address=\"1\" type=\"2\" date=\"-5\" body=\"a&#10;b&#9;&lt;&quot;&gt;\" future=\"kept\" />\n";
+    xml +=
+        "<sms address=\"1\" type=\"2\" date=\"-5\" body=\"a&#10;b&#9;&lt;&quot;&gt;\" future=\"kept\" />\n";
     let data = base64(&noise(6, 6_000_000));
     let small = base64(&noise(7, 100));
     xml += &format!(
@@ -175,7 +176,8 @@ fn messages(round: u32) -> String {
 fn calls() -> String {
     let mut xml = String::from("<?xml version='1.0' encoding='UTF-8'?>\n<calls count=\"300\">\n");
     for number in 0..300 {
-        xml += &format!("<call number=\"{number}\" duration=\"3\" date=\"{}\" type=\"2\" />\n", 1000 - number);
+        xml +=
+            &format!("<call number=\"{number}\" duration=\"3\" date=\"{}\" type=\"2\" />\n", 1000 - number);
     }
     xml + "</calls>\n"
 }
