@@ -9,6 +9,8 @@ pub const OBJECT_BYTES_MIN: usize = 16 * 1024;
 pub const OBJECT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Number of lengths an object may have: 16 KiB × 2^0 … 2^9.
 pub const OBJECT_LENGTHS: usize = 10;
+/// Lines of one listing: a vault of more objects would hold more than 64 GiB even of the shortest.
+pub const LISTING_LINES_MAX: usize = 4 * 1024 * 1024;
 /// Plaintext bytes of one sealed segment.
 pub const SEGMENT_BYTES: usize = 64 * 1024;
 

@@ -3,6 +3,16 @@
 //! `STRONGROOM_REGENERATE=1 cargo test --test chunker_vectors` writes the file anew, which only a new
 //! format may do.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::disallowed_methods,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "test code"
+)]
+
 use std::{fs, path::Path};
 
 use serde_json::{Value, json};

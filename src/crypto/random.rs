@@ -21,6 +21,7 @@ impl dyn Random + '_ {
     pub fn bytes<const N: usize>(&mut self) -> Result<[u8; N]> {
         let mut bytes = [0; N];
         self.fill(&mut bytes)?;
+        refuse_zeros(&bytes)?;
         Ok(bytes)
     }
 }
@@ -37,7 +38,7 @@ impl Random for OsRandom {
 }
 
 /// Sixteen zero bytes in a row do not come from a working source.
-fn refuse_zeros(bytes: &[u8]) -> Result<()> {
+pub(super) fn refuse_zeros(bytes: &[u8]) -> Result<()> {
     if bytes.len() >= 16 && bytes.iter().all(|byte| *byte == 0) { Err(Error::Randomness) } else { Ok(()) }
 }
 

@@ -3,7 +3,7 @@
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::Random;
+use super::{Random, random::refuse_zeros};
 use crate::Result;
 
 /// `N` secret bytes on the heap, so that moving the owner does not copy them.
@@ -23,6 +23,7 @@ impl<const N: usize> Secret<N> {
     pub fn generate(random: &mut dyn Random) -> Result<Self> {
         let mut secret = Self::zeroed();
         random.fill(secret.expose_mut())?;
+        refuse_zeros(secret.expose())?;
         Ok(secret)
     }
 

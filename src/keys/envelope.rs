@@ -6,7 +6,7 @@
 use prost::Message as _;
 use zeroize::Zeroize as _;
 
-use super::{AccountId, DeviceId, EpochRoot, ObjectRef, recipient::Recipient, roster::Roster};
+use super::{AccountId, DeviceId, DeviceState, EpochRoot, ObjectRef, recipient::Recipient, roster::Roster};
 use crate::{
     Error, Part, Result,
     crypto::{
@@ -144,13 +144,16 @@ impl Envelope {
     }
 
     /// Gives the roots out once the roster vouches for the writer, the roster being the one that the
-    /// recipient itself agreed to.
+    /// recipient itself agreed to. A revoked device may plant no root (D6).
     ///
     /// # Errors
     /// [`Error::Damaged`].
     pub fn verify(self, roster: &Roster) -> Result<Vec<EpochRoot>> {
         let damaged = || Error::damaged(Part::Envelope);
         let signer = roster.state().device(self.signer).ok_or_else(damaged)?;
+        if signer.state() != DeviceState::Active {
+            return Err(damaged());
+        }
         signer.signing_key().verify(Label::SIGN_ENVELOPE, &self.body, &self.signature, Part::Envelope)?;
         Ok(self.roots)
     }

@@ -9,7 +9,7 @@ use super::{Consent, Ledger, LedgerLine};
 use crate::{
     Error, Result,
     crypto::{ObjectType, Place, Sealed},
-    limits::OBJECT_BYTES_MAX,
+    limits::{LISTING_LINES_MAX, OBJECT_BYTES_MAX},
     store::{ObjectName, Store, StoreError, StoreErrorKind, StoredObject},
 };
 
@@ -103,12 +103,16 @@ impl Gate {
         absent_is_none(self.store.length(&object_name(place)))
     }
 
-    /// Lists what the store admits to have under `prefix`.
+    /// Lists what the store admits to have under `prefix`; a listing without end is cut off (R5).
     ///
     /// # Errors
     /// [`Error::Store`].
     pub fn list(&self, prefix: &str, visit: &mut dyn FnMut(StoredObject)) -> Result<()> {
+        let mut left = LISTING_LINES_MAX;
         let mut visit = |object| {
+            left = left.checked_sub(1).ok_or_else(|| {
+                StoreError::new(StoreErrorKind::Malformed, "the listing is longer than any vault's")
+            })?;
             visit(object);
             Ok(())
         };

@@ -8,6 +8,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use subtle::ConstantTimeEq as _;
+
 use super::{
     Clock,
     state::{Database, DeviceKeys, Home, Pending},
@@ -43,6 +45,16 @@ pub(super) struct Work {
 /// used (R8).
 fn root_of(keys: &DeviceKeys, epoch: u32) -> Result<&EpochRoot> {
     keys.roots.iter().find(|root| root.epoch() == epoch).ok_or(Error::damaged(Part::LocalState))
+}
+
+/// Whether `offered` keeps the roots of the `announced` epochs as this device knows them and brings another
+/// one (K1). Only a root that was never announced may be replaced.
+fn continues(offered: &[EpochRoot], known: &[EpochRoot], announced: usize) -> bool {
+    let equal = |(a, b): (&EpochRoot, &EpochRoot)| bool::from(a.root().ct_eq(b.root()));
+    let kept = announced.min(known.len());
+    offered.len() > kept
+        && offered.iter().zip(known).take(kept).all(equal)
+        && !(offered.len() <= known.len() && offered.iter().zip(known).all(equal))
 }
 
 /// What a vault is opened with, besides the store.
@@ -194,15 +206,17 @@ impl Vault {
         let roster = self.home.read_roster(self.account)?;
         let own = roster.state().device(self.device).ok_or(Error::damaged(Part::LocalState))?;
         let locator = own.recipient().locator();
+        let announced = usize::try_from(roster.state().epoch()).unwrap_or(usize::MAX).saturating_add(1);
         let mut newest: Option<Vec<EpochRoot>> = None;
         for id in self.envelope_ids(locator)? {
             let Some(bytes) = self.gate.get(Place::Envelope { locator, id })? else { continue };
             let Ok(envelope) = Envelope::open(&work.keys.hybrid, locator, id, bytes) else { continue };
-            let known = newest.as_ref().unwrap_or(&work.keys.roots).len();
+            let known = newest.as_ref().map_or(announced, Vec::len);
             let longer = usize::try_from(envelope.newest_root()?.epoch()).is_ok_and(|epoch| epoch >= known);
             if envelope.account() == self.account
                 && longer
                 && let Ok(roots) = envelope.verify(&roster)
+                && continues(&roots, &work.keys.roots, announced)
             {
                 newest = Some(roots);
             }

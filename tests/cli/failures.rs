@@ -1,6 +1,6 @@
 //! What goes wrong has its own exit status, and a line on standard error.
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use super::support::{Desk, copy_folder, noise};
 
@@ -42,7 +42,9 @@ fn a_wrong_code_and_a_mistyped_one_are_told_apart_from_every_other_failure() {
 
     let code = fs::read_to_string(desk.path("code")).unwrap();
     let last = if code.trim_end().ends_with('q') { "p" } else { "q" };
-    let typo = format!("{}{last}", &code.trim_end()[..code.trim_end().len() - 1]);
+    let mut typo = code.trim_end().to_owned();
+    typo.pop();
+    typo.push_str(last);
     fs::write(desk.path("typo"), typo).unwrap();
     let mistyped = desk.run("new", ["recover", "--code-file", &desk.arg("typo")]).exits(4);
     assert!(mistyped.stderr.contains("typing error"), "{}", mistyped.stderr);
@@ -68,55 +70,71 @@ fn a_store_put_back_to_an_earlier_state_is_a_rollback() {
     desk.run("old", ["snapshots"]).exits(5);
 }
 
-#[test]
-fn what_lay_in_a_missing_pack_is_named_and_the_rest_comes_back() {
+/// A vault with eight files of noise, and the paths of its packs in the store.
+fn desk_with_packs() -> (Desk, Vec<PathBuf>) {
     let desk = Desk::with_vault();
     fs::create_dir(desk.path("docs")).unwrap();
-    let bytes = noise(24_000_000);
-    for (number, part) in bytes.chunks(3_000_000).enumerate() {
+    for (number, part) in noise(24_000_000).chunks(3_000_000).enumerate() {
         fs::write(desk.path(&format!("docs/file {number}")), part).unwrap();
     }
     desk.run("old", ["backup", "files", &desk.arg("docs")]).exits(0);
     let ledger = desk.run("old", ["--json", "ledger"]).exits(0).json();
-    let lines = ledger["lines"].as_array().unwrap().iter();
-    let packs: Vec<_> =
-        lines.filter(|line| line["object"] == "pack").map(|line| line["name"].clone()).collect();
+    let lines = ledger["lines"].as_array().unwrap().iter().filter(|line| line["object"] == "pack");
+    let ids: Vec<_> = lines.map(|line| line["name"].as_str().unwrap().rsplit('/').next().unwrap()).collect();
+    let store = desk.store();
+    let path = |id: &&str| {
+        let name = store.keys().find(|name| name.ends_with(id.as_bytes())).unwrap();
+        desk.path("store").join(str::from_utf8(name).unwrap())
+    };
+    let packs: Vec<_> = ids.iter().map(path).collect();
     assert!(packs.len() > 2, "{packs:?}");
+    (desk, packs)
+}
 
+#[test]
+fn what_lay_in_a_missing_pack_is_named_and_the_rest_comes_back() {
+    let (desk, packs) = desk_with_packs();
     let mut named = false;
     for pack in &packs {
-        let id = pack.as_str().unwrap().rsplit('/').next().unwrap();
-        let path = object_path(&desk, id);
-        let hidden = desk.path("hidden");
-        fs::rename(&path, &hidden).unwrap();
-        let out = desk.path("out");
-        let ran = desk.run("old", ["restore", "--into", out.to_str().unwrap()]).exits(3);
+        let (hidden, out) = (desk.path("hidden"), desk.path("out"));
+        fs::rename(pack, &hidden).unwrap();
+        desk.run("old", ["check"]).exits(3);
+        let ran = desk.run("old", ["restore", "--into", &desk.arg("out")]).exits(3);
         for line in ran.stderr.lines() {
             assert!(line.starts_with("strongroom: lost: files:"), "{line}");
         }
         named |= ran.stderr.contains("files:docs/file ");
         for number in 0..8 {
-            let name = format!("file {number}");
-            let restored = fs::read(out.join("files/docs").join(&name));
-            assert!(
-                restored.is_ok_and(|bytes| bytes == fs::read(desk.path("docs").join(&name)).unwrap())
-                    || ran.stderr.contains(&name)
-                    || ran.stderr.contains("everything after"),
-                "{name} is neither whole nor named:\n{}",
-                ran.stderr
-            );
+            let name = format!("docs/file {number}");
+            let whole = fs::read(out.join("files").join(&name))
+                .is_ok_and(|bytes| bytes == fs::read(desk.path(&name)).unwrap());
+            let said = ["entries ", "everything ", &name].iter().any(|text| ran.stderr.contains(text));
+            assert!(whole || said, "{name} is neither whole nor named:\n{}", ran.stderr);
         }
         let _ = fs::remove_dir_all(out);
-        fs::rename(&hidden, &path).unwrap();
+        fs::rename(&hidden, pack).unwrap();
     }
     assert!(named, "no pack held a file's content");
     desk.run("old", ["restore", "--into", &desk.arg("whole")]).exits(0);
 }
 
-fn object_path(desk: &Desk, id: &str) -> std::path::PathBuf {
-    let store = desk.store();
-    let name = store.keys().find(|name| name.ends_with(id.as_bytes())).unwrap();
-    desk.path("store").join(std::str::from_utf8(name).unwrap())
+#[test]
+fn a_check_that_reads_the_data_finds_a_changed_byte() {
+    let (desk, packs) = desk_with_packs();
+    let sound = desk.run("old", ["--json", "check", "--read-data"]).exits(0).json();
+    assert_eq!(sound["failures"].as_array().unwrap().len(), 0);
+    assert_eq!(sound["packs"].as_u64().unwrap(), packs.len() as u64);
+    assert!(sound["bytes_read"].as_u64().unwrap() > 24_000_000);
+    assert!(desk.run("old", ["check"]).exits(0).text().contains("freshness: fresh"));
+
+    let mut bytes = fs::read(&packs[0]).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::remove_file(&packs[0]).unwrap();
+    fs::write(&packs[0], bytes).unwrap();
+    let found = desk.run("old", ["check", "--read-data=100"]).exits(3);
+    assert!(found.stderr.starts_with("strongroom: lost: files:"), "{}", found.stderr);
+    desk.run("old", ["check", "--read-data=101"]).exits(2);
 }
 
 #[test]
@@ -139,7 +157,8 @@ fn what_cannot_be_typed_so_is_a_usage_error() {
     ] {
         let ran = desk.run("old", args).exits(2);
         assert_eq!(ran.stdout, b"", "{args:?}");
-        assert_ne!(ran.stderr, "", "{args:?}");
+        assert!(ran.stderr.starts_with("strongroom: "), "{args:?}: {}", ran.stderr);
+        assert_eq!(ran.stderr.lines().count(), 1, "{args:?}: {}", ran.stderr);
     }
     let mut command = desk.command("old");
     let output = command.env_remove("STRONGROOM_STORE").arg("snapshots").output().unwrap();

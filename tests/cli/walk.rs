@@ -146,12 +146,30 @@ fn a_new_code_and_a_password_open_the_vault_and_the_old_code_does_not() {
     let (password, secret) = (desk.arg("password"), desk.arg("secret"));
     desk.run("old", ["password", "set", "--password-file", &password, "--secret-file", &secret]).exits(0);
     let with_password = ["recover", "--password-file", &password, "--device-secret-file", &secret];
+    fs::write(desk.path("wrong"), "correct house\n").unwrap();
+    let wrong = ["recover", "--password-file", &desk.arg("wrong"), "--device-secret-file", &secret];
+    desk.run("laptop", wrong).exits(4);
+    let code_as_secret = ["recover", "--password-file", &password, "--device-secret-file", &desk.arg("code")];
+    desk.run("laptop", code_as_secret).exits(4);
     desk.run("laptop", with_password).exits(0);
     desk.run("old", ["recovery", "new", "--code-file", &desk.arg("new code")]).exits(0);
     desk.run("tablet", ["recover", "--code-file", &desk.arg("new code"), "--name", "Tablet"]).exits(0);
     desk.run("phone", ["recover", "--code-file", &desk.arg("code")]).exits(4);
     desk.run("old", ["password", "remove"]).exits(0);
     desk.run("watch", with_password).exits(4);
+}
+
+#[test]
+fn what_is_in_the_way_of_a_restore_stays_and_is_named() {
+    let desk = Desk::with_vault();
+    fs::create_dir(desk.path("docs")).unwrap();
+    fs::write(desk.path("docs/a"), "new").unwrap();
+    desk.run("old", ["backup", "files", "docs"]).exits(0);
+    fs::create_dir_all(desk.path("out/files/docs")).unwrap();
+    fs::write(desk.path("out/files/docs/a"), "mine").unwrap();
+    let ran = desk.run("old", ["restore", "--into", "out"]).exits(1);
+    assert_eq!(ran.stderr, "strongroom: left out: files:docs/a: the name is taken\n");
+    assert_eq!(fs::read(desk.path("out/files/docs/a")).unwrap(), b"mine");
 }
 
 #[test]
@@ -162,7 +180,7 @@ fn a_device_that_joined_is_listed_with_the_others() {
     let devices = devices["devices"].as_array().unwrap();
     assert_eq!(
         (devices.len(), devices[0]["name"].as_str(), devices[1]["name"].as_str()),
-        (2, Some("this device"), Some("new"))
+        (2, Some("unnamed device"), Some("new"))
     );
     assert!(devices.iter().all(|device| device["state"] == "active" && device["last_commit_ms"].is_i64()));
     assert_ne!(devices[0]["id"], devices[1]["id"]);

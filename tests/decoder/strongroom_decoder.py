@@ -430,8 +430,8 @@ def read_code(text, code_type, length):
     values = [ALPHABET.find(character) for character in re.sub(r"[\s-]", "", text).lower()]
     if len(values) != -(-length * 8 // 5) + 8 or -1 in values:
         raise Mistyped("characters")
-    check = 1
-    for value in values:
+    check, prefix = 1, b"strongroom"
+    for value in [byte >> 5 for byte in prefix] + [0] + [byte & 31 for byte in prefix] + values:
         top = check >> 25
         check = (check & 0x1FFFFFF) << 5 ^ value
         for bit, generator in enumerate(GENERATOR):
@@ -467,7 +467,7 @@ def check_parameters(memory, passes, lanes):
 
 
 def password_secret(store, device_secret, password):
-    secret = read_code(device_secret, 16, 16)
+    secret = read_code(device_secret, 13, 16)
     locator = extract(b"", secret, "password/locator", b"", 16)
     names = store.envelopes(locator)
     if not names:
@@ -1144,10 +1144,11 @@ class Restore:
         cards = OrderedDict()
         for key, entry, body_name, body in self.records(kind, content, root):
             try:
-                source, parts = split_key(key)
                 if body_name == "contact":
+                    source, _ = split_key(key[:key.find(b"\0")] + b"\0x")
                     cards.setdefault(source, []).append(body.card)
                 else:
+                    source, parts = split_key(key)
                     need(body_name == "file", "record")
                     self.file([kind.encode(), source, *parts], body, entry.content, content)
                 self.entries += 1

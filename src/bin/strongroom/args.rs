@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as Group, Parser, Subcommand};
+use clap::{Args as Group, Parser, Subcommand, value_parser};
 use strongroom::{kinds::Kind, vault::At};
 
 use super::values::{What, parse_at, parse_kind, parse_since, parse_what};
@@ -86,6 +86,13 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: RecoveryAction,
     },
+    /// Verify that all that was committed is there
+    Check {
+        /// Also read this share of the data and verify every byte; all of it without a number
+        #[arg(long, value_name = "PERCENT", num_args = 0..=1, require_equals = true)]
+        #[arg(default_missing_value = "100", value_parser = value_parser!(u8).range(1..=100))]
+        read_data: Option<u8>,
+    },
     /// What left this device
     Ledger {
         /// Only from then on: milliseconds, 2026-11-22 or 2026-11-22T10:00:00Z (dates are UTC)
@@ -99,7 +106,7 @@ pub(crate) enum Command {
 #[derive(Group)]
 pub(crate) struct Init {
     /// What to call this device
-    #[arg(long, default_value = "this device")]
+    #[arg(long, default_value = "unnamed device")]
     pub(crate) name: String,
     /// Write the recovery code to this new file instead of printing it
     #[arg(long, value_name = "FILE")]
@@ -118,7 +125,7 @@ pub(crate) struct Recover {
     #[arg(long, value_name = "FILE", requires = "password_file")]
     pub(crate) device_secret_file: Option<PathBuf>,
     /// What to call this device
-    #[arg(long, default_value = "this device")]
+    #[arg(long, default_value = "unnamed device")]
     pub(crate) name: String,
 }
 

@@ -15,7 +15,7 @@ use super::{
 pub(crate) fn ledger(session: &Session, since_ms: Option<i64>, output: &mut Output) -> Outcome {
     let vault = session.vault()?;
     let lines = vault.ledger().since(since_ms.unwrap_or(i64::MIN))?;
-    let mut list = output.list("lines").map_err(Fault::Output)?;
+    let mut list = output.list("lines");
     let mut failed = None;
     for line in lines {
         match line {

@@ -24,7 +24,7 @@ pub(crate) fn snapshots(session: &Session, output: &mut Output) -> Outcome {
 pub(crate) fn ls(session: &Session, what: Option<What>, at: &At, output: &mut Output) -> Outcome {
     let vault = session.vault()?;
     let Some(What { kind, path }) = what else { return kinds(&vault, at, output) };
-    let mut list = output.list("entries").map_err(Fault::Output)?;
+    let mut list = output.list("entries");
     let listed = vault.list(&kind, &path, at, &mut |entry| {
         list.item(|| listed_object(&entry), || listed_line(&entry)).map_err(output_error)
     });
@@ -33,6 +33,10 @@ pub(crate) fn ls(session: &Session, what: Option<What>, at: &At, output: &mut Ou
 
 /// Each kind that is there, and how much of it.
 fn kinds(vault: &Vault, at: &At, output: &mut Output) -> Outcome {
+    if *at != At::Latest {
+        // Tells a snapshot that is not there from one that holds nothing of a kind.
+        vault.diff(at, at, &mut |_| Ok(()))?;
+    }
     let (mut objects, mut lines) = (Vec::new(), Vec::new());
     for kind in Kind::ALL {
         let (mut entries, mut bytes) = (0_u64, 0_u64);
@@ -43,7 +47,7 @@ fn kinds(vault: &Vault, at: &At, output: &mut Output) -> Outcome {
         });
         match counted {
             Ok(_) => {}
-            Err(Error::NotFound("data of this kind")) => continue,
+            Err(Error::NotFound(_)) => continue,
             Err(error) => return Err(error.into()),
         }
         objects.push(json!({ "kind": kind.name(), "entries": entries, "bytes": bytes }));
@@ -55,7 +59,7 @@ fn kinds(vault: &Vault, at: &At, output: &mut Output) -> Outcome {
 
 pub(crate) fn diff(session: &Session, a: &At, b: &At, output: &mut Output) -> Outcome {
     let vault = session.vault()?;
-    let mut list = output.list("changes").map_err(Fault::Output)?;
+    let mut list = output.list("changes");
     let compared = vault.diff(a, b, &mut |difference| {
         let Difference { kind, path, .. } = &difference;
         let (change, sign) = change_of(&difference);

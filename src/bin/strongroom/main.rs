@@ -6,6 +6,7 @@
 mod account;
 mod args;
 mod backup;
+mod check;
 mod consent;
 mod devices;
 mod exit;
@@ -29,7 +30,10 @@ use output::Output;
 use session::Session;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(refused) => return output::refuse(&refused).into(),
+    };
     let mut output = Output::new(args.json, args.quiet);
     match run(args, &mut output) {
         Ok(status) => status.into(),
@@ -57,6 +61,7 @@ fn run(args: Args, output: &mut Output) -> Outcome {
         Command::Devices { action: _ } => devices::list(&session, output),
         Command::Password { action } => secrets::password(&session, action, output),
         Command::Recovery { action } => secrets::recovery(&session, action, output),
+        Command::Check { read_data } => check::run(&session, read_data.unwrap_or(0), output),
         Command::Ledger { since } => ledger::ledger(&session, since, output),
         Command::Audit => ledger::audit(&session, output),
     }

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::exit::Fault;
+use super::exit::{Fault, Status};
 
 pub(crate) struct Output {
     out: BufWriter<Stdout>,
@@ -67,11 +67,8 @@ impl Output {
     }
 
     /// A list that is too long to be held: `{"NAME":[…]}`, or lines.
-    pub(crate) fn list(&mut self, name: &'static str) -> io::Result<List<'_>> {
-        if self.json {
-            write!(self.out, "{{\"{name}\":[")?;
-        }
-        Ok(List { output: self, items: 0 })
+    pub(crate) fn list(&mut self, name: &'static str) -> List<'_> {
+        List { output: self, name, items: 0 }
     }
 
     /// One line on standard error. There is nowhere to report that it cannot be written.
@@ -82,33 +79,53 @@ impl Output {
     }
 }
 
+/// Says why the arguments were refused, in one line as for every error; or prints the help that they asked
+/// for.
+pub(crate) fn refuse(refused: &clap::Error) -> Status {
+    use clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand as NothingAsked;
+    if !refused.use_stderr() || refused.kind() == NothingAsked {
+        let _ = refused.print();
+        return if refused.use_stderr() { Status::Usage } else { Status::Done };
+    }
+    let text = refused.to_string();
+    let reason = text.split("\n\n").next().unwrap_or_default();
+    let words: Vec<_> = reason.trim_start_matches("error: ").split_whitespace().collect();
+    Output::new(false, false).error(&words.join(" "));
+    Status::Usage
+}
+
 /// A list being written.
 pub(crate) struct List<'o> {
     output: &'o mut Output,
+    name: &'static str,
     items: u64,
 }
 
 impl List<'_> {
     pub(crate) fn item(&mut self, object: impl Fn() -> Value, line: impl Fn() -> String) -> io::Result<()> {
-        let out = &mut self.output.out;
-        if self.output.json {
-            let comma = if self.items == 0 { "" } else { "," };
-            write!(out, "{comma}{}", object())?;
+        if !self.output.json {
+            writeln!(self.output.out, "{}", printable(&line()))?;
+        } else if self.items == 0 {
+            write!(self.output.out, "{{\"{}\":[{}", self.name, object())?;
         } else {
-            writeln!(out, "{}", printable(&line()))?;
+            write!(self.output.out, ",{}", object())?;
         }
         self.items = self.items.saturating_add(1);
         Ok(())
     }
 
-    /// Closes the list. One that was cut short by an error says so, and is one whole object all the same.
+    /// Closes the list. One that was cut short by an error says so and is one whole object all the same; one
+    /// that failed before its first item was never begun.
     pub(crate) fn end(self, complete: bool) -> Result<(), Fault> {
         let mut close = || {
-            if self.output.json {
-                let note = if complete { "" } else { ",\"complete\":false" };
-                writeln!(self.output.out, "]{note}}}")?;
+            let out = &mut self.output.out;
+            match (self.output.json, self.items, complete) {
+                (false, ..) | (true, 0, false) => {}
+                (true, 0, true) => writeln!(out, "{{\"{}\":[]}}", self.name)?,
+                (true, _, true) => writeln!(out, "]}}")?,
+                (true, _, false) => writeln!(out, "],\"complete\":false}}")?,
             }
-            self.output.out.flush()
+            out.flush()
         };
         close().map_err(Fault::Output)
     }

@@ -15,10 +15,11 @@ use super::{exit::Fault, output::Output};
 
 /// Reads a secret, without the line end.
 pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>, Fault> {
-    const BYTES_MAX: u64 = 64 * 1024;
-    let mut text = Zeroizing::new(String::new());
+    const BYTES_MAX: usize = 16 * 1024;
+    // Large enough that it never moves and leaves a copy behind.
+    let mut text = Zeroizing::new(String::with_capacity(BYTES_MAX + 1));
     let file = OpenOptions::new().read(true).open(path).map_err(Fault::local("opening", path))?;
-    file.take(BYTES_MAX).read_to_string(&mut text).map_err(Fault::local("reading", path))?;
+    file.take(BYTES_MAX as u64).read_to_string(&mut text).map_err(Fault::local("reading", path))?;
     let line = text.strip_suffix('\n').unwrap_or(&text);
     let line = line.strip_suffix('\r').unwrap_or(line);
     Ok(Zeroizing::new(line.to_owned()))
