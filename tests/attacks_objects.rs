@@ -256,7 +256,8 @@ fn attack_i8_no_key_and_no_object_is_made_from_zeros_or_without_randomness() {
         let folder = tempfile::tempdir().unwrap();
         let environment = Environment::new(Box::new(SystemClock), random);
         let device = NewDevice::named("phone").unwrap();
-        let made = Vault::create_in(store.clone(), folder.path(), device, environment);
+        let code = RecoveryCode::generate(&mut OsRandom).unwrap();
+        let made = Vault::create_in(store.clone(), folder.path(), device, &code, environment);
         made.map(drop).map_err(|error| (error, store.traffic().puts))
     };
     assert!(matches!(create(Box::new(Zeros)), Err((Error::Randomness, 0))), "zeros were sent as keys");

@@ -14,6 +14,7 @@
     reason = "test code"
 )]
 #![cfg(unix)]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of a test")]
 
 use std::{
     collections::BTreeMap,
@@ -22,13 +23,17 @@ use std::{
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _, fs::PermissionsExt as _},
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, SystemTime},
 };
 
 use strongroom::{
     keys::{DeviceSecret, RecoveryCode},
     kinds::Kind,
-    store::DirectoryStore,
+    store::{
+        DirectoryStore, StoreErrorKind,
+        faults::{Fault, FaultStore, Method},
+    },
     vault::{At, Folder, Job, NewDevice, Selection, Source, Vault},
 };
 
@@ -63,6 +68,60 @@ fn the_decoder_restores_what_this_crate_restores() {
     let again = work.join("again");
     decode(&python, &store, &again, &[("--code", code.reveal().as_str())]);
     compare(&tree(&again), &tree(&by_crate));
+}
+
+/// F-21: fragments name older ones, until the small ones are merged.
+#[test]
+#[ignore = "needs Python with the packages of tests/decoder/requirements.txt"]
+fn an_index_of_many_fragments_is_read_alike() {
+    let python = std::env::var("STRONGROOM_PYTHON").expect("STRONGROOM_PYTHON names the interpreter");
+    let work = tempfile::tempdir().unwrap();
+    let at = |name: &str| work.path().join(name);
+    let store = DirectoryStore::open(at("store")).unwrap();
+    let (vault, code) = Vault::create(store, at("state"), NewDevice::named("phone").unwrap()).unwrap();
+    vault.consent().grant(&Kind::FILES).unwrap();
+    fs::create_dir_all(at("docs")).unwrap();
+    for round in 0..40_u64 {
+        fs::write(at("docs").join(format!("{round}")), noise(round, 20_000)).unwrap();
+        let folder = Folder::at(at("docs"));
+        vault.backup(&Kind::FILES, "docs", Source::Folder(&folder), &Job::new()).unwrap();
+        if round == 20 {
+            decode(&python, &at("store"), &at("early"), &[("--code", code.reveal().as_str())]);
+        }
+    }
+    assert!(at("early/files/docs/20").is_file());
+    decode(&python, &at("store"), &at("by_decoder"), &[("--code", code.reveal().as_str())]);
+    restore(&at("store"), &code, at("new"), &at("by_crate"));
+    compare(&tree(&at("by_decoder")), &tree(&at("by_crate")));
+}
+
+/// F-70, step 3: of two envelopes with roots for one epoch, only one may be of any use.
+#[test]
+#[ignore = "needs Python with the packages of tests/decoder/requirements.txt"]
+fn an_epoch_begun_and_lost_does_not_lead_the_decoder_astray() {
+    let python = std::env::var("STRONGROOM_PYTHON").expect("STRONGROOM_PYTHON names the interpreter");
+    for _ in 0..6 {
+        let work = tempfile::tempdir().unwrap();
+        let [store, state] = ["store", "state"].map(|name| work.path().join(name));
+        let device = NewDevice::named("phone").unwrap();
+        let (vault, code) = Vault::create(DirectoryStore::open(&store).unwrap(), &state, device).unwrap();
+        drop(vault);
+        // Device, recovery code, password: the third envelope does not get through.
+        let envelopes = AtomicU32::new(0);
+        let faulty = FaultStore::new(DirectoryStore::open(&store).unwrap(), move |request| {
+            let is_envelope = request.method == Method::Put && request.name.starts_with("envelopes/");
+            let stop = is_envelope && envelopes.fetch_add(1, Ordering::Relaxed) == 2;
+            if stop { Fault::Before(StoreErrorKind::Refused) } else { Fault::None }
+        });
+        let vault = Vault::open(faulty, &state).unwrap();
+        assert!(vault.set_password(PASSWORD).is_err());
+        vault.set_password(PASSWORD).unwrap();
+        vault.consent().grant(&Kind::CALLS).unwrap();
+        vault.backup(&Kind::CALLS, "calls", Source::Stream(&mut calls().as_bytes()), &Job::new()).unwrap();
+        let out = work.path().join("out");
+        decode(&python, &store, &out, &[("--code", code.reveal().as_str())]);
+        assert!(out.join("calls/calls.xml").is_file());
+    }
 }
 
 fn decode(python: &str, store: &Path, into: &Path, secret: &[(&str, &str)]) {

@@ -46,7 +46,7 @@ fn quoted(text: &str) -> Vec<&str> {
 
 #[test]
 fn tests_and_files_that_the_documents_name_exist() {
-    const FOLDERS: [&str; 7] = ["src/", "tests/", "docs/", "examples/", "proto/", ".ci/", "scripts/"];
+    const FOLDERS: [&str; 7] = ["src/", "tests/", "docs/", "examples/", "proto/", ".ci/", "fuzz/"];
     let functions = functions();
     for paper in PAPERS {
         let text = fs::read_to_string(root().join(paper)).unwrap();

@@ -5,7 +5,7 @@
 //! L2). Frozen: the same bytes under the same key and epoch are cut the same way by every build. Write-once
 //! media is not cut here but into pieces of one length ([`media_piece`]).
 //!
-//! # The rule (FORMAT: content-defined cuts)
+//! # The rule (FORMAT F-23)
 //!
 //! All integers are little endian; bit `i` of a string of bytes is bit `i mod 8` (least significant
 //! first) of byte `i / 8`.

@@ -282,7 +282,7 @@ fn from_wire(wire: &messages::Commit) -> Option<CommitBody> {
         return None;
     }
     let previous = match (*sequence, previous.as_slice()) {
-        (0, _) => return None,
+        (0, _) | (1, [_, ..]) => return None,
         (1, []) => None,
         (sequence, hash) => Some(Head { sequence: sequence - 1, hash: hash.try_into().ok()? }),
     };

@@ -53,7 +53,7 @@ impl DeviceId {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut id = [0; 16];
-        if text.len() != 32 {
+        if text.len() != 32 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
             return None;
         }
         for (byte, pair) in id.iter_mut().zip(text.as_bytes().chunks_exact(2)) {

@@ -10,21 +10,33 @@ use super::{DirectoryStore, Store, StoreError, StoreErrorKind};
 /// Schemes of stores behind the feature `object-store`.
 const OBJECT_STORES: [&str; 8] = ["s3", "s3a", "gs", "az", "azure", "abfs", "http", "https"];
 
-/// Opens the store at `url`, and creates its folder when it is one.
+/// Opens the store at `url`, which has to exist already: a mistyped address must not look like an empty
+/// store.
+///
+/// # Errors
+/// As [`create`]; `Refused` when the folder is not there.
+pub fn open(url: &str) -> Result<Box<dyn Store>, StoreError> {
+    match Address::parse(url)? {
+        Address::Folder(path) if path.is_dir() => Ok(Box::new(DirectoryStore::open(path)?)),
+        Address::Folder(_) => Err(refused("there is no such folder")),
+    }
+}
+
+/// Opens the store at `url` for a new vault, and creates its folder when it is one.
 ///
 /// A folder is written `file:/absolute/path`, `file:///absolute/path`, `file:relative`, or as a path with a
 /// slash in it. The path is taken as it stands: `%20` is three characters.
 ///
 /// ```
 /// let folder = tempfile::tempdir()?;
-/// let store = strongroom::store::open(&format!("file:{}/backup", folder.path().display()))?;
+/// let store = strongroom::store::create(&format!("file:{}/backup", folder.path().display()))?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Errors
 /// `Refused` for a scheme that this build does not know, and for an address without a path; otherwise the
 /// store's.
-pub fn open(url: &str) -> Result<Box<dyn Store>, StoreError> {
+pub fn create(url: &str) -> Result<Box<dyn Store>, StoreError> {
     match Address::parse(url)? {
         Address::Folder(path) => Ok(Box::new(DirectoryStore::open(path)?)),
     }

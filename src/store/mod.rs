@@ -16,7 +16,7 @@ mod memory;
 mod name;
 mod traits;
 
-pub use address::open;
+pub use address::{create, open};
 pub use directory::DirectoryStore;
 pub use error::{StoreError, StoreErrorKind};
 pub use memory::{MemoryStore, Snapshot, Traffic};

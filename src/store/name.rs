@@ -43,9 +43,7 @@ impl ObjectName {
         let parts: Vec<&str> = text.split('/').collect();
         let valid = match parts.as_slice() {
             ["objects", id] => is_hex(id),
-            ["commits", device, sequence] => {
-                is_hex(device) && sequence.len() == 20 && sequence.bytes().all(|b| b.is_ascii_digit())
-            }
+            ["commits", device, sequence] => is_hex(device) && is_sequence(sequence),
             ["envelopes", locator, id] => is_hex(locator) && is_hex(id),
             _ => false,
         };
@@ -78,6 +76,11 @@ impl fmt::Display for ObjectName {
 
 fn is_hex(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// 20 digits that are a number a commit can have.
+fn is_sequence(text: &str) -> bool {
+    text.len() == 20 && text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u64>().is_ok()
 }
 
 struct Hex<'a>(&'a [u8; 16]);
@@ -116,6 +119,7 @@ mod tests {
             "x/abababababababababababababababab",
             "objects/ABABABABABABABABABABABABABABABAB",
             "commits/abababababababababababababababab/7",
+            "commits/abababababababababababababababab/18446744073709551616",
         ] {
             assert!(ObjectName::parse(text).is_err(), "{text}");
         }

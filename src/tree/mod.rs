@@ -6,7 +6,7 @@
 //! and never an endless walk. Memory is a few pages a level, whatever the size of the map. This room must
 //! never look inside a value, and must never put a key or a value into an error.
 //!
-//! # The format
+//! # The format (FORMAT F-51 to F-59 are T1 to T9)
 //!
 //! **T1, map.** Keys are 1 to 4608 bytes (`KEY_BYTES_MAX`) and unique; they are ordered as unsigned byte
 //! strings, a prefix before what it begins. Values are 0 to 16384 bytes (`RECORD_BYTES_MAX`). An empty map

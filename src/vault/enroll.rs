@@ -10,7 +10,9 @@ use super::{
 };
 use crate::{
     Error, Result,
-    crypto::{FORMAT_VERSION, HybridSecretKey, Place, Random, Secret, SigningKey, derive_password_seeds},
+    crypto::{
+        FORMAT_VERSION, HybridSecretKey, OsRandom, Place, Random, Secret, SigningKey, derive_password_seeds,
+    },
     history::{Freshness, Pins},
     keys::{
         Change, DeviceId, DeviceSecret, Envelope, EnvelopeContents, EpochRoot, Keyring, Member, ObjectRef,
@@ -75,10 +77,26 @@ impl Vault {
         state: impl AsRef<Path>,
         device: NewDevice,
     ) -> Result<(Self, RecoveryCode)> {
-        Self::create_in(store, state, device, Environment::default())
+        let code = RecoveryCode::generate(&mut OsRandom)?;
+        let vault = Self::create_with(store, state, device, &code)?;
+        Ok((vault, code))
     }
 
-    /// As [`Vault::create`], in an environment of the caller's.
+    /// As [`Vault::create`], with a code that was generated and kept before: nothing that happens meanwhile
+    /// can lose it.
+    ///
+    /// # Errors
+    /// As [`Vault::create`].
+    pub fn create_with(
+        store: impl Store + 'static,
+        state: impl AsRef<Path>,
+        device: NewDevice,
+        code: &RecoveryCode,
+    ) -> Result<Self> {
+        Self::create_in(store, state, device, code, Environment::default())
+    }
+
+    /// As [`Vault::create_with`], in an environment of the caller's.
     ///
     /// # Errors
     /// As [`Vault::create`].
@@ -86,14 +104,14 @@ impl Vault {
         store: impl Store + 'static,
         state: impl AsRef<Path>,
         device: NewDevice,
+        code: &RecoveryCode,
         mut environment: Environment,
-    ) -> Result<(Self, RecoveryCode)> {
+    ) -> Result<Self> {
         let home = empty_home(state.as_ref())?;
         let store: Arc<dyn Store> = Arc::new(store);
         let random = environment.random.as_mut();
-        let code = RecoveryCode::generate(random)?;
         let fresh = FreshDevice::generate(device, random)?;
-        let roster = genesis(&fresh, &code, environment.clock.now_ms(), random)?;
+        let roster = genesis(&fresh, code, environment.clock.now_ms(), random)?;
         let root = EpochRoot::generate(0, random)?;
         let names = Kind::ALL;
         let mut names: Vec<&str> = names.iter().map(Kind::name).collect();
@@ -113,7 +131,8 @@ impl Vault {
         home.write_keys(&keys)?;
         let vault = Self::assemble(store, home, keys, environment)?;
         vault.write_genesis(&roster, &keyring)?;
-        Ok((vault, code))
+        vault.home.set_ready()?;
+        Ok(vault)
     }
 
     /// Roster, keyring, first commit, and at last the envelope that makes it a vault.
@@ -164,7 +183,7 @@ impl Vault {
 
     /// Seals all roots to everybody in the roster and nobody else (K12).
     pub(super) fn write_envelopes(&self, work: &mut Work, roster: &Roster, at: &ObjectRef) -> Result<()> {
-        let Work { keys, random } = work;
+        let Work { keys, random, .. } = work;
         let contents = EnvelopeContents { account: self.account(), roots: &keys.roots, roster: at };
         for recipient in roster.state().recipients() {
             let signer = (self.device(), &keys.signing);
@@ -270,6 +289,7 @@ impl Vault {
         home.write_keys(&keys)?;
         let vault = Self::assemble(store, home, keys, environment)?;
         vault.write_joining(&roster, before)?;
+        vault.home.set_ready()?;
         Ok(vault)
     }
 
@@ -278,6 +298,8 @@ impl Vault {
         let root = work.keys.roots.last().ok_or(Error::Internal("no epoch root"))?;
         let (roster_ref, sealed) = roster.seal(root, work.random.as_mut())?;
         self.gate.put(&sealed, self.clock.now_ms())?;
+        // Every other device finds the new one through the envelope that is addressed to it (D8).
+        self.write_envelopes(work, roster, &roster_ref)?;
         let mut pins = before.pins.clone();
         let keyring_ref = before.keyring_ref.clone();
         let keyring = self.reader(work).keyring(&keyring_ref)?;
@@ -362,7 +384,11 @@ fn genesis(fresh: &FreshDevice, code: &RecoveryCode, now_ms: i64, random: &mut d
 
 fn empty_home(state: &Path) -> Result<Home> {
     let home = Home::open(state)?;
-    if home.read_keys()?.is_some() { Err(Error::VaultExists) } else { Ok(home) }
+    if home.is_ready()? {
+        return Err(Error::VaultExists);
+    }
+    home.forget_unfinished()?;
+    Ok(home)
 }
 
 fn holds_vault(gate: &Gate) -> Result<bool> {

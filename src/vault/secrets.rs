@@ -8,7 +8,9 @@ use super::{
 };
 use crate::{
     Error, Result,
-    crypto::{HybridSecretKey, PasswordParameters, Place, Signature, SigningKey, derive_password_seeds},
+    crypto::{
+        HybridSecretKey, OsRandom, PasswordParameters, Place, Signature, SigningKey, derive_password_seeds,
+    },
     history::Freshness,
     keys::{Change, DeviceSecret, EpochRoot, Recipient, RecoveryCode, Roster, Signer, SignerId},
 };
@@ -20,9 +22,18 @@ impl Vault {
     /// # Errors
     /// [`Error::InvalidArgument`] for an empty or too long password; [`Error::Store`], [`Error::Rollback`].
     pub fn set_password(&self, password: &str) -> Result<DeviceSecret> {
+        let secret = DeviceSecret::generate(&mut OsRandom)?;
+        self.set_password_with(password, &secret)?;
+        Ok(secret)
+    }
+
+    /// As [`Vault::set_password`], with a device secret that was generated and kept before.
+    ///
+    /// # Errors
+    /// As [`Vault::set_password`].
+    pub fn set_password_with(&self, password: &str, secret: &DeviceSecret) -> Result<()> {
         let work = &mut *self.work();
         let view = self.refresh(work)?;
-        let secret = DeviceSecret::generate(work.random.as_mut())?;
         let parameters = PasswordParameters::default_with(work.random.bytes()?);
         let seeds = derive_password_seeds(password, secret.secret(), &parameters)?;
         let hybrid = HybridSecretKey::from_seed(seeds.hybrid);
@@ -35,8 +46,7 @@ impl Vault {
         );
         let acceptance = recipient.accept(self.account(), &signing);
         let replaced = view.roster.state().password().map(Recipient::locator);
-        self.change(work, view, &Change::SetPassword(recipient), Some(&acceptance), replaced)?;
-        Ok(secret)
+        self.change(work, view, &Change::SetPassword(recipient), Some(&acceptance), replaced)
     }
 
     /// Removes the password: what is written afterwards cannot be opened with it.
@@ -56,16 +66,24 @@ impl Vault {
     /// # Errors
     /// [`Error::Store`], [`Error::Rollback`].
     pub fn new_recovery_code(&self) -> Result<RecoveryCode> {
+        let code = RecoveryCode::generate(&mut OsRandom)?;
+        self.replace_recovery_code(&code)?;
+        Ok(code)
+    }
+
+    /// As [`Vault::new_recovery_code`], with a code that was generated and kept before.
+    ///
+    /// # Errors
+    /// As [`Vault::new_recovery_code`].
+    pub fn replace_recovery_code(&self, code: &RecoveryCode) -> Result<()> {
         let work = &mut *self.work();
         let view = self.refresh(work)?;
-        let code = RecoveryCode::generate(work.random.as_mut())?;
         let signing = code.signing_key();
         let recipient =
             Recipient::recovery(code.hybrid_key().public().clone(), code.locator(), signing.verifying_key());
         let acceptance = recipient.accept(self.account(), &signing);
         let replaced = Some(view.roster.state().recovery().locator());
-        self.change(work, view, &Change::SetRecovery(recipient), Some(&acceptance), replaced)?;
-        Ok(code)
+        self.change(work, view, &Change::SetRecovery(recipient), Some(&acceptance), replaced)
     }
 
     /// How far this device can vouch for what the store shows.

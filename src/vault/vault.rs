@@ -4,6 +4,7 @@
 //! jobs share: bringing the view up to date, and committing.
 
 use std::{
+    collections::BTreeSet,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -39,6 +40,8 @@ pub struct Vault {
 pub(super) struct Work {
     pub(super) keys: DeviceKeys,
     pub(super) random: Box<dyn Random>,
+    /// Envelopes to this device that were read already.
+    read_envelopes: BTreeSet<[u8; 16]>,
 }
 
 /// The root of an epoch. A root that was made but never announced lies above the roster's epoch and is never
@@ -47,14 +50,13 @@ fn root_of(keys: &DeviceKeys, epoch: u32) -> Result<&EpochRoot> {
     keys.roots.iter().find(|root| root.epoch() == epoch).ok_or(Error::damaged(Part::LocalState))
 }
 
-/// Whether `offered` keeps the roots of the `announced` epochs as this device knows them and brings another
-/// one (K1). Only a root that was never announced may be replaced.
-fn continues(offered: &[EpochRoot], known: &[EpochRoot], announced: usize) -> bool {
-    let equal = |(a, b): (&EpochRoot, &EpochRoot)| bool::from(a.root().ct_eq(b.root()));
-    let kept = announced.min(known.len());
-    offered.len() > kept
-        && offered.iter().zip(known).take(kept).all(equal)
-        && !(offered.len() <= known.len() && offered.iter().zip(known).all(equal))
+/// How many epochs a roster has announced.
+fn epochs_of(roster: &Roster) -> usize {
+    usize::try_from(roster.state().epoch()).map_or(usize::MAX, |epoch| epoch.saturating_add(1))
+}
+
+fn is_same_root((a, b): (&EpochRoot, &EpochRoot)) -> bool {
+    a.epoch() == b.epoch() && bool::from(a.root().ct_eq(b.root()))
 }
 
 /// What a vault is opened with, besides the store.
@@ -98,6 +100,9 @@ impl Vault {
         environment: Environment,
     ) -> Result<Self> {
         let home = Home::open(state.as_ref())?;
+        if !home.is_ready()? {
+            return Err(Error::NoVault);
+        }
         let keys = home.read_keys()?.ok_or(Error::NoVault)?;
         Self::assemble(Arc::new(store), home, keys, environment)
     }
@@ -116,7 +121,7 @@ impl Vault {
             clock: environment.clock,
             account: keys.account,
             device: keys.device,
-            work: Mutex::new(Work { keys, random: environment.random }),
+            work: Mutex::new(Work { keys, random: environment.random, read_envelopes: BTreeSet::new() }),
         })
     }
 
@@ -152,12 +157,8 @@ impl Vault {
     /// Brings the view up to date and pins it; epochs that others began are learned on the way.
     pub(super) fn refresh(&self, work: &mut Work) -> Result<View> {
         self.settle_pending(work)?;
-        let view = match self.try_refresh(work) {
-            Err(Error::Damaged { what: Part::Commit }) if self.learn_epochs(work)? => {
-                self.try_refresh(work)?
-            }
-            other => other?,
-        };
+        self.learn(work)?;
+        let view = self.try_refresh(work)?;
         self.home.write_pins_if_new(&view.pins)?;
         self.home.write_roster_if_new(&view.roster)?;
         Ok(view)
@@ -201,30 +202,54 @@ impl Vault {
         self.home.write_pins(pins)
     }
 
-    /// Looks for envelopes to this device; true when they brought a newer epoch.
-    fn learn_epochs(&self, work: &mut Work) -> Result<bool> {
-        let roster = self.home.read_roster(self.account)?;
-        let own = roster.state().device(self.device).ok_or(Error::damaged(Part::LocalState))?;
-        let locator = own.recipient().locator();
-        let announced = usize::try_from(roster.state().epoch()).unwrap_or(usize::MAX).saturating_add(1);
-        let mut newest: Option<Vec<EpochRoot>> = None;
+    /// Reads the envelopes that others left for this device: they tell of devices that joined and of epochs
+    /// that began.
+    fn learn(&self, work: &mut Work) -> Result<()> {
+        let mut known = self.home.read_roster(self.account)?;
+        let locator = own_device(&known, self.device)?.recipient().locator();
         for id in self.envelope_ids(locator)? {
-            let Some(bytes) = self.gate.get(Place::Envelope { locator, id })? else { continue };
-            let Ok(envelope) = Envelope::open(&work.keys.hybrid, locator, id, bytes) else { continue };
-            let known = newest.as_ref().map_or(announced, Vec::len);
-            let longer = usize::try_from(envelope.newest_root()?.epoch()).is_ok_and(|epoch| epoch >= known);
-            if envelope.account() == self.account
-                && longer
-                && let Ok(roots) = envelope.verify(&roster)
-                && continues(&roots, &work.keys.roots, announced)
-            {
-                newest = Some(roots);
+            if work.read_envelopes.contains(&id) {
+                continue;
             }
+            match self.read_envelope(work, &known, locator, id) {
+                Ok((roster, roots)) => {
+                    work.keys.roots = roots;
+                    self.home.write_keys(&work.keys)?;
+                    self.home.write_roster(&roster)?;
+                    known = roster;
+                }
+                // What does not open, or leads somewhere else, is nothing to learn from.
+                Err(error) if error.is_damage() || matches!(error, Error::WrongSecret) => {}
+                Err(error) => return Err(error),
+            }
+            work.read_envelopes.insert(id);
         }
-        let Some(roots) = newest else { return Ok(false) };
-        work.keys.roots = roots;
-        self.home.write_keys(&work.keys)?;
-        Ok(true)
+        Ok(())
+    }
+
+    /// What an envelope brings: a roster that continues the known one, vouching for the writer, and roots
+    /// that continue the known ones (K1).
+    fn read_envelope(
+        &self,
+        work: &Work,
+        known: &Roster,
+        locator: [u8; 16],
+        id: [u8; 16],
+    ) -> Result<(Roster, Vec<EpochRoot>)> {
+        let nothing_new = || Error::damaged(Part::Envelope);
+        let bytes = self.gate.get(Place::Envelope { locator, id })?.ok_or_else(nothing_new)?;
+        let envelope = Envelope::open(&work.keys.hybrid, locator, id, bytes)?;
+        let reference = envelope.roster().clone();
+        let bytes = self.gate.get(Place::Object(reference.id()))?.ok_or_else(nothing_new)?;
+        let roster = Roster::open(self.account, envelope.newest_root()?, &reference, bytes)?;
+        let longer = roster.length() > known.length() && roster.continues(known);
+        if envelope.account() != self.account || !longer {
+            return Err(nothing_new());
+        }
+        let roots = envelope.verify(&roster)?;
+        let announced = epochs_of(known);
+        let kept = roots.iter().zip(&work.keys.roots).take(announced).all(is_same_root);
+        if kept && roots.len() == epochs_of(&roster) { Ok((roster, roots)) } else { Err(nothing_new()) }
     }
 
     pub(super) fn envelope_ids(&self, locator: [u8; 16]) -> Result<Vec<[u8; 16]>> {
@@ -243,7 +268,7 @@ impl Vault {
             nonce: work.random.bytes()?,
             device_time_ms: self.clock.now_ms(),
         };
-        let Work { keys, random } = work;
+        let Work { keys, random, .. } = work;
         let root = root_of(keys, next.epoch)?;
         let (commit, sealed) =
             Commit::seal(self.account, (self.device, &keys.signing), body, root, random.as_mut())?;

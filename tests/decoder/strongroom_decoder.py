@@ -136,93 +136,62 @@ class XWing:
 
 # --- F-4: protobuf -------------------------------------------------------------------------------------------
 
-# Message: {field number: (name, type, repeated)}. A type is a scalar or the name of a message.
-SCHEMA = {
-    "PackDirectory": {1: ("chunks", "ChunkEntry", True)},
-    "ChunkEntry": {1: ("id", "bytes", False), 2: ("stored_length", "u32", False), 3: ("plain_length", "u32", False)},
-    "ObjectRef": {
-        1: ("name", "bytes", False), 2: ("length", "u32", False), 3: ("hash", "bytes", False), 4: ("epoch", "u32", False),
-    },
-    "IndexFragment": {1: ("packs", "PackEntry", True), 2: ("older", "ObjectRef", True)},
-    "PackEntry": {1: ("object", "ObjectRef", False), 2: ("chunks", "ChunkEntry", True)},
-    "TreePage": {1: ("level", "u32", False), 2: ("leaves", "LeafEntry", True), 3: ("children", "ChildEntry", True)},
-    "LeafEntry": {1: ("key", "bytes", False), 2: ("value", "bytes", False)},
-    "ChildEntry": {1: ("last_key", "bytes", False), 2: ("page", "bytes", False), 3: ("entries", "u64", False)},
-    "TreeRoot": {1: ("page", "bytes", False), 2: ("level", "u32", False), 3: ("entries", "u64", False)},
-    "Entry": {
-        1: ("record", "bytes", False), 2: ("record_content", "Content", False), 3: ("content", "Content", False),
-    },
-    "Content": {
-        1: ("length", "u64", False), 2: ("inline", "bytes", False), 3: ("list_level", "u32", False),
-        4: ("chunks", "bytes", False),
-    },
-    "SignedCommit": {1: ("commit", "bytes", False), 2: ("signature", "bytes", False)},
-    "Commit": {
-        1: ("format_version", "u32", False), 2: ("account", "bytes", False), 3: ("device", "bytes", False),
-        4: ("sequence", "u64", False), 5: ("previous", "bytes", False), 6: ("epoch", "u32", False),
-        7: ("roster", "ObjectRef", False), 8: ("keyring", "ObjectRef", False), 9: ("keyring_version", "u64", False),
-        10: ("kinds", "KindState", True), 11: ("seen", "SeenHead", True), 12: ("nonce", "bytes", False),
-        13: ("device_time_ms", "i64", False),
-    },
-    "KindState": {1: ("kind", "string", False), 2: ("root", "TreeRoot", False), 3: ("index", "ObjectRef", True)},
-    "SeenHead": {1: ("device", "bytes", False), 2: ("sequence", "u64", False), 3: ("hash", "bytes", False)},
-    "SignedEnvelope": {1: ("body", "bytes", False), 2: ("signer", "bytes", False), 3: ("signature", "bytes", False)},
-    "EnvelopeBody": {
-        1: ("account", "bytes", False), 2: ("epoch", "u32", False), 3: ("root", "bytes", False),
-        4: ("earlier_roots", "bytes", True), 5: ("roster", "ObjectRef", False), 6: ("locator", "bytes", False),
-        7: ("id", "bytes", False),
-    },
-    "Roster": {1: ("entries", "SignedRosterEntry", True)},
-    "SignedRosterEntry": {1: ("entry", "bytes", False), 2: ("signature", "bytes", False)},
-    "RosterEntry": {
-        1: ("account", "bytes", False), 2: ("index", "u32", False), 3: ("previous", "bytes", False),
-        4: ("signer", "bytes", False), 5: ("device_time_ms", "i64", False), 6: ("genesis", "Genesis", False),
-        7: ("add_device", "AddDevice", False), 8: ("revoke_device", "RevokeDevice", False),
-        9: ("set_recovery", "Recipient", False), 10: ("set_password", "Recipient", False),
-        11: ("remove_password", "RemovePassword", False), 12: ("begin_epoch", "BeginEpoch", False),
-        13: ("require_format", "RequireFormat", False), 14: ("acceptance", "bytes", False),
-    },
-    "Genesis": {
-        1: ("format_version", "u32", False), 2: ("device", "AddDevice", False), 3: ("recovery", "Recipient", False),
-        4: ("salt", "bytes", False),
-    },
-    "AddDevice": {
-        1: ("device", "bytes", False), 2: ("signing_key", "bytes", False), 3: ("recipient", "Recipient", False),
-        4: ("name", "string", False),
-    },
-    "RevokeDevice": {1: ("device", "bytes", False), 2: ("last_sequence", "u64", False), 3: ("last_hash", "bytes", False)},
-    "Recipient": {
-        1: ("public_key", "bytes", False), 2: ("locator", "bytes", False), 3: ("signing_key", "bytes", False),
-        4: ("password", "PasswordParameters", False),
-    },
-    "PasswordParameters": {
-        1: ("memory_kib", "u32", False), 2: ("passes", "u32", False), 3: ("lanes", "u32", False), 4: ("salt", "bytes", False),
-    },
-    "RemovePassword": {},
-    "BeginEpoch": {1: ("epoch", "u32", False)},
-    "RequireFormat": {1: ("format_version", "u32", False)},
-    "Keyring": {1: ("account", "bytes", False), 2: ("version", "u64", False), 3: ("kinds", "KindKeys", True)},
-    "KindKeys": {
-        1: ("kind", "string", False), 2: ("chunk_id_key", "bytes", False), 3: ("chunk_cut_key", "bytes", False),
-        4: ("content_keys", "ContentKey", True),
-    },
-    "ContentKey": {1: ("epoch", "u32", False), 2: ("key", "bytes", False)},
-    "Record": {
-        1: ("element", "XmlElement", False), 2: ("contact", "ContactCard", False), 3: ("file", "FileEntry", False),
-    },
-    "XmlElement": {
-        1: ("name", "string", False), 2: ("attributes", "XmlAttribute", True), 3: ("children", "XmlElement", True),
-    },
-    "XmlAttribute": {
-        1: ("name", "string", False), 2: ("value", "string", False), 3: ("data", "bytes", False), 4: ("base64", "bool", False),
-    },
-    "ContactCard": {1: ("card", "bytes", False)},
-    "FileEntry": {
-        1: ("type", "u32", False), 2: ("mode", "u32", False), 3: ("modified_s", "s64", False),
-        4: ("modified_ns", "u32", False), 5: ("link_target", "bytes", False), 6: ("photo", "PhotoInfo", False),
-    },
-    "PhotoInfo": {1: ("taken_ms", "i64", False)},
-}
+# A message and its fields, numbered from 1 in this order. A star is `repeated`.
+SCHEMAS = """
+PackDirectory chunks*:ChunkEntry
+ChunkEntry id:bytes stored_length:u32 plain_length:u32
+ObjectRef name:bytes length:u32 hash:bytes epoch:u32
+IndexFragment packs*:PackEntry older*:ObjectRef
+PackEntry object:ObjectRef chunks*:ChunkEntry
+TreePage level:u32 leaves*:LeafEntry children*:ChildEntry
+LeafEntry key:bytes value:bytes
+ChildEntry last_key:bytes page:bytes entries:u64
+TreeRoot page:bytes level:u32 entries:u64
+Entry record:bytes record_content:Content content:Content
+Content length:u64 inline:bytes list_level:u32 chunks:bytes
+SignedCommit commit:bytes signature:bytes
+Commit format_version:u32 account:bytes device:bytes sequence:u64 previous:bytes epoch:u32 roster:ObjectRef
+    keyring:ObjectRef keyring_version:u64 kinds*:KindState seen*:SeenHead nonce:bytes device_time_ms:i64
+KindState kind:string root:TreeRoot index*:ObjectRef
+SeenHead device:bytes sequence:u64 hash:bytes
+SignedEnvelope body:bytes signer:bytes signature:bytes
+EnvelopeBody account:bytes epoch:u32 root:bytes earlier_roots*:bytes roster:ObjectRef locator:bytes id:bytes
+Roster entries*:SignedRosterEntry
+SignedRosterEntry entry:bytes signature:bytes
+RosterEntry account:bytes index:u32 previous:bytes signer:bytes device_time_ms:i64 genesis:Genesis
+    add_device:AddDevice revoke_device:RevokeDevice set_recovery:Recipient set_password:Recipient
+    remove_password:RemovePassword begin_epoch:BeginEpoch require_format:RequireFormat acceptance:bytes
+Genesis format_version:u32 device:AddDevice recovery:Recipient salt:bytes
+AddDevice device:bytes signing_key:bytes recipient:Recipient name:string
+RevokeDevice device:bytes last_sequence:u64 last_hash:bytes
+Recipient public_key:bytes locator:bytes signing_key:bytes password:PasswordParameters
+PasswordParameters memory_kib:u32 passes:u32 lanes:u32 salt:bytes
+RemovePassword
+BeginEpoch epoch:u32
+RequireFormat format_version:u32
+Keyring account:bytes version:u64 kinds*:KindKeys
+KindKeys kind:string chunk_id_key:bytes chunk_cut_key:bytes content_keys*:ContentKey
+ContentKey epoch:u32 key:bytes
+Record element:XmlElement contact:ContactCard file:FileEntry
+XmlElement name:string attributes*:XmlAttribute children*:XmlElement
+XmlAttribute name:string value:string data:bytes base64:bool
+ContactCard card:bytes
+FileEntry type:u32 mode:u32 modified_s:s64 modified_ns:u32 link_target:bytes photo:PhotoInfo
+PhotoInfo taken_ms:i64
+"""
+
+
+def read_schemas(text):
+    """{message: {field number: (name, type, repeated)}}"""
+    schemas = {}
+    for line in text.replace("\n    ", " ").split("\n"):
+        name, *fields = line.split(" ")
+        split = [field.split(":") for field in fields]
+        schemas[name] = {n: (field.rstrip("*"), of, field[-1] == "*") for n, (field, of) in enumerate(split, 1)}
+    return schemas
+
+
+SCHEMA = read_schemas(SCHEMAS.strip())
 CHANGES = [name for number, (name, _, _) in SCHEMA["RosterEntry"].items() if 6 <= number <= 13]
 DEFAULTS = {"bytes": b"", "string": "", "u32": 0, "u64": 0, "i64": 0, "s64": 0, "bool": 0}
 
@@ -610,12 +579,17 @@ def epoch_key(root, name, account, epoch):
     return expand(root, name, account + struct.pack("<I", epoch), 32)
 
 
+def open_referenced(store, account, roots, ref, name, object_type):
+    """The message of a roster or keyring."""
+    check_ref(ref, name)
+    need(ref.epoch < len(roots), name)
+    key = epoch_key(roots[ref.epoch], f"epoch/{name}", account, ref.epoch)
+    bound_to = context(account, ref.epoch, object_type, place_object(ref.name))
+    return open_message(key, bound_to, store.referenced(ref, name), name)
+
+
 def open_roster(store, account, roots, ref):
-    check_ref(ref, "roster")
-    need(ref.epoch < len(roots), "roster")
-    key = epoch_key(roots[ref.epoch], "epoch/roster", account, ref.epoch)
-    bound_to = context(account, ref.epoch, ROSTER, place_object(ref.name))
-    return Roster(account, open_message(key, bound_to, store.referenced(ref, "roster"), "roster"))
+    return Roster(account, open_referenced(store, account, roots, ref, "roster", ROSTER))
 
 
 def read_keyring(account, plain):
@@ -634,14 +608,6 @@ def read_keyring(account, plain):
         content_keys = {content.epoch: content.key for content in keys.content_keys}
         kinds[keys.kind] = SimpleNamespace(chunk_id_key=keys.chunk_id_key, content_keys=content_keys)
     return keyring.version, kinds
-
-
-def open_keyring(store, account, roots, ref):
-    check_ref(ref, "keyring")
-    need(ref.epoch < len(roots), "keyring")
-    key = epoch_key(roots[ref.epoch], "epoch/keyring", account, ref.epoch)
-    bound_to = context(account, ref.epoch, KEYRING, place_object(ref.name))
-    return read_keyring(account, open_message(key, bound_to, store.referenced(ref, "keyring"), "keyring"))
 
 
 # --- F-40 … F-43: history ------------------------------------------------------------------------------------
@@ -760,7 +726,8 @@ class Account:
             self.roster = longer
         first = newest(self.heads)
         need(first is not None, "missing commit")
-        version, self.keys = open_keyring(self.store, self.account, self.roots, first.keyring)
+        plain = open_referenced(self.store, self.account, self.roots, first.keyring, "keyring", KEYRING)
+        version, self.keys = read_keyring(self.account, plain)
         need(version == first.keyring_version, "keyring")
 
     def head(self, device):
@@ -960,7 +927,11 @@ def decode_chunk(id_key, name, data, plain_length):
 
 # --- F-60 … F-64: records and where they go ------------------------------------------------------------------
 
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
+NAME_START = (
+    "A-Za-z_\xc0-\xd6\xd8-\xf6\xf8-\u02ff\u0370-\u037d\u037f-\u1fff\u200c-\u200d\u2070-\u218f"
+    "\u2c00-\u2fef\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd\U00010000-\U000effff"
+)
+NAME = re.compile(f"[{NAME_START}][{NAME_START}.0-9\xb7\u0300-\u036f\u203f-\u2040-]*")
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 REFERENCES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
 
@@ -968,6 +939,8 @@ REFERENCES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;
 def check_element(element, levels=4):
     need(levels > 0 and NAME.fullmatch(element.name), "record")
     need(len(element.attributes) <= 256 and len(element.children) <= 1024, "record")
+    names = {attribute.name for attribute in element.attributes}
+    need(len(names) == len(element.attributes) and "xmlns" not in names, "record")
     for attribute in element.attributes:
         need(NAME.fullmatch(attribute.name) and not NOT_XML.search(attribute.value), "record")
         need(not (attribute.value if attribute.base64 else attribute.data), "record")
@@ -1155,7 +1128,8 @@ class Restore:
             except (Refused, OSError) as error:
                 self.fail(kind, key, error)
         for source, of_source in cards.items():
-            self.target.file([kind.encode(), source], of_source)
+            ended = [card if card.endswith(b"\n") else card + b"\r\n" for card in of_source[:-1]]
+            self.target.file([kind.encode(), source], ended + of_source[-1:])
 
     def file(self, names, meta, content_of, content):
         need((content_of is not None) == (meta.type == 1), "record")

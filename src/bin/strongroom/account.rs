@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use strongroom::{
+    crypto::OsRandom,
     keys::{DeviceSecret, RecoveryCode},
     vault::{NewDevice, Vault},
 };
@@ -17,10 +18,14 @@ use super::{
 
 pub(crate) fn init(session: &Session, init: Init, output: &mut Output) -> Outcome {
     let device = NewDevice::named(init.name)?;
-    let store = session.store()?;
-    let destination = Destination::prepare(init.code_file)?;
+    let store = session.new_store()?;
+    let code = RecoveryCode::generate(&mut OsRandom)?;
+    let destination = Destination::keep(init.code_file, &code.reveal())?;
     hold_interrupt()?;
-    let (_vault, code) = Vault::create(store, session.home(), device)?;
+    if let Err(error) = Vault::create_with(store, session.home(), device, &code) {
+        destination.discard();
+        return Err(error.into());
+    }
     destination.deliver("recovery_code", &code.reveal(), output)?;
     Ok(Status::Done)
 }

@@ -3,7 +3,7 @@
 //! A secret is never lost to a full disk or a closed pipe: what cannot be kept in its file is shown.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io::{Read as _, Write as _},
     path::{Path, PathBuf},
 };
@@ -25,64 +25,44 @@ pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>, Fault> {
     Ok(Zeroizing::new(line.to_owned()))
 }
 
-/// Where a new secret will go. It is made before the secret is, so that a place that cannot be written
-/// stops the command before anything has changed.
+/// Where a new secret goes. A file has it, on the disk, before the secret counts for anything: neither a
+/// kill nor a full disk can lose it.
 pub(crate) enum Destination {
     Shown,
-    File(NewFile),
-}
-
-/// A new and empty file; it goes again unless a secret was written.
-pub(crate) struct NewFile {
-    file: File,
-    path: PathBuf,
-    kept: bool,
+    File(PathBuf),
 }
 
 impl Destination {
-    /// A new file at `path`, or standard output.
-    pub(crate) fn prepare(path: Option<PathBuf>) -> Result<Self, Fault> {
+    /// Writes the secret to a new file at `path`; without one it will be shown.
+    pub(crate) fn keep(path: Option<PathBuf>, secret: &str) -> Result<Self, Fault> {
         let Some(path) = path else { return Ok(Self::Shown) };
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&path).map_err(Fault::local("creating", &path))?;
-        Ok(Self::File(NewFile { file, path, kept: false }))
-    }
-
-    /// Writes the secret to its file, or prints it: the result of the command either way.
-    pub(crate) fn deliver(self, name: &'static str, secret: &str, output: &mut Output) -> Result<(), Fault> {
-        let Self::File(mut file) = self else { return show(name, secret, output) };
-        match file.keep(secret) {
-            Ok(()) => {
-                let path = file.path.display().to_string();
-                let line = format!("wrote the {} to {path}", name.replace('_', " "));
-                output.summary(&json!({ format!("{name}_file"): path }), &[line])
-            }
-            Err(fault) => {
-                show(name, secret, output)?;
-                Err(fault)
-            }
-        }
-    }
-}
-
-impl NewFile {
-    fn keep(&mut self, secret: &str) -> Result<(), Fault> {
+        let mut file = options.open(&path).map_err(Fault::local("creating", &path))?;
         let line = Zeroizing::new(format!("{secret}\n"));
-        let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_all());
-        written.map_err(Fault::local("writing", &self.path))?;
-        self.kept = true;
-        Ok(())
-    }
-}
-
-impl Drop for NewFile {
-    fn drop(&mut self) {
-        if !self.kept {
-            let _ = fs::remove_file(&self.path);
+        let written = file.write_all(line.as_bytes()).and_then(|()| file.sync_all());
+        if let Err(error) = written {
+            let _ = fs::remove_file(&path);
+            return Err(Fault::local("writing", &path)(error));
         }
+        Ok(Self::File(path))
+    }
+
+    /// The secret never came to count: its file goes again.
+    pub(crate) fn discard(self) {
+        if let Self::File(path) = self {
+            let _ = fs::remove_file(path);
+        }
+    }
+
+    /// Says where the secret is, or prints it: the result of the command either way.
+    pub(crate) fn deliver(self, name: &'static str, secret: &str, output: &mut Output) -> Result<(), Fault> {
+        let Self::File(path) = self else { return show(name, secret, output) };
+        let path = path.display().to_string();
+        let line = format!("wrote the {} to {path}", name.replace('_', " "));
+        output.summary(&json!({ format!("{name}_file"): path }), &[line])
     }
 }
 

@@ -1,6 +1,10 @@
 //! `password` and `recovery`: changing the account's secrets.
 
 use serde_json::json;
+use strongroom::{
+    crypto::OsRandom,
+    keys::{DeviceSecret, RecoveryCode},
+};
 
 use super::{
     args::{PasswordAction, RecoveryAction},
@@ -16,9 +20,10 @@ pub(crate) fn password(session: &Session, action: PasswordAction, output: &mut O
         PasswordAction::Set { password_file, secret_file } => {
             let password = secret_files::read(&password_file)?;
             let vault = session.vault()?;
-            let destination = Destination::prepare(secret_file)?;
+            let secret = DeviceSecret::generate(&mut OsRandom)?;
+            let destination = Destination::keep(secret_file, &secret.reveal())?;
             hold_interrupt()?;
-            let secret = vault.set_password(&password)?;
+            vault.set_password_with(&password, &secret)?;
             destination.deliver("device_secret", &secret.reveal(), output)?;
         }
         PasswordAction::Remove => {
@@ -32,9 +37,10 @@ pub(crate) fn password(session: &Session, action: PasswordAction, output: &mut O
 pub(crate) fn recovery(session: &Session, action: RecoveryAction, output: &mut Output) -> Outcome {
     let RecoveryAction::New { code_file } = action;
     let vault = session.vault()?;
-    let destination = Destination::prepare(code_file)?;
+    let code = RecoveryCode::generate(&mut OsRandom)?;
+    let destination = Destination::keep(code_file, &code.reveal())?;
     hold_interrupt()?;
-    let code = vault.new_recovery_code()?;
+    vault.replace_recovery_code(&code)?;
     destination.deliver("recovery_code", &code.reveal(), output)?;
     Ok(Status::Done)
 }

@@ -31,6 +31,11 @@ impl Session {
         Ok(store::open(&self.store).map_err(strongroom::Error::from)?)
     }
 
+    /// The store of a vault to be made.
+    pub(crate) fn new_store(&self) -> Result<Box<dyn Store>, Fault> {
+        Ok(store::create(&self.store).map_err(strongroom::Error::from)?)
+    }
+
     pub(crate) fn vault(&self) -> Result<Vault, Fault> {
         Ok(Vault::open(self.store()?, &self.home)?)
     }

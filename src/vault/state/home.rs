@@ -40,6 +40,7 @@ pub(crate) struct Home {
     consent: StateFile,
     pending: StateFile,
     roster: StateFile,
+    ready: StateFile,
 }
 
 impl Home {
@@ -58,6 +59,7 @@ impl Home {
             consent: file("consent"),
             pending: file("pending"),
             roster: file("roster"),
+            ready: file("ready"),
         })
     }
 
@@ -67,6 +69,21 @@ impl Home {
 
     pub(crate) fn database(&self) -> Result<Database> {
         Database::open(&self.folder.join("state.redb"))
+    }
+
+    /// Whether this device finished entering its vault.
+    pub(crate) fn is_ready(&self) -> Result<bool> {
+        Ok(self.ready.read()?.is_some())
+    }
+
+    /// The device is in: what the folder holds is a vault's from now on.
+    pub(crate) fn set_ready(&self) -> Result<()> {
+        self.ready.write(&[])
+    }
+
+    /// Forgets what a device left behind that was interrupted before it was ready.
+    pub(crate) fn forget_unfinished(&self) -> Result<()> {
+        [&self.keys, &self.pins, &self.pending, &self.roster].into_iter().try_for_each(StateFile::remove)
     }
 
     /// This device's keys; `None` in a fresh folder.

@@ -1,0 +1,188 @@
+//! Codes, rosters, envelopes and keyrings.
+
+use std::sync::OnceLock;
+
+use prost::Message as _;
+use strongroom::{
+    Error, Part,
+    crypto::{Label, Place, SigningKey, labelled_hash},
+    keys::{AccountId, DeviceId, DeviceSecret, Envelope, EnvelopeContents, Keyring, RecoveryCode, Roster},
+    wire::{
+        decode_lenient, decode_strict,
+        messages::{self, roster_entry::Change},
+    },
+};
+
+use super::{
+    input::{Counted, Input},
+    world::{DEVICE, device_key, object_ref, recovery, root, world},
+};
+
+const LIMIT: usize = 1 << 20;
+
+/// A code that is read is shown in the same characters; a code with up to four wrong ones is not read.
+pub fn recovery_code(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data) {
+        let plain = |text: &str| {
+            text.chars().filter(|c| !c.is_whitespace() && *c != '-').collect::<String>().to_ascii_lowercase()
+        };
+        if let Ok(code) = RecoveryCode::parse(text) {
+            assert!(plain(&code.reveal()) == plain(text) && DeviceSecret::parse(text).is_err());
+        }
+        if let Ok(secret) = DeviceSecret::parse(text) {
+            assert!(plain(&secret.reveal()) == plain(text) && RecoveryCode::parse(text).is_err());
+        }
+    }
+    let mut input = Input(data);
+    let seed = [input.bytes(20), &[1]].concat();
+    let code = RecoveryCode::generate(&mut Counted(seed.clone(), 0)).unwrap().reveal().to_string();
+    let device = DeviceSecret::generate(&mut Counted(seed, 0)).unwrap().reveal().to_string();
+    for shown in [code, device] {
+        let mut typed = shown.clone().into_bytes();
+        for _ in 0..4 {
+            let at = input.number(1) % typed.len();
+            let character = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l"[input.number(1) % 32];
+            if typed[at] != b'-' {
+                typed[at] = character;
+            }
+        }
+        let typed = String::from_utf8(typed).unwrap();
+        let is_read = RecoveryCode::parse(&typed).is_ok() || DeviceSecret::parse(&typed).is_ok();
+        assert_eq!(is_read, typed == shown);
+    }
+}
+
+/// The chain as it comes, and once more with every link, agreement and signature made good.
+pub fn roster(data: &[u8]) {
+    let _ = Roster::parse(world().account(), data).map(|roster| check_roster(&roster, data));
+    let Ok(wire) = decode_lenient::<messages::Roster>(data, LIMIT, Part::Roster) else { return };
+    let Some((account, signed)) = sign_chain(&wire) else { return };
+    let bytes = signed.encode_to_vec();
+    let _ = Roster::parse(account, &bytes).map(|roster| check_roster(&roster, &bytes));
+}
+
+fn check_roster(roster: &Roster, bytes: &[u8]) {
+    assert!(roster.encode() == bytes && roster.length() > 0);
+    let state = roster.state();
+    let mut ids: Vec<_> = state.devices().iter().map(|device| device.id()).collect();
+    ids.sort();
+    assert!(ids.windows(2).all(|pair| pair[0] != pair[1]) && !ids.is_empty());
+    assert!(state.recipients().count() <= ids.len() + 2);
+    assert!(state.devices().iter().all(|device| device.name().len() <= 128));
+}
+
+/// The chain that the holders of all keys would have signed.
+fn sign_chain(wire: &messages::Roster) -> Option<(AccountId, messages::Roster)> {
+    let mut account = None;
+    let mut previous = Vec::new();
+    let mut entries = Vec::new();
+    for (index, signed) in wire.entries.iter().take(64).enumerate() {
+        let mut entry = messages::RosterEntry::decode(signed.entry.as_slice()).ok()?;
+        if let (0, Some(Change::Genesis(genesis))) = (index, &entry.change) {
+            let hash = labelled_hash(Label::ACCOUNT, &[&genesis.encode_to_vec()]);
+            account = AccountId::from_slice(&hash[..16]);
+        }
+        entry.account = account?.0.to_vec();
+        entry.index = index as u32;
+        entry.previous = previous;
+        let recipient = match &entry.change {
+            Some(Change::Genesis(genesis)) => genesis.recovery.as_ref(),
+            Some(Change::SetRecovery(recipient) | Change::SetPassword(recipient)) => Some(recipient),
+            _ => None,
+        };
+        if let Some(recipient) = recipient {
+            let message = [&entry.account[..], &recipient.locator, &recipient.public_key].concat();
+            let signature = world().code.signing_key().sign(Label::SIGN_ACCEPTANCE, &message);
+            entry.acceptance = signature.as_bytes().to_vec();
+        }
+        let bytes = entry.encode_to_vec();
+        let signature = key_of(&entry.signer).sign(Label::SIGN_ROSTER, &bytes).as_bytes().to_vec();
+        previous = labelled_hash(Label::HASH_ROSTER, &[&bytes]).to_vec();
+        entries.push(messages::SignedRosterEntry { entry: bytes, signature });
+    }
+    Some((account?, messages::Roster { entries }))
+}
+
+fn key_of(signer: &[u8]) -> SigningKey {
+    DeviceId::from_slice(signer).map_or_else(|| world().code.signing_key(), device_key)
+}
+
+/// The first byte says what the rest is: an envelope below its seal, below its signature, or changes to a
+/// sealed one.
+pub fn envelope(data: &[u8]) {
+    let mut input = Input(data);
+    match input.number(1) % 3 {
+        0 => parse_envelope(input.0),
+        1 => {
+            let signature = device_key(DEVICE).sign(Label::SIGN_ENVELOPE, input.0).as_bytes().to_vec();
+            let signed =
+                messages::SignedEnvelope { body: input.0.to_vec(), signer: DEVICE.0.to_vec(), signature };
+            parse_envelope(&signed.encode_to_vec());
+        }
+        _ => change_envelope(input),
+    }
+}
+
+fn parse_envelope(plain: &[u8]) {
+    let body = messages::SignedEnvelope::decode(plain)
+        .and_then(|signed| messages::EnvelopeBody::decode(signed.body.as_slice()))
+        .unwrap_or_default();
+    let locator = body.locator.as_slice().try_into().unwrap_or([1; 16]);
+    let id = body.id.as_slice().try_into().unwrap_or([2; 16]);
+    let Ok(envelope) = Envelope::parse(plain, locator, id) else { return };
+    let newest = envelope.newest_root().unwrap().epoch();
+    if let Ok(roots) = envelope.verify(&world().roster) {
+        assert!(roots.iter().map(|root| root.epoch()).eq(0..=newest));
+    }
+}
+
+/// A sealed envelope and its id.
+pub(super) fn sealed_envelope() -> &'static (Vec<u8>, [u8; 16]) {
+    static SEALED: OnceLock<(Vec<u8>, [u8; 16])> = OnceLock::new();
+    SEALED.get_or_init(|| {
+        let contents =
+            EnvelopeContents { account: world().account(), roots: &[root(0)], roster: &object_ref(1) };
+        let recipient = recovery(&world().code, &world().hybrid);
+        let signer = (DEVICE, &device_key(DEVICE));
+        let sealed = Envelope::seal(&contents, &recipient, signer, &mut Counted::from(3)).unwrap();
+        let Place::Envelope { id, .. } = sealed.context().place else { panic!("an envelope") };
+        (sealed.bytes().to_vec(), id)
+    })
+}
+
+fn change_envelope(mut input: Input<'_>) {
+    let (bytes, id) = sealed_envelope();
+    let mut mutant = bytes.clone();
+    input.mutate(&mut mutant);
+    let _ = Envelope::password_parameters(&mutant);
+    match Envelope::open(&world().hybrid, world().code.locator(), *id, mutant.clone()) {
+        Ok(envelope) => {
+            assert!(mutant == *bytes && envelope.account() == world().account());
+            assert!(envelope.verify(&world().roster).is_ok());
+        }
+        Err(error) => assert!(mutant != *bytes && matches!(error, Error::WrongSecret)),
+    }
+}
+
+/// A keyring that is read is sealed and opened again with the same keys.
+pub fn keyring(data: &[u8]) {
+    let Ok(wire) = decode_strict::<messages::Keyring>(data, LIMIT, Part::Keyring) else { return };
+    let Some(keyring) = Keyring::from_wire(&wire, world().account()) else { return };
+    let (reference, sealed) = keyring.seal(&root(0), &mut Counted::from(4)).unwrap();
+    let again = Keyring::open(world().account(), &root(0), &reference, sealed.bytes().to_vec()).unwrap();
+    assert_eq!(again.version(), keyring.version());
+    for messages::KindKeys { kind, content_keys, .. } in &wire.kinds {
+        let (a, b) = (keyring.kind(kind).unwrap(), again.kind(kind).unwrap());
+        assert!(a.chunk_id_key().expose() == b.chunk_id_key().expose());
+        assert!(a.chunk_cut_key().expose() == b.chunk_cut_key().expose());
+        assert!(a.epochs().eq(b.epochs()) && a.epochs().eq(content_keys.iter().map(|key| key.epoch)));
+        assert!(a.newest().unwrap().0 == content_keys.last().unwrap().epoch);
+        assert!(a.epochs().all(|epoch| a.content_key(epoch).is_some()));
+    }
+    let mut next = again;
+    let epoch = wire.kinds.iter().flat_map(|kind| &kind.content_keys).map(|key| key.epoch).max();
+    if let Some(epoch) = epoch.unwrap_or(0).checked_add(1).filter(|_| keyring.version() < u64::MAX) {
+        next.begin_epoch(epoch, &mut Counted::from(5)).unwrap();
+        assert!(wire.kinds.iter().all(|kind| next.kind(&kind.kind).unwrap().content_key(epoch).is_some()));
+    }
+}

@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+"""Runs the decoder against tests/vectors: what it must read, and what it must refuse."""
+
+import base64
+import json
+import os
+import stat
+import struct
+import sys
+import tempfile
+from pathlib import Path
+
+import strongroom_decoder as decoder
+
+VECTORS = Path(__file__).resolve().parent.parent / "vectors"
+
+
+def load(name):
+    return json.loads((VECTORS / name).read_text())
+
+
+def same(what, ours, theirs):
+    if ours != theirs:
+        sys.exit(f"{what}: {ours!r} is not {theirs!r}")
+
+
+def b3(data):
+    return decoder.blake3(data).hexdigest()
+
+
+def check_keys():
+    keys = load("keys.json")
+    code = decoder.recovery_secret(keys["recovery"]["code"])
+    same("locator", code.locator.hex(), keys["recovery"]["locator"])
+    same("X-Wing", b3(code.pair.public), keys["recovery"]["x_wing_public_blake3"])
+    same("Ed25519", code.signing_public.hex(), keys["recovery"]["ed25519_public"])
+    shared = code.pair.decapsulate(bytes.fromhex(keys["x_wing"]["ciphertext"]))
+    same("shared", shared.hex(), keys["x_wing"]["shared"])
+    of = keys["epoch"]
+    for name in ("commit", "keyring", "roster"):
+        key = decoder.epoch_key(bytes.fromhex(of["root"]), f"epoch/{name}", bytes.fromhex(of["account"]), of["epoch"])
+        same(name, key.hex(), of[f"{name}_key"])
+    places = [
+        decoder.context(b"\1" * 16, 0, 1, decoder.place_object(b"\2" * 16), "photos"),
+        decoder.context(b"\1" * 16, 5, 5, decoder.place_commit(b"\3" * 16, 258)),
+        decoder.context(bytes(16), 0, 6, decoder.place_envelope(b"\4" * 16, b"\5" * 16)),
+    ]
+    same("contexts", [place.hex() for place in places], keys["contexts"])
+    chunk = load("chunk.json")
+    same("chunk", read_chunk(chunk).hex(), chunk["plain"])
+
+
+def read_chunk(chunk):
+    given = [bytes.fromhex(chunk[name]) for name in ("chunk_id_key", "id", "stored")]
+    return decoder.decode_chunk(*given, chunk["plain_length"])
+
+
+class Objects:
+    """The account of objects.json."""
+
+    def __init__(self):
+        self.given = load("objects.json")
+        self.account, self.root, self.content_key, self.device_id = (
+            bytes.fromhex(self.given[name]) for name in ("account", "root", "content_key", "device")
+        )
+        self.secret = decoder.recovery_secret(self.given["recovery_code"])
+        plain = self.open("roster", self.blob("roster"), self.bound_to("roster"))
+        self.roster = decoder.Roster(self.account, plain)
+        self.device = self.roster.devices[self.device_id]
+
+    def blob(self, name):
+        return base64.b64decode(self.given["objects"][name]["object"])
+
+    def bound_to(self, name):
+        return bytes.fromhex(self.given["objects"][name]["context"])
+
+    def key(self, name):
+        if name in ("message", "index", "pack"):
+            return self.content_key
+        return decoder.epoch_key(self.root, f"epoch/{name}", self.account, 0)
+
+    def open(self, name, data, bound_to):
+        """The plaintext, after the check of the hash where there is a reference."""
+        if name in ("index", "keyring", "roster"):
+            found = decoder.labelled_hash("hash/object", data).hex()
+            decoder.need(found == self.given["objects"][name]["hash"], name)
+        if name == "envelope":
+            return self.envelope(data, bound_to)
+        read = decoder.open_object if name == "pack" else decoder.open_message
+        return read(self.key(name), bound_to, data, name)
+
+    def envelope(self, data, bound_to):
+        class Store:
+            def envelope(self, _locator, _name):
+                return data
+
+        signed, body = decoder.open_envelope(Store(), self.secret, bound_to[38:54])
+        device = self.roster.devices[signed.signer]
+        decoder.verify(device.signing_key, "sign/envelope", signed.body, signed.signature, "envelope")
+        decoder.need(body.roots == [self.root], "envelope")
+        return b""
+
+    def parse(self, name, plain):
+        if name == "roster":
+            decoder.Roster(self.account, plain)
+        elif name == "keyring":
+            decoder.read_keyring(self.account, plain)
+        elif name == "commit":
+            commit = decoder.read_commit(self.account, self.device, 0, self.given["commit_sequence"], plain)
+            same("commit", commit.own_hash.hex(), self.given["commit_hash"])
+        elif name == "index":
+            decoder.need(plain, "missing index")
+            decoder.read_fragment(plain)
+        elif name == "pack":
+            decoder.read_directory(plain)
+        elif name == "tree page":
+            page = decoder.parse_page(plain)
+            keys = [leaf.key for leaf in page.leaves]
+            decoder.need(all(a < b for a, b in zip([b""] + keys, keys)), "tree page")
+
+    def fail(self, case):
+        if "code" in case:
+            decoder.recovery_secret(case["code"])
+        elif "parse" in case:
+            self.parse(case["parse"], base64.b64decode(case["plain"]))
+        else:
+            name, change = case["object"], case["change"]
+            data, bound_to = bytearray(self.blob(name)), self.bound_to(name)
+            if "flip" in change:
+                data[change["flip"]] ^= 1
+            elif "byte" in change:
+                data[change["byte"][0]] = change["byte"][1]
+            elif "zero" in change:
+                data[change["zero"][0]:sum(change["zero"])] = bytes(change["zero"][1])
+            elif "length" in change:
+                data = data[:change["length"]].ljust(change["length"], b"\0")
+            bound_to = bytes.fromhex(change["context"]) if "context" in change else bound_to
+            self.parse(name, self.open(name, bytes(data), bound_to))
+
+
+def check_objects():
+    objects = Objects()
+    for name in objects.given["objects"]:
+        plain = objects.open(name, objects.blob(name), objects.bound_to(name))
+        same(name, b3(plain), objects.given["objects"][name]["plain_blake3"])
+        objects.parse(name, plain)
+    plain = objects.open("pack", objects.blob("pack"), objects.bound_to("pack"))
+    offset = 0
+    for chunk, expected in zip(decoder.read_directory(plain), objects.given["chunks"], strict=True):
+        data = plain[offset:offset + chunk.stored_length]
+        key = bytes.fromhex(objects.given["chunk_id_key"])
+        same("chunk", decoder.decode_chunk(key, chunk.id, data, chunk.plain_length).hex(), expected)
+        offset += chunk.stored_length
+    return objects
+
+
+CLASSES = {"newer format": decoder.NewerFormat, "mistyped code": decoder.Mistyped}
+
+
+def check_must_fail(objects):
+    cases = load("must_fail.json")["cases"]
+    for case in cases:
+        try:
+            objects.fail(case)
+        except decoder.Refused as error:
+            allowed = tuple(CLASSES.get(one, decoder.Refused) for one in case["error"].split(" or "))
+            if not isinstance(error, allowed):
+                sys.exit(f"{case['name']}: {error!r}")
+        else:
+            sys.exit(f"{case['name']}: was accepted")
+    return len(cases)
+
+
+def check_tree():
+    """F-55 … F-59: builds the tree of tree.json anew."""
+    given = load("tree.json")
+    id_key, cut_key = (bytes.fromhex(given[name]) for name in ("chunk_id_key", "chunk_cut_key"))
+    border_key = decoder.expand(cut_key, "cut/page-border", b"", 32)
+    leaf = lambda n: decoder.SimpleNamespace(key=f"source\0{n:05}".encode(), value=bytes([n % 256]) * (n % 97))
+    items, level, ids = [leaf(n) for n in range(2000)], 0, []
+    while True:
+        pages, page, weight = [], [], 0
+        for at, item in enumerate(items):
+            key = item.last_key if level else item.key
+            one = len(key) + 48 if level else len(key) + len(item.value) + 16
+            page, weight = page + [item], weight + one
+            border = int.from_bytes(decoder.keyed(border_key, struct.pack("<I", level) + key)[:8], "little")
+            full = border < one << 51 or weight >= 65536 or len(page) >= 8192
+            if (full and (level == 0 or len(page) > 1)) or at == len(items) - 1:
+                pages.append(page)
+                page, weight = [], 0
+        children = []
+        for page in pages:
+            wire = decoder.SimpleNamespace(level=level, leaves=[] if level else page, children=page if level else [])
+            data = decoder.encode("TreePage", wire)
+            name = decoder.keyed(id_key, data)
+            ids.append(name.hex())
+            last = page[-1].last_key if level else page[-1].key
+            count = sum(child.entries for child in page) if level else len(page)
+            children.append(decoder.SimpleNamespace(last_key=last, page=name, entries=count))
+        if len(children) == 1:
+            break
+        items, level = children, level + 1
+    same("root", {"page": ids[-1], "level": level, "entries": 2000}, given["root"])
+    same("pages", sorted(ids), sorted(given["pages"]))
+
+
+def check_small_store():
+    at = VECTORS / "small_store"
+    expected = json.loads((at / "expected.json").read_text())
+    store = decoder.Store(at / "store")
+    with tempfile.TemporaryDirectory() as work:
+        out = Path(work) / "out"
+        account = decoder.Account(store, decoder.recovery_secret(expected["recovery_code"]))
+        same("failures", decoder.Restore(account, out).failures, [])
+        found = {str(path.relative_to(out)): describe(path, out) for path in out.rglob("*")}
+        same("small store", found, expected["tree"])
+
+
+def describe(path, out):
+    meta = path.lstat()
+    if path.is_symlink():
+        return {"link": os.readlink(path)}
+    if path.is_dir() and len(path.relative_to(out).parts) < 3:
+        return {"folder": True}
+    seconds, rest = divmod(meta.st_mtime_ns, 10**9)
+    value = {"mode": f"{meta.st_mode:o}", "time": [seconds, rest]}
+    if stat.S_ISREG(meta.st_mode):
+        value["content"] = base64.b64encode(path.read_bytes()).decode()
+    return value
+
+
+def main():
+    check_keys()
+    count = check_must_fail(check_objects())
+    check_tree()
+    check_small_store()
+    print(f"all vectors are read, {count} cases are refused")
+
+
+if __name__ == "__main__":
+    main()
