@@ -131,6 +131,14 @@ impl Error {
         Self::Damaged { what }
     }
 
+    /// What it means for `what` that something sealed did not open: damage, unless it is of a newer format.
+    pub(crate) fn while_opening(what: Part) -> impl FnOnce(Self) -> Self {
+        move |error| match error {
+            newer @ Self::NewerFormat { .. } => newer,
+            _ => Self::damaged(what),
+        }
+    }
+
     /// Whether the store's data was damaged or incomplete (exit status 3 of the command).
     #[must_use]
     pub fn is_damage(&self) -> bool {

@@ -93,12 +93,11 @@ impl IndexFragment {
         reference: &ObjectRef,
         bytes: Vec<u8>,
     ) -> Result<Self> {
-        let damaged = |_| Error::damaged(Part::Index);
         if !reference.matches(&bytes) {
             return Err(Error::damaged(Part::Index));
         }
         let context = context(account, reference.epoch(), kind, reference.id());
-        Self::parse(&open_message(key, &context, bytes).map_err(damaged)?)
+        Self::parse(&open_message(key, &context, bytes).map_err(Error::while_opening(Part::Index))?)
     }
 
     /// Reads an authenticated fragment.

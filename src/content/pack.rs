@@ -179,9 +179,10 @@ pub fn pack_context(account: AccountId, epoch: u32, kind: &str, id: [u8; 16]) ->
 /// # Errors
 /// [`Error::Damaged`].
 pub fn open_pack(key: &ObjectKey, context: &Context, bytes: Vec<u8>) -> Result<(Vec<u8>, Vec<ChunkEntry>)> {
-    let damaged = |_| Error::damaged(Part::Pack);
     let length = bytes.len();
-    let plain = Opener::new(key, context, &bytes, length).and_then(|o| o.open_all(bytes)).map_err(damaged)?;
+    let plain = Opener::new(key, context, &bytes, length)
+        .and_then(|o| o.open_all(bytes))
+        .map_err(Error::while_opening(Part::Pack))?;
     let chunks = read_directory(&plain)?;
     Ok((plain, chunks))
 }

@@ -65,6 +65,7 @@ pub struct Commit {
     device: DeviceId,
     head: Head,
     epoch: u32,
+    format_version: u32,
     body: CommitBody,
 }
 
@@ -89,7 +90,8 @@ impl Commit {
         let signed = messages::SignedCommit { commit: bytes, signature }.encode_to_vec();
         let context = context(account, root.epoch(), device, sequence);
         let sealed = seal_message(&root.commit_key(account), context, &signed, random)?;
-        Ok((Self { account, device, head, epoch: root.epoch(), body: checked }, sealed))
+        let (epoch, format_version) = (root.epoch(), FORMAT_VERSION);
+        Ok((Self { account, device, head, epoch, format_version, body: checked }, sealed))
     }
 
     /// Opens the commit with `sequence` of `device`, whatever epoch it was written in.
@@ -145,7 +147,7 @@ impl Commit {
             && wire.epoch == epoch;
         let body = from_wire(&wire).filter(|_| in_place).ok_or_else(damaged)?;
         let head = Head { sequence, hash: hash(&signed.commit) };
-        Ok(Self { account, device: device.id(), head, epoch, body })
+        Ok(Self { account, device: device.id(), head, epoch, format_version: wire.format_version, body })
     }
 
     /// A commit that this device sealed before and kept, for sending it once more.
@@ -177,7 +179,7 @@ impl Commit {
                     || (self.head.sequence == last_sequence && self.head.hash != last_hash)
             }
         };
-        let too_old = FORMAT_VERSION < roster.format_version();
+        let too_old = self.format_version < roster.format_version();
         if refused || too_old { Err(Error::damaged(Part::Commit)) } else { Ok(()) }
     }
 

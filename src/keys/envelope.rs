@@ -92,8 +92,13 @@ impl Envelope {
         let ciphertext = extra.get(..HYBRID_CIPHERTEXT_BYTES).ok_or(Error::WrongSecret)?;
         let shared = secret.decapsulate(ciphertext)?;
         let key = envelope_key(&shared, locator, extra);
-        let plain = open_message_with_extra(&key, &context(locator, id), EXTRA_BYTES, bytes)
-            .map_err(|_| Error::WrongSecret)?;
+        let plain =
+            open_message_with_extra(&key, &context(locator, id), EXTRA_BYTES, bytes).map_err(|error| {
+                match error {
+                    newer @ Error::NewerFormat { .. } => newer,
+                    _ => Error::WrongSecret,
+                }
+            })?;
         Self::parse(&zeroize::Zeroizing::new(plain), locator, id)
     }
 

@@ -133,7 +133,8 @@ impl Keyring {
             return Err(damaged());
         }
         let context = context(account, root.epoch(), reference.id());
-        let mut plain = open_message(&root.keyring_key(account), &context, bytes).map_err(|_| damaged())?;
+        let mut plain = open_message(&root.keyring_key(account), &context, bytes)
+            .map_err(Error::while_opening(Part::Keyring))?;
         let wire = decode_strict(&plain, limits::OBJECT_BYTES_MAX, Part::Keyring);
         plain.zeroize();
         let mut wire: messages::Keyring = wire?;

@@ -267,11 +267,8 @@ impl Vault {
     ) -> Result<Self> {
         let home = empty_home(state)?;
         let gate = Gate::new(Arc::clone(&store), Consent::none(), home.ledger()?);
-        let (roots, roster) = secret.open_newest(&gate)?;
-        let account = roster.account();
-        let reader = Reader { gate: &gate, account, roots: &roots };
-        let nobody = DeviceId([0; 16]);
-        let before = reader.refresh(nobody, Pins::new(), roster)?;
+        let (roots, before) = secret.open_newest(&gate)?;
+        let account = before.roster.account();
         let fresh = FreshDevice::generate(device, environment.random.as_mut())?;
         let mut roster = before.roster.clone();
         let signer = Signer { id: secret.signer, key: &secret.signing };
@@ -316,27 +313,29 @@ struct AccountSecret {
 }
 
 impl AccountSecret {
-    /// The roots and roster of the newest envelope that opens and is vouched for.
-    fn open_newest(&self, gate: &Gate) -> Result<(Vec<EpochRoot>, Roster)> {
-        let mut newest: Option<(Vec<EpochRoot>, Roster)> = None;
+    /// The roots of the newest envelope that opens, is vouched for and stands on a commit; and what that
+    /// leads to.
+    fn open_newest(&self, gate: &Gate) -> Result<(Vec<EpochRoot>, View)> {
+        let mut candidates = Vec::new();
         let mut failure = None;
         for id in envelope_ids(gate, self.locator)? {
             match self.open_one(gate, id) {
-                Ok((roots, roster)) => {
-                    let known =
-                        newest.as_ref().map_or((0, 0), |(roots, roster)| (roots.len(), roster.length()));
-                    if (roots.len(), roster.length()) > known {
-                        newest = Some((roots, roster));
-                    }
-                }
+                Ok(candidate) => candidates.push(candidate),
                 Err(error) => failure = Some(error),
             }
         }
-        match (newest, failure) {
-            (Some(found), _) => Ok(found),
-            (None, Some(error)) => Err(error),
-            (None, None) => Err(nothing_opens(gate)),
+        candidates.sort_by_key(|(roots, roster)| std::cmp::Reverse((roots.len(), roster.length())));
+        for (roots, roster) in candidates {
+            let reader = Reader { gate, account: roster.account(), roots: &roots };
+            let nobody = DeviceId([0; 16]);
+            let view = reader.refresh(nobody, Pins::new(), roster.clone());
+            match view.and_then(|view| Ok((reader.confirms(&view, &roster)?, view))) {
+                Ok((true, view)) => return Ok((roots, view)),
+                Ok((false, _)) => {}
+                Err(error) => failure = Some(error),
+            }
         }
+        Err(failure.unwrap_or_else(|| nothing_opens(gate)))
     }
 
     fn open_one(&self, gate: &Gate, id: [u8; 16]) -> Result<(Vec<EpochRoot>, Roster)> {

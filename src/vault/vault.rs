@@ -212,22 +212,25 @@ impl Vault {
                 continue;
             }
             match self.read_envelope(work, &known, locator, id) {
-                Ok((roster, roots)) => {
+                Ok(None) => {
+                    work.read_envelopes.insert(id);
+                }
+                Ok(Some((roster, roots))) => {
                     work.keys.roots = roots;
                     self.home.write_keys(&work.keys)?;
                     self.home.write_roster(&roster)?;
                     known = roster;
+                    work.read_envelopes.insert(id);
                 }
-                // What does not open, or leads somewhere else, is nothing to learn from.
+                // What does not open, leads somewhere else or stands on no commit yet.
                 Err(error) if error.is_damage() || matches!(error, Error::WrongSecret) => {}
                 Err(error) => return Err(error),
             }
-            work.read_envelopes.insert(id);
         }
         Ok(())
     }
 
-    /// What an envelope brings: a roster that continues the known one, vouching for the writer, and roots
+    /// What an envelope brings, if it is anything new: a roster that continues the known one, vouching for the writer, and roots
     /// that continue the known ones (K1).
     fn read_envelope(
         &self,
@@ -235,21 +238,28 @@ impl Vault {
         known: &Roster,
         locator: [u8; 16],
         id: [u8; 16],
-    ) -> Result<(Roster, Vec<EpochRoot>)> {
-        let nothing_new = || Error::damaged(Part::Envelope);
-        let bytes = self.gate.get(Place::Envelope { locator, id })?.ok_or_else(nothing_new)?;
+    ) -> Result<Option<(Roster, Vec<EpochRoot>)>> {
+        let refused = || Error::damaged(Part::Envelope);
+        let bytes = self.gate.get(Place::Envelope { locator, id })?.ok_or_else(refused)?;
         let envelope = Envelope::open(&work.keys.hybrid, locator, id, bytes)?;
         let reference = envelope.roster().clone();
-        let bytes = self.gate.get(Place::Object(reference.id()))?.ok_or_else(nothing_new)?;
+        let bytes = self.gate.get(Place::Object(reference.id()))?.ok_or_else(refused)?;
         let roster = Roster::open(self.account, envelope.newest_root()?, &reference, bytes)?;
-        let longer = roster.length() > known.length() && roster.continues(known);
-        if envelope.account() != self.account || !longer {
-            return Err(nothing_new());
+        if roster.length() <= known.length() {
+            return Ok(None);
+        }
+        if envelope.account() != self.account || !roster.continues(known) {
+            return Err(refused());
         }
         let roots = envelope.verify(&roster)?;
         let announced = epochs_of(known);
         let kept = roots.iter().zip(&work.keys.roots).take(announced).all(is_same_root);
-        if kept && roots.len() == epochs_of(&roster) { Ok((roster, roots)) } else { Err(nothing_new()) }
+        if !kept || roots.len() != epochs_of(&roster) {
+            return Err(refused());
+        }
+        let reader = Reader { gate: &self.gate, account: self.account, roots: &roots };
+        let view = reader.refresh(self.device, self.home.read_pins()?, roster.clone())?;
+        if reader.confirms(&view, &roster)? { Ok(Some((roster, roots))) } else { Err(refused()) }
     }
 
     pub(super) fn envelope_ids(&self, locator: [u8; 16]) -> Result<Vec<[u8; 16]>> {

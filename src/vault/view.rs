@@ -89,6 +89,17 @@ impl Reader<'_> {
         Ok(View { roster: known, roster_ref, keyring, keyring_ref, heads, pins, freshness })
     }
 
+    /// Whether some device's newest commit stands on `offered` or a continuation of it: a roster that was
+    /// written but never committed to counts for nothing.
+    pub(crate) fn confirms(&self, view: &View, offered: &Roster) -> Result<bool> {
+        for commit in view.heads.values() {
+            if self.roster(&commit.body().roster)?.continues(offered) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Confirms the pinned commit of a device and walks on from it to its newest.
     fn head_of(
         &self,

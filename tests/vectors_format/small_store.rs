@@ -41,7 +41,8 @@ fn write(at: &Path) {
     let random: Box<dyn Random> = Box::new(SeededRandom::new(2000));
     let environment = Environment::new(Box::new(FixedClock), random);
     let device = NewDevice::named("phone").unwrap();
-    let (vault, _) = Vault::create_in(store, work.path().join("state"), device, environment).unwrap();
+    let first = RecoveryCode::generate(&mut SeededRandom::new(2001)).unwrap();
+    let vault = Vault::create_in(store, work.path().join("state"), device, &first, environment).unwrap();
     let [docs, notes] = ["docs", "notes"].map(|name| work.path().join(name));
     fs::create_dir_all(docs.join("sub")).unwrap();
     fs::create_dir_all(&notes).unwrap();
@@ -56,7 +57,8 @@ fn write(at: &Path) {
     for kind in [Kind::FILES, Kind::NOTES, Kind::MESSAGES] {
         vault.consent().grant(&kind).unwrap();
     }
-    let code = vault.new_recovery_code().unwrap();
+    let code = RecoveryCode::generate(&mut SeededRandom::new(2002)).unwrap();
+    vault.replace_recovery_code(&code).unwrap();
     for (path, mode) in [("small.txt", 0o640), ("sub/large.txt", 0o400), ("sub/noise", 0o600), ("sub", 0o750)]
     {
         dress(&docs.join(path), mode);

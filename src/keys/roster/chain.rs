@@ -134,12 +134,12 @@ impl Roster {
     /// # Errors
     /// [`Error::Damaged`] for whatever reason.
     pub fn open(account: AccountId, root: &EpochRoot, reference: &ObjectRef, bytes: Vec<u8>) -> Result<Self> {
-        let damaged = |_| Error::damaged(Part::Roster);
         if !reference.matches(&bytes) || reference.epoch() != root.epoch() {
             return Err(Error::damaged(Part::Roster));
         }
         let context = context(account, root.epoch(), reference.id());
-        let plain = open_message(&root.roster_key(account), &context, bytes).map_err(damaged)?;
+        let plain = open_message(&root.roster_key(account), &context, bytes)
+            .map_err(Error::while_opening(Part::Roster))?;
         Self::parse(account, &plain)
     }
 
