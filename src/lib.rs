@@ -2,6 +2,8 @@
 //! keeps it in a store that sees only ciphertext.
 //!
 //! Start with [`Vault`](vault::Vault). `docs/ARCHITECTURE.md` shows the rooms of this crate.
+#![doc = ""]
+#![doc = include_str!("../README.md")]
 
 pub mod content;
 pub mod crypto;

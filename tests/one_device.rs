@@ -14,7 +14,7 @@ use strongroom::{
     Error,
     history::Freshness,
     keys::RecoveryCode,
-    kinds::Kind,
+    kinds::{CardReader, Kind},
     store::MemoryStore,
     vault::{At, Folder, Job, NewDevice, Selection, Source, Vault},
 };
@@ -89,4 +89,31 @@ fn a_lost_phone_comes_back_with_the_code_alone() {
     let restored = vault.restore(plan, work.path().join("out"), &job).unwrap();
     assert_eq!(restored.failures, []);
     assert_eq!(contents(&work.path().join("out/files/source")), contents(&source));
+}
+
+#[test]
+fn a_card_without_its_line_end_does_not_swallow_the_next() {
+    let work = tempfile::tempdir().unwrap();
+    let store = MemoryStore::new();
+    let (vault, _) = Vault::create(store, work.path().join("state"), device("phone")).unwrap();
+    vault.consent().grant(&Kind::CONTACTS).unwrap();
+    let cards = ["a", "b", "c", "d"].map(|name| format!("BEGIN:VCARD\r\nFN:{name}\r\nEND:VCARD"));
+    for (name, last) in [("one", 0), ("two", 1), ("three", 2), ("four", 3)] {
+        // Whichever card comes last in the stream, restored it stands where its key does.
+        let mut order: Vec<_> = cards.iter().map(String::as_str).collect();
+        let end = order.remove(last);
+        let stream = format!("{}\r\n{end}", order.join("\r\n"));
+        vault.backup(&Kind::CONTACTS, name, Source::Stream(&mut stream.as_bytes()), &Job::new()).unwrap();
+        let selection = [Selection::path(Kind::CONTACTS, name).unwrap()];
+        let plan = vault.plan_restore(&selection, &At::Latest).unwrap();
+        let planned = plan.entries();
+        let report = vault.restore(plan, work.path().join("out"), &Job::new()).unwrap();
+        assert_eq!((report.entries, report.failures), (planned, vec![]));
+        let restored = fs::read(work.path().join("out/contacts").join(name)).unwrap();
+        let mut back: Vec<_> = CardReader::new(restored.as_slice())
+            .map(|card| String::from_utf8(card.unwrap()).unwrap().trim_end().to_owned())
+            .collect();
+        back.sort();
+        assert_eq!(back, cards);
+    }
 }

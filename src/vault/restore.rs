@@ -10,7 +10,10 @@ use super::{
 use crate::{
     Error, Result,
     history::{Freshness, KindState},
-    kinds::{Document, ElementWriter, FileMeta, FileType, Kind, Record, parse_contact_key, parse_file_key},
+    kinds::{
+        CardWriter, Document, ElementWriter, FileMeta, FileType, Kind, Record, parse_contact_key,
+        parse_file_key,
+    },
     tree::Root,
     wire::messages,
 };
@@ -259,7 +262,7 @@ impl Run<'_, '_> {
             self.settle(&after, done)?;
         }
         match cards.finish() {
-            Ok(_) => Ok(()),
+            Ok(()) => Ok(()),
             Err(failed) => self.note("contacts", failed),
         }
     }
@@ -442,7 +445,7 @@ impl std::io::Write for Sink {
 
 /// The contact file that is being written: cards come source by source.
 #[derive(Default)]
-struct Cards(Option<(Vec<Component>, FileWriter)>);
+struct Cards(Option<(Vec<Component>, CardWriter<Sink>)>);
 
 impl Cards {
     fn add(
@@ -453,7 +456,7 @@ impl Cards {
     ) -> std::result::Result<u64, Failed> {
         if self.0.as_ref().is_none_or(|(open, _)| open != names) {
             self.finish()?;
-            self.0 = Some((names.to_vec(), target.file(names)?));
+            self.0 = Some((names.to_vec(), CardWriter::new(Sink(target.file(names)?))));
         }
         if let Some((_, file)) = &mut self.0 {
             file.write(card)?;
@@ -461,11 +464,11 @@ impl Cards {
         Ok(u64::try_from(card.len()).unwrap_or(0))
     }
 
-    fn finish(&mut self) -> std::result::Result<u64, Failed> {
-        if let Some((_, file)) = self.0.take() {
-            file.finish(plain_attributes())?;
+    fn finish(&mut self) -> std::result::Result<(), Failed> {
+        if let Some((_, cards)) = self.0.take() {
+            cards.finish()?.0.finish(plain_attributes())?;
         }
-        Ok(0)
+        Ok(())
     }
 }
 
