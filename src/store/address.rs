@@ -137,7 +137,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("file:{}/new/store", folder.path().display());
         let name = ObjectName::object(&[7; 16]);
-        open(&url).unwrap().put(&name, b"kept").unwrap();
+        assert_eq!(open(&url).err().expect("no store there yet").kind(), StoreErrorKind::Refused);
+        create(&url).unwrap().put(&name, b"kept").unwrap();
         assert_eq!(open(&url).unwrap().get(&name, 4).unwrap(), b"kept");
     }
 }
