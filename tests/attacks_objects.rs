@@ -1,6 +1,16 @@
 //! Attacks on single sealed objects (SECURITY.md A2, A6, A8): whatever the store does to one, it does not
 //! open; and what the sealer writes tells nothing.
-
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::cast_possible_truncation,
+    clippy::disallowed_methods,
+    clippy::type_complexity,
+    reason = "a test may fail loudly, and prepares files"
+)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(
     clippy::indexing_slicing,

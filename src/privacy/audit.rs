@@ -33,7 +33,7 @@ impl Audit {
         gate.list("", &mut |object| {
             *audit.lengths.entry(object.length).or_default() += 1;
             audit.objects += 1;
-            audit.bytes += object.length;
+            audit.bytes = audit.bytes.saturating_add(object.length);
             if !usize::try_from(object.length).is_ok_and(is_object_length) {
                 audit.foreign += 1;
             }

@@ -321,6 +321,7 @@ impl AccountSecret {
         for id in envelope_ids(gate, self.locator)? {
             match self.open_one(gate, id) {
                 Ok(candidate) => candidates.push(candidate),
+                Err(error @ (Error::Store(_) | Error::Io { .. })) => return Err(error),
                 Err(error) => failure = Some(error),
             }
         }
@@ -332,6 +333,7 @@ impl AccountSecret {
             match view.and_then(|view| Ok((reader.confirms(&view, &roster)?, view))) {
                 Ok((true, view)) => return Ok((roots, view)),
                 Ok((false, _)) => {}
+                Err(error @ (Error::Store(_) | Error::Io { .. })) => return Err(error),
                 Err(error) => failure = Some(error),
             }
         }

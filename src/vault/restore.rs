@@ -283,6 +283,9 @@ impl Run<'_, '_> {
             }
             Record::File(meta) => {
                 let (source, parts) = parse_file_key(key)?;
+                if parts.is_empty() {
+                    return Err(Failed::Entry(Error::damaged(crate::Part::Record)));
+                }
                 let mut names = vec![kind, source.as_bytes()];
                 names.extend(parts);
                 let names = Component::parse_all(&names).map_err(ItemError::from)?;
@@ -478,3 +481,6 @@ pub(super) fn lost_entries(count: Option<u64>, after: &str) -> String {
 fn plain_attributes() -> Attributes {
     Attributes { mode: 0o600, modified_s: 0, modified_ns: 0 }
 }
+
+#[cfg(test)]
+mod tests;

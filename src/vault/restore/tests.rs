@@ -1,0 +1,163 @@
+//! A tree that one of the owner's own devices signed, and that wants to get out of its folder (M5).
+
+use super::*;
+use crate::{
+    store::MemoryStore,
+    tree::{Borders, Edit, apply},
+    vault::{
+        NewDevice,
+        contents::{ContentWriter, Cut, encode_entry, write_content, write_index},
+        vault::NextCommit,
+    },
+};
+
+/// A vault whose newest, validly signed commit holds exactly these entries of the kind "files".
+fn committed(folder: &Path, mut entries: Vec<(Vec<u8>, Record, Option<&[u8]>)>) -> Vault {
+    let device = NewDevice::named("phone").unwrap();
+    let (vault, _) = Vault::create(MemoryStore::new(), folder.join("state"), device).unwrap();
+    vault.consent().grant(&Kind::FILES).unwrap();
+    {
+        let work = &mut *vault.work();
+        let mut view = vault.refresh(work).unwrap();
+        let job = Job::new();
+        let state = {
+            let access = vault.access("files", &view).unwrap();
+            let run = vault.database.begin_run("files", [0; 32]).unwrap();
+            let (clock, random) = (vault.clock.as_ref(), work.random.as_mut());
+            let writer = ContentWriter::new(access, run, &job, clock, random, false).unwrap();
+            entries.sort_by(|a, b| a.0.cmp(&b.0));
+            let edits: Vec<_> = entries
+                .into_iter()
+                .map(|(key, record, content)| {
+                    let content = content
+                        .map(|mut bytes| write_content(&writer, &mut bytes, Cut::Fixed, &|_| false).unwrap());
+                    let value = encode_entry(&writer, record.encode().unwrap(), content, false).unwrap();
+                    Ok(Edit { key, value: Some(value) })
+                })
+                .collect();
+            let borders = Borders::new(access.keys.chunk_cut_key());
+            let root = apply(None, edits.into_iter(), &mut &writer, &borders).unwrap();
+            writer.flush().unwrap();
+            let (index, _) = write_index(&writer, &[], 0).unwrap();
+            KindState { kind: "files".to_owned(), root, index }
+        };
+        let next = NextCommit::of_kinds(&view, vec![state]);
+        vault.commit(work, &mut view, next).unwrap();
+    }
+    vault
+}
+
+fn record(file_type: FileType, link_target: Option<&[u8]>) -> Record {
+    Record::File(FileMeta {
+        file_type,
+        mode: 0o777,
+        modified_s: 0,
+        modified_ns: 0,
+        link_target: link_target.map(<[u8]>::to_vec).unwrap_or_default(),
+        taken_ms: None,
+    })
+}
+
+/// Everything below a folder, without following links.
+fn everything(at: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open = vec![at.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            found.push(path.strip_prefix(at).unwrap().to_string_lossy().into_owned());
+            if path.symlink_metadata().unwrap().is_dir() {
+                open.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn attack_m5_a_signed_tree_with_hostile_names_writes_nothing_outside_and_is_named() {
+    let work = tempfile::tempdir().unwrap();
+    let outside = work.path().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    let absolute = [b"source\0", outside.as_os_str().as_encoded_bytes(), b"/evil"].concat();
+    let long = [&b"source\0"[..], &[b'x'; 300]].concat();
+    let hostile: Vec<Vec<u8>> = [
+        &b"source\0..\0evil"[..],
+        b"source\0..\0..\0outside\0evil",
+        b"source\0../../outside/evil",
+        b"source\0.\0evil",
+        b"source\0a\0..\0..\0..\0evil",
+        b"source\0\0evil",
+        b"source\0/evil",
+        b"source\0sub/evil",
+        b"source\0",
+        b"..\0evil",
+        b".\0evil",
+        b"../outside\0evil",
+        b"\0evil",
+        b"/\0evil",
+        b"\xff\0evil",
+        b"evil",
+    ]
+    .into_iter()
+    .map(<[u8]>::to_vec)
+    .chain([absolute, long])
+    .collect();
+    let regular = || record(FileType::Regular, None);
+    let mut entries: Vec<_> =
+        hostile.iter().map(|key| (key.clone(), regular(), Some(&b"evil"[..]))).collect();
+    entries.push((b"source\0good".to_vec(), regular(), Some(&b"good"[..])));
+    let count = hostile.len();
+    let vault = committed(work.path(), entries);
+    let before = everything(&outside);
+    let plan = vault.plan_restore(&[Selection::kind(Kind::FILES)], &At::Latest).unwrap();
+    let report = vault.restore(plan, work.path().join("deep/er/out"), &Job::new()).unwrap();
+    let named: Vec<_> = report.failures.iter().map(|failure| failure.path.as_str()).collect();
+    for key in &hostile {
+        assert!(named.contains(&display_key(&Kind::FILES, key).as_str()), "{key:?} is not named: {named:?}");
+    }
+    assert_eq!(report.failures.len(), count);
+    assert_eq!(everything(&outside), before);
+    let all = everything(work.path());
+    let files: Vec<_> = all.iter().filter(|path| path.ends_with("evil") || path.ends_with("good")).collect();
+    assert_eq!(files, ["deep/er/out/files/source/good"]);
+    assert_eq!(everything(&work.path().join("deep")).len(), 5, "{all:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn attack_m4_m5_a_signed_tree_cannot_write_through_a_link_that_it_made() {
+    let work = tempfile::tempdir().unwrap();
+    let outside = work.path().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    std::fs::write(outside.join("kept"), "kept").unwrap();
+    let target = outside.as_os_str().as_encoded_bytes().to_vec();
+    let kept = outside.join("kept").as_os_str().as_encoded_bytes().to_vec();
+    let regular = || record(FileType::Regular, None);
+    let vault = committed(
+        work.path(),
+        vec![
+            (b"source\0link".to_vec(), record(FileType::Symlink, Some(&target)), None),
+            (b"source\0link\0evil".to_vec(), regular(), Some(b"evil")),
+            (b"source\0link\0kept".to_vec(), regular(), Some(b"evil")),
+            (b"source\0up".to_vec(), record(FileType::Symlink, Some(b"..")), None),
+            (b"source\0up\0..\0evil".to_vec(), regular(), Some(b"evil")),
+            (b"source\0file".to_vec(), record(FileType::Symlink, Some(&kept)), None),
+            (b"source\0empty".to_vec(), regular(), None),
+        ],
+    );
+    let plan = vault.plan_restore(&[Selection::kind(Kind::FILES)], &At::Latest).unwrap();
+    let report = vault.restore(plan.replacing(), work.path().join("out"), &Job::new()).unwrap();
+    assert_eq!(everything(&outside), ["kept"]);
+    assert_eq!(std::fs::read(outside.join("kept")).unwrap(), b"kept");
+    assert!(!everything(work.path()).iter().any(|path| path == "evil" || path == "out/evil"));
+    let named: Vec<_> = report.failures.iter().map(|failure| failure.path.as_str()).collect();
+    for path in ["source/up/../evil", "source/empty"] {
+        assert!(named.contains(&path), "{path}: {named:?}");
+    }
+    // Whichever came first at `link`, the other is named and nothing went through it.
+    let followed = everything(&work.path().join("out"));
+    let link = followed.iter().any(|path| path == "files/source/link");
+    assert!(link && !named.is_empty());
+}
