@@ -11,15 +11,6 @@
     clippy::type_complexity,
     reason = "a test may fail loudly, and prepares files"
 )]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-#![allow(
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    clippy::disallowed_methods,
-    clippy::string_slice,
-    clippy::print_stdout,
-    reason = "test code"
-)]
 
 use std::collections::HashSet;
 

@@ -483,4 +483,5 @@ fn plain_attributes() -> Attributes {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "test code")]
 mod tests;

@@ -12,7 +12,10 @@ use crate::{
 };
 
 /// A vault whose newest, validly signed commit holds exactly these entries of the kind "files".
-fn committed(folder: &Path, mut entries: Vec<(Vec<u8>, Record, Option<&[u8]>)>) -> Vault {
+/// A tree entry: key, record, content.
+type Entry<'a> = (Vec<u8>, Record, Option<&'a [u8]>);
+
+fn committed(folder: &Path, mut entries: Vec<Entry<'_>>) -> Vault {
     let device = NewDevice::named("phone").unwrap();
     let (vault, _) = Vault::create(MemoryStore::new(), folder.join("state"), device).unwrap();
     vault.consent().grant(&Kind::FILES).unwrap();
