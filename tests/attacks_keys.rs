@@ -1,4 +1,4 @@
-//! Attacks on keys, secrets and the roster (SECURITY.md A1, A5): what the store plants is not used, what it
+//! Attacks on keys, secrets and the roster (docs/THREAT-MODEL.md): what the store plants is not used, what it
 //! keeps is not enough, and nobody speaks for a member.
 #![allow(
     clippy::unwrap_used,

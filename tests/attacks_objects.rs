@@ -1,4 +1,4 @@
-//! Attacks on single sealed objects (SECURITY.md A2, A6, A8): whatever the store does to one, it does not
+//! Attacks on single sealed objects (docs/THREAT-MODEL.md): whatever the store does to one, it does not
 //! open; and what the sealer writes tells nothing.
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Attacks on a whole vault by the store that keeps it (SECURITY.md A2 to A7): whatever it changes, loses,
+//! Attacks on a whole vault by the store that keeps it (docs/THREAT-MODEL.md): whatever it changes, loses,
 //! brings back or invents, what is restored is right or named as missing, and nothing of the owner's shows.
 #![allow(
     clippy::unwrap_used,
