@@ -134,10 +134,10 @@ fn check_windows(name: &[u8]) -> Result<(), BadName> {
     if is_device(name) { Err(BadName::Device) } else { Ok(()) }
 }
 
-/// Win32 ignores everything from the first dot on, and spaces before it. The superscript digits count as
+/// Win32 ignores everything from the first dot on, and spaces before it; any white space is taken for one. The superscript digits count as
 /// digits there (the hole of RUSTSEC-2024-0445 in cap-std).
 fn is_device(name: &str) -> bool {
-    let stem = name.split('.').next().unwrap_or_default().trim_end_matches(' ').to_ascii_uppercase();
+    let stem = name.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
     if matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$") {
         return true;
     }
@@ -171,8 +171,20 @@ mod tests {
 
     #[test]
     fn attack_m3_device_names_are_refused_with_any_extension_and_any_digit() {
-        for device in ["con", "PRN", "Aux", "nul", "COM1", "lpt9", "COM0", "COM¹", "LPT²", "com³", "CONOUT$"]
-        {
+        for device in [
+            "con",
+            "PRN",
+            "Aux",
+            "nul",
+            "COM1",
+            "lpt9",
+            "COM0",
+            "COM¹",
+            "LPT²",
+            "com³",
+            "CONOUT$",
+            "NUL\u{2000}.x",
+        ] {
             for ending in ["", ".txt", ".tar.gz", " .txt", "  .x"] {
                 assert_eq!(windows(&format!("{device}{ending}")), Err(BadName::Device), "{device}{ending}");
             }
