@@ -91,6 +91,27 @@ pub enum Error {
         device: DeviceLabel,
         /// The sequence at which it forks.
         sequence: u64,
+        /// An encoded [`ForkProof`](crate::history::ForkProof), when this device holds both statements.
+        proof: Option<Box<[u8]>>,
+    },
+    /// Another copy of this device's state wrote commits that this one does not know (R9).
+    #[error("this device's state was copied or is an old copy (commit {sequence}): enroll the device again")]
+    Cloned {
+        /// The sequence that the other copy wrote.
+        sequence: u64,
+    },
+    /// This device was revoked by another.
+    #[error("this device was revoked")]
+    Revoked,
+    /// More would be deleted than the guard lets through unasked.
+    #[error("{deleted} of {entries} entries of kind {kind} would be deleted: confirm the deletions")]
+    TooManyDeletions {
+        /// The kind.
+        kind: String,
+        /// How many entries would go.
+        deleted: u64,
+        /// How many there are.
+        entries: u64,
     },
 
     /// The store failed.
@@ -145,10 +166,11 @@ impl Error {
         matches!(self, Self::Damaged { .. } | Self::Missing { .. } | Self::Incomplete { .. })
     }
 
-    /// Whether the store was caught lying about time (exit status 5 of the command).
+    /// Whether the store was caught lying about time, or this device may not go on as it is (exit status 5
+    /// of the command).
     #[must_use]
     pub fn is_freshness(&self) -> bool {
-        matches!(self, Self::Rollback { .. } | Self::Fork { .. })
+        matches!(self, Self::Rollback { .. } | Self::Fork { .. } | Self::Cloned { .. } | Self::Revoked)
     }
 }
 
@@ -176,6 +198,8 @@ pub enum Part {
     TreePage,
     /// A record of a tree.
     Record,
+    /// A proof that two histories carry one device's signature.
+    ForkProof,
     /// A file of the local state.
     LocalState,
 }
@@ -193,6 +217,7 @@ impl fmt::Display for Part {
             Self::Chunk => "chunk",
             Self::TreePage => "tree page",
             Self::Record => "record",
+            Self::ForkProof => "fork proof",
             Self::LocalState => "local state",
         })
     }

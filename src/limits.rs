@@ -29,6 +29,8 @@ pub const PAGE_ENTRIES_MAX: usize = 8192;
 /// Highest level of a tree page; more than 2^32 pages need less.
 pub const TREE_LEVEL_MAX: u32 = 32;
 
+/// Longest record that an app edits as a whole.
+pub const RECORD_CONTENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Longest chunk before compression.
 pub const CHUNK_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Chunk ids in one list chunk of a large value.

@@ -24,6 +24,8 @@ labels! {
     OBJECT_SALT = "hedged-salt";
     /// Content key of an envelope from an X-Wing shared secret.
     ENVELOPE = "envelope";
+    /// Which root an epoch has.
+    EPOCH_ID = "epoch/id";
     /// Epoch root to the key that seals commits.
     EPOCH_COMMIT = "epoch/commit";
     /// Epoch root to the key that seals the keyring.
@@ -58,6 +60,12 @@ labels! {
     HASH_ROSTER = "hash/roster-entry";
     /// Hash of a stored object's bytes.
     HASH_OBJECT = "hash/object";
+    /// Naming key to the key that names a kind's chunks.
+    NAMING_CHUNK_ID = "naming/chunk-id";
+    /// Naming key to the key that places a kind's cuts and page borders.
+    NAMING_CHUNK_CUT = "naming/chunk-cut";
+    /// A value, to tell later whether it is still the same.
+    VALUE_ID = "value-id";
     /// Chunk cut key to the key that places page borders.
     PAGE_BORDER = "cut/page-border";
     /// Chunk cut key to the chunker's rolling hash and cipher keys.

@@ -3,6 +3,8 @@
 //! It is created under the device's own name and next number, never overwritten. Nothing in the store
 //! counts unless a verified commit leads to it (I6).
 
+use std::collections::BTreeMap;
+
 use prost::Message as _;
 
 use crate::{
@@ -11,7 +13,7 @@ use crate::{
         Context, FORMAT_VERSION, Label, ObjectType, Place, Random, Sealed, Signature, SigningKey,
         labelled_hash, open_message, seal_message,
     },
-    keys::{AccountId, Device, DeviceId, DeviceState, EpochRoot, ObjectRef, RosterState},
+    keys::{AccountId, Device, DeviceId, DeviceState, EpochRoot, EpochRoots, ObjectRef, RosterState},
     limits::{DEVICES_MAX, KIND_BYTES_MAX, KINDS_MAX, OBJECT_BYTES_MAX},
     tree::Root,
     wire::{decode_strict, messages},
@@ -26,6 +28,16 @@ pub struct KindState {
     pub root: Option<Root>,
     /// The newest index fragment, or several after a merge.
     pub index: Vec<ObjectRef>,
+    /// The other devices' commits whose data of this kind is in it, by device.
+    pub merged: Vec<(DeviceId, u64)>,
+}
+
+impl KindState {
+    /// A kind without data.
+    #[must_use]
+    pub fn empty(kind: &str) -> Self {
+        Self { kind: kind.to_owned(), root: None, index: Vec::new(), merged: Vec::new() }
+    }
 }
 
 /// A device's commit, by number and hash.
@@ -67,6 +79,7 @@ pub struct Commit {
     epoch: u32,
     format_version: u32,
     body: CommitBody,
+    signed: Vec<u8>,
 }
 
 impl Commit {
@@ -91,7 +104,7 @@ impl Commit {
         let context = context(account, root.epoch(), device, sequence);
         let sealed = seal_message(&root.commit_key(account), context, &signed, random)?;
         let (epoch, format_version) = (root.epoch(), FORMAT_VERSION);
-        Ok((Self { account, device, head, epoch, format_version, body: checked }, sealed))
+        Ok((Self { account, device, head, epoch, format_version, body: checked, signed }, sealed))
     }
 
     /// Opens the commit with `sequence` of `device`, whatever epoch it was written in.
@@ -102,7 +115,7 @@ impl Commit {
         account: AccountId,
         device: &Device,
         roster: &RosterState,
-        roots: &[EpochRoot],
+        roots: &EpochRoots,
         sequence: u64,
         bytes: &[u8],
     ) -> Result<Self> {
@@ -147,7 +160,41 @@ impl Commit {
             && wire.epoch == epoch;
         let body = from_wire(&wire).filter(|_| in_place).ok_or_else(damaged)?;
         let head = Head { sequence, hash: hash(&signed.commit) };
-        Ok(Self { account, device: device.id(), head, epoch, format_version: wire.format_version, body })
+        let (device, format_version, signed) = (device.id(), wire.format_version, plain.to_vec());
+        Ok(Self { account, device, head, epoch, format_version, body, signed })
+    }
+
+    /// Reads a signed commit that was kept, wherever in its device's chain it stands.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`]; [`Error::NewerFormat`].
+    pub fn parse_kept(account: AccountId, device: &Device, plain: &[u8]) -> Result<Self> {
+        let signed: messages::SignedCommit = decode_strict(plain, OBJECT_BYTES_MAX, Part::Commit)?;
+        let wire: messages::Commit = decode_strict(&signed.commit, OBJECT_BYTES_MAX, Part::Commit)?;
+        Self::parse(account, device, wire.epoch, wire.sequence, plain)
+    }
+
+    /// The device that a signed commit names, before anything is verified.
+    pub(super) fn claimed_device(plain: &[u8]) -> Option<DeviceId> {
+        let signed: messages::SignedCommit = decode_strict(plain, OBJECT_BYTES_MAX, Part::Commit).ok()?;
+        let wire: messages::Commit = decode_strict(&signed.commit, OBJECT_BYTES_MAX, Part::Commit).ok()?;
+        DeviceId::from_slice(&wire.device)
+    }
+
+    /// Seals a commit of this device's own once more, exactly as signed: for a store that lost it.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when the epoch's root is not among `roots`; [`Error::Randomness`].
+    pub fn seal_again(&self, roots: &EpochRoots, random: &mut dyn Random) -> Result<Sealed> {
+        let root = roots.of(self.epoch).next().ok_or(Error::damaged(Part::Commit))?;
+        let context = context(self.account, self.epoch, self.device, self.head.sequence);
+        seal_message(&root.commit_key(self.account), context, &self.signed, random)
+    }
+
+    /// The commit with its signature, as bytes for [`Self::parse_kept`].
+    #[must_use]
+    pub fn signed(&self) -> &[u8] {
+        &self.signed
     }
 
     /// A commit that this device sealed before and kept, for sending it once more.
@@ -157,7 +204,7 @@ impl Commit {
     pub fn again(
         account: AccountId,
         device: DeviceId,
-        roots: &[EpochRoot],
+        roots: &EpochRoots,
         sequence: u64,
         bytes: &[u8],
     ) -> Result<Sealed> {
@@ -207,19 +254,18 @@ impl Commit {
         &self.body
     }
 
+    /// How far the data of `kind` in this commit goes: for each device the newest of its commits whose data
+    /// is in it, this commit itself included.
+    #[must_use]
+    pub fn merged(&self, kind: &str) -> BTreeMap<DeviceId, u64> {
+        let merged = self.kind(kind).map(|state| state.merged.as_slice()).unwrap_or_default();
+        merged.iter().copied().chain([(self.device, self.head.sequence)]).collect()
+    }
+
     /// One kind's data, if it has any.
     #[must_use]
     pub fn kind(&self, kind: &str) -> Option<&KindState> {
         self.body.kinds.iter().find(|state| state.kind == kind)
-    }
-
-    /// Whether whoever wrote this had seen `head` of `device`.
-    #[must_use]
-    pub fn has_seen(&self, device: DeviceId, head: Head) -> bool {
-        if device == self.device {
-            return self.head.sequence >= head.sequence;
-        }
-        self.body.seen.iter().any(|(of, seen)| *of == device && seen.sequence >= head.sequence)
     }
 }
 
@@ -260,6 +306,14 @@ fn kind_to_wire(state: &KindState) -> messages::KindState {
         kind: state.kind.clone(),
         root: state.root.map(Root::to_wire),
         index: state.index.iter().map(ObjectRef::to_wire).collect(),
+        merged: state
+            .merged
+            .iter()
+            .map(|(device, sequence)| messages::MergedCommit {
+                device: device.0.to_vec(),
+                sequence: *sequence,
+            })
+            .collect(),
     }
 }
 
@@ -305,8 +359,8 @@ fn from_wire(wire: &messages::Commit) -> Option<CommitBody> {
 }
 
 fn kind_from_wire(wire: &messages::KindState) -> Option<KindState> {
-    let messages::KindState { kind, root, index } = wire;
-    if kind.is_empty() || kind.len() > KIND_BYTES_MAX || index.len() > DEVICES_MAX {
+    let messages::KindState { kind, root, index, merged } = wire;
+    if kind.is_empty() || kind.len() > KIND_BYTES_MAX || index.len().max(merged.len()) > DEVICES_MAX {
         return None;
     }
     let root = match root {
@@ -315,7 +369,12 @@ fn kind_from_wire(wire: &messages::KindState) -> Option<KindState> {
     };
     let index =
         index.iter().map(|one| ObjectRef::from_wire(one, Part::Commit).ok()).collect::<Option<_>>()?;
-    Some(KindState { kind: kind.clone(), root, index })
+    let merged = merged
+        .iter()
+        .map(|one| Some((DeviceId::from_slice(&one.device)?, one.sequence)))
+        .collect::<Option<Vec<_>>>()?;
+    let ascending = merged.is_sorted_by(|a, b| a.0 < b.0);
+    ascending.then_some(KindState { kind: kind.clone(), root, index, merged })
 }
 
 fn seen_from_wire(wire: &messages::SeenHead) -> Option<(DeviceId, Head)> {

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{Commit, Head};
-use crate::{Error, Result, keys::DeviceId};
+use crate::{Error, keys::DeviceId};
+
+/// How long nothing may be heard from a device before the view counts as stale, in milliseconds: two weeks.
+/// Every device that syncs says so at least once a day.
+pub const STALE_AFTER_MS: i64 = 14 * 24 * 60 * 60 * 1000;
 
 /// How new the state is that a job worked on. A rollback or a fork is an error instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,12 +17,29 @@ pub enum Freshness {
     Fresh,
     /// First contact without an anchor: nothing to compare with (F8).
     Unproven,
+    /// As new as everything seen, but nothing was heard from a device for long: it is not used, or the
+    /// store withholds what it writes (F4).
+    Stale {
+        /// The device that was not heard from for longest.
+        device: DeviceId,
+        /// For how long, in milliseconds by this device's own clock.
+        age_ms: i64,
+    },
+}
+
+/// A pinned commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pin {
+    /// Number and hash.
+    pub head: Head,
+    /// When it was first seen, by this device's own clock.
+    pub heard_ms: i64,
 }
 
 /// The newest commits of each device that this device has verified. They never move backwards.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pins {
-    heads: BTreeMap<DeviceId, Head>,
+    pins: BTreeMap<DeviceId, Pin>,
     anchored: bool,
 }
 
@@ -29,16 +50,17 @@ impl Pins {
         Self::default()
     }
 
-    /// The pins of the device that began the account: it knows everything that there is.
+    /// No device seen yet, but what is seen first was confirmed by something outside the store: this device
+    /// began the account, or another told it the newest commits.
     #[must_use]
     pub fn anchored() -> Self {
-        Self { heads: BTreeMap::new(), anchored: true }
+        Self { pins: BTreeMap::new(), anchored: true }
     }
 
     /// Pins as they were stored.
     #[must_use]
-    pub fn from_heads(heads: impl IntoIterator<Item = (DeviceId, Head)>, anchored: bool) -> Self {
-        Self { heads: heads.into_iter().collect(), anchored }
+    pub fn from_pins(pins: impl IntoIterator<Item = (DeviceId, Pin)>, anchored: bool) -> Self {
+        Self { pins: pins.into_iter().collect(), anchored }
     }
 
     /// Whether this device's first view of the store was confirmed by something outside the store.
@@ -47,59 +69,56 @@ impl Pins {
         self.anchored
     }
 
-    /// What can be said of a view that agrees with these pins.
-    #[must_use]
-    pub fn freshness(&self) -> Freshness {
-        if self.anchored { Freshness::Fresh } else { Freshness::Unproven }
+    /// What is seen was confirmed by something outside the store: by another device that has seen this one.
+    pub fn anchor(&mut self) {
+        self.anchored = true;
     }
 
-    /// Every pinned head, by device.
-    pub fn heads(&self) -> impl Iterator<Item = (DeviceId, Head)> {
-        self.heads.iter().map(|(device, head)| (*device, *head))
+    /// What can be said of a view that agrees with these pins. `heard` are the devices that ought to be
+    /// heard from.
+    #[must_use]
+    pub fn freshness(&self, heard: impl Iterator<Item = DeviceId>, now_ms: i64) -> Freshness {
+        if !self.anchored {
+            return Freshness::Unproven;
+        }
+        let age = |device| Some((now_ms.saturating_sub(self.pins.get(&device)?.heard_ms), device));
+        match heard.filter_map(age).max() {
+            Some((age_ms, device)) if age_ms > STALE_AFTER_MS => Freshness::Stale { device, age_ms },
+            _ => Freshness::Fresh,
+        }
+    }
+
+    /// Every pin, by device.
+    pub fn iter(&self) -> impl Iterator<Item = (DeviceId, Pin)> {
+        self.pins.iter().map(|(device, pin)| (*device, *pin))
     }
 
     /// A device's pinned head.
     #[must_use]
     pub fn head(&self, device: DeviceId) -> Option<Head> {
-        self.heads.get(&device).copied()
+        self.pins.get(&device).map(|pin| pin.head)
     }
 
-    /// The error that it is when the pinned commit of `device` cannot be had (F1, F2).
+    /// The error that it is when a commit of `device` that this device knows of cannot be had (F1, F2).
     #[must_use]
     pub fn withheld(&self, device: DeviceId) -> Error {
         let sequence = self.head(device).map_or(0, |head| head.sequence);
         Error::Rollback { device: device.label(), sequence }
     }
 
-    /// Checks that the store still shows the pinned commit itself.
-    ///
-    /// # Errors
-    /// [`Error::Fork`] when another commit stands in its place (F3).
-    pub fn confirm(&self, commit: &Commit) -> Result<()> {
-        match self.head(commit.device()) {
-            Some(pinned) if pinned != commit.head() => Err(fork(commit)),
-            _ => Ok(()),
-        }
+    /// Whether `commit` is the next of its device after the pinned one.
+    #[must_use]
+    pub fn is_next(&self, commit: &Commit) -> bool {
+        self.head(commit.device()) == commit.body().previous
     }
 
-    /// Moves a device's pin to its next commit, which has to follow the pinned one.
-    ///
-    /// # Errors
-    /// [`Error::Fork`] when it follows something else.
-    pub fn advance(&mut self, commit: &Commit) -> Result<()> {
-        if self.head(commit.device()) != commit.body().previous {
-            return Err(fork(commit));
-        }
-        self.heads.insert(commit.device(), commit.head());
-        Ok(())
+    /// Pins a commit: the next of its device, or its first that is seen. The caller has checked which.
+    pub fn pin(&mut self, commit: &Commit, heard_ms: i64) {
+        self.pins.insert(commit.device(), Pin { head: commit.head(), heard_ms });
     }
 
-    /// Pins a device on first contact, wherever its chain is.
-    pub fn adopt(&mut self, commit: &Commit) {
-        self.heads.entry(commit.device()).or_insert(commit.head());
+    /// Forgets a device's pin, when its owner chose to go on from what the store has.
+    pub fn forget(&mut self, device: DeviceId) {
+        self.pins.remove(&device);
     }
-}
-
-fn fork(commit: &Commit) -> Error {
-    Error::Fork { device: commit.device().label(), sequence: commit.head().sequence }
 }

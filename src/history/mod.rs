@@ -3,7 +3,9 @@
 //! Pure. Everything here was verified or is an error.
 
 mod commit;
+mod fork;
 mod freshness;
 
 pub use commit::{Commit, CommitBody, Head, KindState};
-pub use freshness::{Freshness, Pins};
+pub use fork::ForkProof;
+pub use freshness::{Freshness, Pin, Pins, STALE_AFTER_MS};

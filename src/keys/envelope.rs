@@ -6,7 +6,7 @@
 use prost::Message as _;
 use zeroize::Zeroize as _;
 
-use super::{AccountId, DeviceId, DeviceState, EpochRoot, ObjectRef, recipient::Recipient, roster::Roster};
+use super::{AccountId, DeviceId, EpochRoots, ObjectRef, recipient::Recipient, roster::Roster};
 use crate::{
     Error, Part, Result,
     crypto::{
@@ -14,7 +14,7 @@ use crate::{
         Place, Random, Sealed, Secret, Signature, SigningKey, derive_from_key, open_message_with_extra,
         seal_message_with_extra,
     },
-    limits::{EPOCHS_MAX, OBJECT_BYTES_MIN},
+    limits::OBJECT_BYTES_MIN,
     wire::{decode_strict, messages},
 };
 
@@ -24,7 +24,7 @@ const EXTRA_BYTES: usize = HYBRID_CIPHERTEXT_BYTES + PARAMETER_BYTES;
 /// What an envelope holds, authenticated by its seal but not yet by its signer.
 pub struct Envelope {
     account: AccountId,
-    roots: Vec<EpochRoot>,
+    roots: EpochRoots,
     roster: ObjectRef,
     signer: DeviceId,
     signature: Signature,
@@ -35,8 +35,8 @@ pub struct Envelope {
 pub struct EnvelopeContents<'a> {
     /// The account.
     pub account: AccountId,
-    /// All roots from epoch 0 to the current one.
-    pub roots: &'a [EpochRoot],
+    /// All roots that its writer knows.
+    pub roots: &'a EpochRoots,
     /// The roster as it is now.
     pub roster: &'a ObjectRef,
 }
@@ -112,9 +112,7 @@ impl Envelope {
         let messages::SignedEnvelope { body, signer, signature } = signed;
         let body = zeroize::Zeroizing::new(body);
         let mut wire: messages::EnvelopeBody = decode_strict(&body, body.len(), Part::Envelope)?;
-        let roots = roots_from_wire(&wire);
-        wire.root.zeroize();
-        wire.earlier_roots.iter_mut().for_each(|root| root.zeroize());
+        let roots = EpochRoots::from_wire(&mut wire.roots);
         if wire.locator != locator || wire.id != id {
             return Err(damaged());
         }
@@ -134,33 +132,32 @@ impl Envelope {
         self.account
     }
 
-    /// The newest root it carries.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] when there is none, which parsing excludes.
-    pub fn newest_root(&self) -> Result<&EpochRoot> {
-        self.roots.last().ok_or(Error::Internal("an envelope without roots"))
+    /// The roots it carries, good for nothing but opening the roster that has to vouch for them.
+    #[must_use]
+    pub fn unverified_roots(&self) -> &EpochRoots {
+        &self.roots
     }
 
-    /// The roster it names, sealed under the newest root.
+    /// The roster it names, sealed under one of its roots.
     #[must_use]
     pub fn roster(&self) -> &ObjectRef {
         &self.roster
     }
 
-    /// Gives the roots out once the roster vouches for the writer, the roster being the one that the
-    /// recipient itself agreed to. A revoked device may plant no root (D6).
+    /// Gives the roots out that the roster announces, the roster being the one that the recipient itself
+    /// agreed to or a continuation of it. Nobody, revoked or not, can plant a root (D6).
     ///
     /// # Errors
     /// [`Error::Damaged`].
-    pub fn verify(self, roster: &Roster) -> Result<Vec<EpochRoot>> {
+    pub fn verify(self, roster: &Roster) -> Result<EpochRoots> {
         let damaged = || Error::damaged(Part::Envelope);
         let signer = roster.state().device(self.signer).ok_or_else(damaged)?;
-        if signer.state() != DeviceState::Active {
-            return Err(damaged());
-        }
         signer.signing_key().verify(Label::SIGN_ENVELOPE, &self.body, &self.signature, Part::Envelope)?;
-        Ok(self.roots)
+        if self.roots.iter().all(|root| roster.state().announces(root)) {
+            Ok(self.roots)
+        } else {
+            Err(damaged())
+        }
     }
 }
 
@@ -170,33 +167,20 @@ fn signed_bytes(
     id: [u8; 16],
     (signer, key): (DeviceId, &SigningKey),
 ) -> Result<Vec<u8>> {
-    let (newest, earlier) = contents.roots.split_last().ok_or(Error::Internal("no epoch root"))?;
     let mut body = messages::EnvelopeBody {
         account: contents.account.0.to_vec(),
-        epoch: newest.epoch(),
-        root: newest.root().expose().to_vec(),
-        earlier_roots: earlier.iter().map(|root| root.root().expose().to_vec()).collect(),
+        roots: contents.roots.to_wire(),
         roster: Some(contents.roster.to_wire()),
         locator: recipient.locator().to_vec(),
         id: id.to_vec(),
     };
     let encoded = body.encode_to_vec();
-    body.root.zeroize();
-    body.earlier_roots.iter_mut().for_each(|root| root.zeroize());
+    body.roots.iter_mut().for_each(|secret| secret.root.zeroize());
     let signature = key.sign(Label::SIGN_ENVELOPE, &encoded).as_bytes().to_vec();
     let mut signed = messages::SignedEnvelope { body: encoded, signer: signer.0.to_vec(), signature };
     let bytes = signed.encode_to_vec();
     signed.body.zeroize();
     Ok(bytes)
-}
-
-fn roots_from_wire(wire: &messages::EnvelopeBody) -> Option<Vec<EpochRoot>> {
-    let count = u32::try_from(wire.earlier_roots.len()).ok()?;
-    if count != wire.epoch || wire.earlier_roots.len() >= EPOCHS_MAX {
-        return None;
-    }
-    let all = wire.earlier_roots.iter().chain([&wire.root]);
-    (0..).zip(all).map(|(epoch, root)| Some(EpochRoot::new(epoch, Secret::from_slice(root)?))).collect()
 }
 
 fn envelope_key(shared: &Secret<32>, locator: [u8; 16], extra: &[u8]) -> ObjectKey {

@@ -1,34 +1,57 @@
-//! The keyring: for each kind random keys that name its chunks, place its cuts and seal its content.
+//! The keyring: for each kind random keys that seal its content, one an epoch.
 //!
-//! Kind keys are random, never derived: only a random key can be destroyed.
+//! Content keys are random, never derived: only a random key can be destroyed. What names chunks and places
+//! cuts is derived from one random naming key, so that two devices that begin a kind at once agree; ids and
+//! cuts are seen only inside what the content keys seal.
 
 use prost::Message as _;
 use zeroize::Zeroize as _;
 
-use super::{AccountId, EpochRoot, ObjectRef};
+use super::{AccountId, EpochRoot, EpochRoots, ObjectRef, epoch::RootId};
 use crate::{
     Error, Part, Result,
-    crypto::{Context, ObjectKey, ObjectType, Place, Random, Sealed, Secret, open_message, seal_message},
+    crypto::{
+        Context, Label, ObjectKey, ObjectType, Place, Random, Sealed, Secret, derive_from_key, open_message,
+        seal_message,
+    },
     limits,
     wire::{decode_strict, messages},
 };
+
+/// One epoch's content key of a kind.
+struct ContentKey {
+    epoch: u32,
+    root_id: RootId,
+    key: Secret<32>,
+}
+
+impl ContentKey {
+    fn generate(root: &EpochRoot, random: &mut dyn Random) -> Result<Self> {
+        Ok(Self { epoch: root.epoch(), root_id: root.id(), key: Secret::generate(random)? })
+    }
+
+    fn place(&self) -> (u32, RootId, &[u8; 32]) {
+        (self.epoch, self.root_id, self.key.expose())
+    }
+
+    fn duplicate(&self) -> Self {
+        Self { epoch: self.epoch, root_id: self.root_id, key: self.key.duplicate() }
+    }
+}
 
 /// The keys of one kind.
 pub struct KindKeys {
     kind: String,
     chunk_id: Secret<32>,
     chunk_cut: Secret<32>,
-    content: Vec<(u32, Secret<32>)>,
+    content: Vec<ContentKey>,
 }
 
 impl KindKeys {
-    fn generate(kind: &str, epoch: u32, random: &mut dyn Random) -> Result<Self> {
-        Ok(Self {
-            kind: kind.to_owned(),
-            chunk_id: Secret::generate(random)?,
-            chunk_cut: Secret::generate(random)?,
-            content: vec![(epoch, Secret::generate(random)?)],
-        })
+    fn new(naming: &Secret<32>, kind: &str, content: Vec<ContentKey>) -> Self {
+        let derive = |label| derive_from_key(naming, label, &[kind.as_bytes()]);
+        let (chunk_id, chunk_cut) = (derive(Label::NAMING_CHUNK_ID), derive(Label::NAMING_CHUNK_CUT));
+        Self { kind: kind.to_owned(), chunk_id, chunk_cut, content }
     }
 
     /// Names chunks.
@@ -43,25 +66,27 @@ impl KindKeys {
         &self.chunk_cut
     }
 
-    /// Opens the packs and index fragments of `epoch`.
-    #[must_use]
-    pub fn content_key(&self, epoch: u32) -> Option<ObjectKey> {
-        let (_, key) = self.content.iter().find(|(of, _)| *of == epoch)?;
-        Some(ObjectKey::new(key.duplicate()))
+    /// What may open the packs and index fragments of `epoch`: one key, or several when devices began it at
+    /// once (D10).
+    pub fn content_keys(&self, epoch: u32) -> impl Iterator<Item = ObjectKey> {
+        let of_epoch = self.content.iter().filter(move |content| content.epoch == epoch);
+        of_epoch.map(|content| ObjectKey::new(content.key.duplicate()))
     }
 
-    /// The newest epoch's content key, which seals what is written now.
+    /// The content key that seals what is written in the current epoch.
     ///
     /// # Errors
-    /// [`Error::Internal`] when there is none, which parsing excludes.
-    pub fn newest(&self) -> Result<(u32, ObjectKey)> {
-        let (epoch, key) = self.content.last().ok_or(Error::Internal("a kind without content keys"))?;
-        Ok((*epoch, ObjectKey::new(key.duplicate())))
+    /// [`Error::NotFound`] when the kind has none for it.
+    pub fn writing_key(&self, (epoch, root_id): (u32, RootId)) -> Result<ObjectKey> {
+        let mut found = self.content.iter().filter(|key| (key.epoch, key.root_id) == (epoch, root_id));
+        let key = found.next_back().ok_or(Error::NotFound("a content key for this epoch"))?;
+        Ok(ObjectKey::new(key.key.duplicate()))
     }
 
-    /// The epochs it has content keys of, ascending.
-    pub fn epochs(&self) -> impl Iterator<Item = u32> {
-        self.content.iter().map(|(epoch, _)| *epoch)
+    fn add(&mut self, key: ContentKey) {
+        if let Err(place) = self.content.binary_search_by(|known| known.place().cmp(&key.place())) {
+            self.content.insert(place, key);
+        }
     }
 }
 
@@ -69,17 +94,28 @@ impl KindKeys {
 pub struct Keyring {
     account: AccountId,
     version: u64,
+    naming: Secret<32>,
     kinds: Vec<KindKeys>,
 }
 
 impl Keyring {
-    /// The first keyring, with fresh keys for each of `kinds`.
+    /// The first keyring, with fresh keys for each of `kinds`, for what is written under `root`.
     ///
     /// # Errors
     /// [`Error::Randomness`].
-    pub fn generate(account: AccountId, kinds: &[&str], random: &mut dyn Random) -> Result<Self> {
-        let kinds = kinds.iter().map(|kind| KindKeys::generate(kind, 0, random)).collect::<Result<_>>()?;
-        Ok(Self { account, version: 1, kinds })
+    pub fn generate(
+        account: AccountId,
+        kinds: &[&str],
+        root: &EpochRoot,
+        random: &mut dyn Random,
+    ) -> Result<Self> {
+        let naming = Secret::generate(random)?;
+        let mut keyring = Self { account, version: 1, naming, kinds: Vec::new() };
+        for kind in kinds {
+            keyring.add_kind(kind, root, random)?;
+        }
+        keyring.version = 1;
+        Ok(keyring)
     }
 
     /// Its version, from 1; it never goes down.
@@ -96,16 +132,101 @@ impl Keyring {
         self.kinds.iter().find(|keys| keys.kind == kind).ok_or(Error::NotFound("keys of this kind"))
     }
 
-    /// The next version, with a fresh content key for each kind, for what is written from `epoch` on.
+    /// The kinds that have keys.
+    pub fn kinds(&self) -> impl Iterator<Item = &str> {
+        self.kinds.iter().map(|keys| keys.kind.as_str())
+    }
+
+    /// The next version, with keys for one more kind.
+    ///
+    /// # Errors
+    /// [`Error::Randomness`]; [`Error::InvalidArgument`] when there are too many kinds.
+    pub fn add_kind(&mut self, kind: &str, root: &EpochRoot, random: &mut dyn Random) -> Result<()> {
+        if self.kinds.len() >= limits::KINDS_MAX {
+            return Err(Error::InvalidArgument("too many kinds of data"));
+        }
+        let keys = KindKeys::new(&self.naming, kind, vec![ContentKey::generate(root, random)?]);
+        let place = self.kinds.partition_point(|known| known.kind.as_str() < kind);
+        self.kinds.insert(place, keys);
+        self.version += 1;
+        Ok(())
+    }
+
+    /// Makes sure that each kind has a content key for what is written under `root`; says whether one was
+    /// missing, which makes this the next version.
     ///
     /// # Errors
     /// [`Error::Randomness`].
-    pub fn begin_epoch(&mut self, epoch: u32, random: &mut dyn Random) -> Result<()> {
+    pub fn complete(&mut self, root: &EpochRoot, random: &mut dyn Random) -> Result<bool> {
+        let mut grown = false;
         for keys in &mut self.kinds {
-            keys.content.push((epoch, Secret::generate(random)?));
+            if keys.writing_key((root.epoch(), root.id())).is_err() {
+                keys.add(ContentKey::generate(root, random)?);
+                grown = true;
+            }
         }
-        self.version += 1;
+        self.version += u64::from(grown);
+        Ok(grown)
+    }
+
+    /// Takes over every key of `other`, which another device wrote. What both have is one keyring with
+    /// everything, above both versions unless it is one of the two (D10).
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when it is not of the same account or has another naming key.
+    pub fn unite(&mut self, other: Self) -> Result<()> {
+        let same_naming = bool::from(subtle::ConstantTimeEq::ct_eq(&self.naming, &other.naming));
+        if self.account != other.account || !same_naming {
+            return Err(Error::damaged(Part::Keyring));
+        }
+        let (has, others) = (self.size(), other.size());
+        let newer = self.version.max(other.version);
+        for keys in other.kinds {
+            match self.kinds.iter_mut().find(|known| known.kind == keys.kind) {
+                Some(known) => keys.content.into_iter().for_each(|key| known.add(key)),
+                None => self.kinds.push(keys),
+            }
+        }
+        self.kinds.sort_by(|a, b| a.kind.cmp(&b.kind));
+        let united = self.size();
+        self.version = match (united == has, united == others) {
+            (true, true) => newer,
+            (true, false) if self.version > other.version => self.version,
+            (false, true) if other.version > self.version => other.version,
+            _ => newer + 1,
+        };
         Ok(())
+    }
+
+    /// How many kinds and content keys it has.
+    fn size(&self) -> (usize, usize) {
+        (self.kinds.len(), self.kinds.iter().map(|keys| keys.content.len()).sum())
+    }
+
+    /// Whether both hold exactly the same keys.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let places = |keyring: &Self| -> Vec<_> {
+            let of = |keys: &KindKeys| -> Vec<_> {
+                keys.content.iter().map(|key| (keys.kind.clone(), key.epoch, key.root_id)).collect()
+            };
+            keyring.kinds.iter().flat_map(of).collect()
+        };
+        self.version == other.version && self.size() == other.size() && places(self) == places(other)
+    }
+
+    /// A second copy, named so that it can be found.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        let copy = |keys: &KindKeys| {
+            KindKeys::new(&self.naming, &keys.kind, keys.content.iter().map(ContentKey::duplicate).collect())
+        };
+        Self {
+            account: self.account,
+            version: self.version,
+            naming: self.naming.duplicate(),
+            kinds: self.kinds.iter().map(copy).collect(),
+        }
     }
 
     /// Seals it under an epoch root.
@@ -127,70 +248,79 @@ impl Keyring {
     ///
     /// # Errors
     /// [`Error::Damaged`] for whatever reason (K1, K2).
-    pub fn open(account: AccountId, root: &EpochRoot, reference: &ObjectRef, bytes: Vec<u8>) -> Result<Self> {
-        let damaged = || Error::damaged(Part::Keyring);
+    pub fn open(
+        account: AccountId,
+        roots: &EpochRoots,
+        reference: &ObjectRef,
+        bytes: Vec<u8>,
+    ) -> Result<Self> {
         if !reference.matches(&bytes) {
-            return Err(damaged());
+            return Err(Error::damaged(Part::Keyring));
         }
-        let context = context(account, root.epoch(), reference.id());
-        let mut plain = open_message(&root.keyring_key(account), &context, bytes)
+        let context = context(account, reference.epoch(), reference.id());
+        let keys = roots.of(reference.epoch()).map(|root| root.keyring_key(account));
+        let mut plain = super::open_with_any(keys, bytes, |key, bytes| open_message(key, &context, bytes))
             .map_err(Error::while_opening(Part::Keyring))?;
         let wire = decode_strict(&plain, limits::OBJECT_BYTES_MAX, Part::Keyring);
         plain.zeroize();
         let mut wire: messages::Keyring = wire?;
-        let keyring = Self::from_wire(&wire, account);
-        wipe(&mut wire);
-        keyring.ok_or_else(damaged)
+        Self::take_wire(&mut wire, account).ok_or(Error::damaged(Part::Keyring))
     }
 
-    /// Reads an authenticated keyring; every field must be there, whole and in order (K2).
+    /// Reads an authenticated keyring and wipes the wire form; every field must be there, whole and in
+    /// order (K2).
     #[must_use]
-    pub fn from_wire(wire: &messages::Keyring, account: AccountId) -> Option<Self> {
-        let messages::Keyring { account: of, version, kinds } = wire;
+    pub fn take_wire(wire: &mut messages::Keyring, account: AccountId) -> Option<Self> {
+        let keyring = Self::from_wire(wire, account);
+        wipe(wire);
+        keyring
+    }
+
+    fn from_wire(wire: &messages::Keyring, account: AccountId) -> Option<Self> {
+        let messages::Keyring { account: of, version, naming_key, kinds } = wire;
         if *of != account.0 || *version == 0 || kinds.len() > limits::KINDS_MAX {
             return None;
         }
-        let kinds = kinds.iter().map(kind_from_wire).collect::<Option<Vec<_>>>()?;
+        let naming = key_from_wire(naming_key)?;
+        let kinds: Vec<_> = kinds.iter().map(|kind| kind_from_wire(kind, &naming)).collect::<Option<_>>()?;
         let ascending = kinds.windows(2).all(|pair| matches!(pair, [a, b] if a.kind < b.kind));
-        ascending.then_some(Self { account, version: *version, kinds })
+        ascending.then_some(Self { account, version: *version, naming, kinds })
     }
 
-    fn to_wire(&self) -> messages::Keyring {
-        let mut kinds: Vec<_> = self
-            .kinds
-            .iter()
-            .map(|keys| messages::KindKeys {
-                kind: keys.kind.clone(),
-                chunk_id_key: keys.chunk_id.expose().to_vec(),
-                chunk_cut_key: keys.chunk_cut.expose().to_vec(),
-                content_keys: keys
-                    .content
-                    .iter()
-                    .map(|(epoch, key)| messages::ContentKey { epoch: *epoch, key: key.expose().to_vec() })
-                    .collect(),
-            })
-            .collect();
-        kinds.sort_by(|a, b| a.kind.cmp(&b.kind));
-        messages::Keyring { account: self.account.0.to_vec(), version: self.version, kinds }
+    /// The wire form; the caller wipes it.
+    #[must_use]
+    pub fn to_wire(&self) -> messages::Keyring {
+        let content = |content: &ContentKey| messages::ContentKey {
+            epoch: content.epoch,
+            root_id: content.root_id.to_vec(),
+            key: content.key.expose().to_vec(),
+        };
+        let kind = |keys: &KindKeys| messages::KindKeys {
+            kind: keys.kind.clone(),
+            content_keys: keys.content.iter().map(content).collect(),
+        };
+        messages::Keyring {
+            account: self.account.0.to_vec(),
+            version: self.version,
+            naming_key: self.naming.expose().to_vec(),
+            kinds: self.kinds.iter().map(kind).collect(),
+        }
     }
 }
 
-fn kind_from_wire(wire: &messages::KindKeys) -> Option<KindKeys> {
-    let messages::KindKeys { kind, chunk_id_key, chunk_cut_key, content_keys } = wire;
+fn kind_from_wire(wire: &messages::KindKeys, naming: &Secret<32>) -> Option<KindKeys> {
+    let messages::KindKeys { kind, content_keys } = wire;
     if kind.is_empty() || kind.len() > limits::KIND_BYTES_MAX || content_keys.len() > limits::EPOCHS_MAX {
         return None;
     }
-    let content = content_keys
-        .iter()
-        .map(|messages::ContentKey { epoch, key }| Some((*epoch, key_from_wire(key)?)))
-        .collect::<Option<Vec<_>>>()?;
-    let ascending = content.windows(2).all(|pair| matches!(pair, [a, b] if a.0 < b.0));
-    (ascending && !content.is_empty()).then_some(KindKeys {
-        kind: kind.clone(),
-        chunk_id: key_from_wire(chunk_id_key)?,
-        chunk_cut: key_from_wire(chunk_cut_key)?,
-        content,
-    })
+    let content = |wire: &messages::ContentKey| {
+        let messages::ContentKey { epoch, root_id, key } = wire;
+        let root_id = root_id.as_slice().try_into().ok()?;
+        Some(ContentKey { epoch: *epoch, root_id, key: key_from_wire(key)? })
+    };
+    let content: Vec<_> = content_keys.iter().map(content).collect::<Option<_>>()?;
+    let ascending = content.windows(2).all(|pair| matches!(pair, [a, b] if a.place() < b.place()));
+    (ascending && !content.is_empty()).then(|| KindKeys::new(naming, kind, content))
 }
 
 /// Exactly 32 bytes, not all zero.
@@ -202,10 +332,10 @@ fn context(account: AccountId, epoch: u32, id: [u8; 16]) -> Context {
     Context::new(account.0, epoch, ObjectType::Keyring, "", Place::Object(id))
 }
 
-fn wipe(wire: &mut messages::Keyring) {
+/// Wipes the keys of a wire form.
+pub(crate) fn wipe(wire: &mut messages::Keyring) {
+    wire.naming_key.zeroize();
     for kind in &mut wire.kinds {
-        kind.chunk_id_key.zeroize();
-        kind.chunk_cut_key.zeroize();
         kind.content_keys.iter_mut().for_each(|content| content.key.zeroize());
     }
 }

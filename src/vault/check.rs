@@ -79,14 +79,16 @@ impl Vault {
             freshness: view.freshness,
         };
         self.check_history(work, &view, &mut report)?;
-        for state in self.kind_states(&view) {
-            let kind = Kind::parse(&state.kind)?;
-            let access = self.access(kind.name(), &view)?;
-            let mut check =
-                KindCheck { access, kind: &kind, report: &mut report, job, lost: BTreeSet::new() };
-            let known = check.index(&state)?;
-            check.packs(&known, options.read_percent, work)?;
-            check.tree(&state, &known)?;
+        for kind in view.kinds() {
+            let kind = Kind::parse(&kind)?;
+            for state in view.newest(kind.name()).into_iter().filter_map(|commit| commit.kind(kind.name())) {
+                let access = self.access(kind.name(), &view)?;
+                let mut check =
+                    KindCheck { access, kind: &kind, report: &mut report, job, lost: BTreeSet::new() };
+                let known = check.index(state)?;
+                check.packs(&known, options.read_percent, work)?;
+                check.tree(state, &known)?;
+            }
         }
         Ok(report)
     }
@@ -196,9 +198,8 @@ impl KindCheck<'_> {
             return Err(Error::damaged(Part::Pack));
         }
         let read = u64::try_from(bytes.len()).unwrap_or(0);
-        let key = self.access.keys.content_key(object.epoch()).ok_or(Error::damaged(Part::Pack))?;
         let context = pack_context(self.access.account, object.epoch(), self.kind.name(), object.id());
-        let (plain, directory) = open_pack(&key, &context, bytes)?;
+        let (plain, directory) = self.open_with_any_key(object.epoch(), &context, &bytes)?;
         if !pack.chunks().map(|(_, chunk)| chunk).eq(&directory) {
             return Err(Error::damaged(Part::Pack));
         }
@@ -207,6 +208,22 @@ impl KindCheck<'_> {
         }
         self.report.bytes_read += read;
         self.job.step(|progress| progress.bytes += read)
+    }
+
+    fn open_with_any_key(
+        &self,
+        epoch: u32,
+        context: &crate::crypto::Context,
+        bytes: &[u8],
+    ) -> Result<(Vec<u8>, Vec<ChunkEntry>)> {
+        let mut failure = Error::damaged(Part::Pack);
+        for key in self.access.keys.content_keys(epoch) {
+            match open_pack(&key, context, bytes.to_vec()) {
+                Err(error) => failure = error,
+                opened => return opened,
+            }
+        }
+        Err(failure)
     }
 
     fn verify_chunk(&self, plain: &[u8], offset: u32, chunk: &ChunkEntry) -> Result<()> {

@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use super::{
     Environment, Vault,
-    state::{DeviceKeys, Home},
-    vault::{NextCommit, Work, envelope_ids},
-    view::{Reader, View},
+    state::{DeviceKeys, Home, KnownRoster},
+    vault::{Work, envelope_ids},
+    view::{Gathered, Known, Reader, View},
 };
 use crate::{
     Error, Result,
@@ -15,8 +15,8 @@ use crate::{
     },
     history::{Freshness, Pins},
     keys::{
-        Change, DeviceId, DeviceSecret, Envelope, EnvelopeContents, EpochRoot, Keyring, Member, ObjectRef,
-        Recipient, RecoveryCode, Roster, Signer, SignerId,
+        Change, DeviceId, DeviceSecret, Envelope, EnvelopeContents, EpochRoot, EpochRoots, Keyring, Member,
+        ObjectRef, Recipient, RecoveryCode, RootId, Roster, Signer, SignerId,
     },
     kinds::Kind,
     limits::DEVICE_NAME_BYTES_MAX,
@@ -111,73 +111,50 @@ impl Vault {
         let store: Arc<dyn Store> = Arc::new(store);
         let random = environment.random.as_mut();
         let fresh = FreshDevice::generate(device, random)?;
-        let roster = genesis(&fresh, code, environment.clock.now_ms(), random)?;
         let root = EpochRoot::generate(0, random)?;
+        let roster = genesis(&fresh, code, root.id(), environment.clock.now_ms(), random)?;
         let names = Kind::ALL;
-        let mut names: Vec<&str> = names.iter().map(Kind::name).collect();
-        names.sort_unstable();
-        let keyring = Keyring::generate(roster.account(), &names, random)?;
+        let names: Vec<&str> = names.iter().map(Kind::name).collect();
+        let keyring = Keyring::generate(roster.account(), &names, &root, random)?;
         let keys = DeviceKeys {
             account: roster.account(),
             device: fresh.member.id,
             signing: fresh.signing,
             hybrid: fresh.hybrid,
-            roots: vec![root],
+            roots: EpochRoots::new([root]),
         };
         if holds_vault(&Gate::new(Arc::clone(&store), Consent::none(), home.ledger()?))? {
             return Err(Error::VaultExists);
         }
-        home.write_roster(&roster)?;
+        home.write_roster(&unseen(&roster))?;
         home.write_keys(&keys)?;
         let vault = Self::assemble(store, home, keys, environment)?;
-        vault.write_genesis(&roster, &keyring)?;
+        vault.write_genesis(roster, keyring)?;
         vault.home.set_ready()?;
         Ok(vault)
     }
 
-    /// Roster, keyring, first commit, and at last the envelope that makes it a vault.
-    fn write_genesis(&self, roster: &Roster, keyring: &Keyring) -> Result<()> {
-        let work = &mut *self.work();
-        let root = work.keys.roots.last().ok_or(Error::Internal("no epoch root"))?;
-        let (roster_ref, sealed_roster) = roster.seal(root, work.random.as_mut())?;
-        let (keyring_ref, sealed_keyring) = keyring.seal(root, work.random.as_mut())?;
-        self.gate.put(&sealed_roster, self.clock.now_ms())?;
-        self.gate.put(&sealed_keyring, self.clock.now_ms())?;
-        let mut pins = Pins::anchored();
-        self.first_commit(work, roster, (roster_ref.clone(), keyring_ref, keyring), &mut pins, None)?;
-        self.write_envelopes(work, roster, &roster_ref)
+    /// Keyring, roster with its envelopes, and the first commit.
+    fn write_genesis(&self, roster: Roster, keyring: Keyring) -> Result<()> {
+        let mut view = View {
+            roster,
+            rosters: Gathered::default(),
+            keyring,
+            keyrings: Gathered::default(),
+            heads: BTreeMap::new(),
+            pins: Pins::anchored(),
+            freshness: Freshness::Fresh,
+            new_commits: Vec::new(),
+        };
+        self.first_commit(&mut view)
     }
 
-    /// This device's first commit, on top of whatever `before` shows.
-    fn first_commit(
-        &self,
-        work: &mut Work,
-        roster: &Roster,
-        (roster_ref, keyring_ref, keyring): (ObjectRef, ObjectRef, &Keyring),
-        pins: &mut Pins,
-        before: Option<View>,
-    ) -> Result<()> {
-        let kinds = before.as_ref().map_or_else(Vec::new, |view| self.kind_states(view));
-        let heads = before.map_or_else(BTreeMap::new, |view| view.heads);
-        let keyring_version = keyring.version();
-        let next = NextCommit {
-            epoch: roster.state().epoch(),
-            roster: roster_ref.clone(),
-            keyring: keyring_ref.clone(),
-            keyring_version,
-            kinds,
-        };
-        let mut view = View {
-            roster: roster.clone(),
-            roster_ref,
-            keyring: self.reader(work).keyring(&keyring_ref)?,
-            keyring_ref,
-            heads,
-            pins: pins.clone(),
-            freshness: Freshness::Unproven,
-        };
-        self.commit(work, &mut view, next)?;
-        *pins = view.pins;
+    /// This device's first commit. It has no data yet; what it has seen of the others it says.
+    fn first_commit(&self, view: &mut View) -> Result<()> {
+        let work = &mut *self.work();
+        self.reconcile(work, view)?;
+        self.database.keep_commits(&view.new_commits)?;
+        self.commit(work, view, Vec::new())?;
         Ok(())
     }
 
@@ -267,13 +244,13 @@ impl Vault {
     ) -> Result<Self> {
         let home = empty_home(state)?;
         let gate = Gate::new(Arc::clone(&store), Consent::none(), home.ledger()?);
-        let (roots, before) = secret.open_newest(&gate)?;
+        let (roots, mut before) = secret.open_newest(&gate, environment.clock.now_ms())?;
         let account = before.roster.account();
         let fresh = FreshDevice::generate(device, environment.random.as_mut())?;
-        let mut roster = before.roster.clone();
         let signer = Signer { id: secret.signer, key: &secret.signing };
         let now_ms = environment.clock.now_ms();
-        roster.append(&signer, &Change::AddDevice(fresh.member.clone()), None, now_ms)?;
+        before.roster.append(&signer, &Change::AddDevice(fresh.member.clone()), None, now_ms)?;
+        before.rosters.whole = None;
         drop(gate);
         let keys = DeviceKeys {
             account,
@@ -282,25 +259,13 @@ impl Vault {
             hybrid: fresh.hybrid,
             roots,
         };
-        home.write_roster(&roster)?;
+        home.write_roster(&unseen(&before.roster))?;
         home.write_keys(&keys)?;
         let vault = Self::assemble(store, home, keys, environment)?;
-        vault.write_joining(&roster, before)?;
+        // Every other device finds the new one through the envelope that is addressed to it (D8).
+        vault.first_commit(&mut before)?;
         vault.home.set_ready()?;
         Ok(vault)
-    }
-
-    fn write_joining(&self, roster: &Roster, before: View) -> Result<()> {
-        let work = &mut *self.work();
-        let root = work.keys.roots.last().ok_or(Error::Internal("no epoch root"))?;
-        let (roster_ref, sealed) = roster.seal(root, work.random.as_mut())?;
-        self.gate.put(&sealed, self.clock.now_ms())?;
-        // Every other device finds the new one through the envelope that is addressed to it (D8).
-        self.write_envelopes(work, roster, &roster_ref)?;
-        let mut pins = before.pins.clone();
-        let keyring_ref = before.keyring_ref.clone();
-        let keyring = self.reader(work).keyring(&keyring_ref)?;
-        self.first_commit(work, roster, (roster_ref, keyring_ref, &keyring), &mut pins, Some(before))
     }
 }
 
@@ -313,42 +278,40 @@ struct AccountSecret {
 }
 
 impl AccountSecret {
-    /// The roots of the newest envelope that opens, is vouched for and stands on a commit; and what that
-    /// leads to.
-    fn open_newest(&self, gate: &Gate) -> Result<(Vec<EpochRoot>, View)> {
-        let mut candidates = Vec::new();
+    /// The roots of all envelopes that open and are vouched for, and what they lead to.
+    fn open_newest(&self, gate: &Gate, now_ms: i64) -> Result<(EpochRoots, View)> {
+        let mut all: Option<(EpochRoots, Roster)> = None;
         let mut failure = None;
         for id in envelope_ids(gate, self.locator)? {
             match self.open_one(gate, id) {
-                Ok(candidate) => candidates.push(candidate),
+                Ok(opened) => all = Some(unite(all, opened)?),
                 Err(error @ (Error::Store(_) | Error::Io { .. })) => return Err(error),
                 Err(error) => failure = Some(error),
             }
         }
-        candidates.sort_by_key(|(roots, roster)| std::cmp::Reverse((roots.len(), roster.length())));
-        for (roots, roster) in candidates {
-            let reader = Reader { gate, account: roster.account(), roots: &roots };
-            let nobody = DeviceId([0; 16]);
-            let view = reader.refresh(nobody, Pins::new(), roster.clone());
-            match view.and_then(|view| Ok((reader.confirms(&view, &roster)?, view))) {
-                Ok((true, view)) => return Ok((roots, view)),
-                Ok((false, _)) => {}
-                Err(error @ (Error::Store(_) | Error::Io { .. })) => return Err(error),
-                Err(error) => failure = Some(error),
-            }
-        }
-        Err(failure.unwrap_or_else(|| nothing_opens(gate)))
+        let Some((roots, roster)) = all else { return Err(failure.unwrap_or_else(|| nothing_opens(gate))) };
+        let reader = Reader { gate, account: roster.account(), roots: &roots, database: None, now_ms };
+        let known = Known {
+            roster,
+            rosters: Gathered::default(),
+            keyring: None,
+            keyrings: Gathered::default(),
+            pins: Pins::new(),
+        };
+        let view = reader.refresh(None, known)?;
+        // A code or password that was replaced meanwhile opens the past, and nothing else (K13).
+        self.check_agreed(&view.roster).map_err(|_| Error::WrongSecret)?;
+        Ok((roots, view))
     }
 
-    fn open_one(&self, gate: &Gate, id: [u8; 16]) -> Result<(Vec<EpochRoot>, Roster)> {
+    fn open_one(&self, gate: &Gate, id: [u8; 16]) -> Result<(EpochRoots, Roster)> {
         let place = Place::Envelope { locator: self.locator, id };
         let bytes = gate.get(place)?.ok_or(Error::Missing { what: crate::Part::Envelope })?;
         let envelope = Envelope::open(&self.hybrid, self.locator, id, bytes)?;
         let reference = envelope.roster().clone();
         let missing = Error::Missing { what: crate::Part::Roster };
         let bytes = gate.get(Place::Object(reference.id()))?.ok_or(missing)?;
-        let root = envelope.newest_root()?;
-        let roster = Roster::open(envelope.account(), root, &reference, bytes)?;
+        let roster = Roster::open(envelope.account(), envelope.unverified_roots(), &reference, bytes)?;
         self.check_agreed(&roster)?;
         Ok((envelope.verify(&roster)?, roster))
     }
@@ -358,7 +321,7 @@ impl AccountSecret {
         let state = roster.state();
         let recipient = match self.signer {
             SignerId::Password => state.password(),
-            _ => Some(state.recovery()),
+            _ => state.recovery(),
         };
         let named = recipient.is_some_and(|recipient| {
             recipient.public_key().as_bytes() == self.hybrid.public().as_bytes()
@@ -370,7 +333,32 @@ impl AccountSecret {
     }
 }
 
-fn genesis(fresh: &FreshDevice, code: &RecoveryCode, now_ms: i64, random: &mut dyn Random) -> Result<Roster> {
+/// Both envelopes' roots and roster entries; envelopes of one secret are of one account.
+fn unite(
+    all: Option<(EpochRoots, Roster)>,
+    (roots, roster): (EpochRoots, Roster),
+) -> Result<(EpochRoots, Roster)> {
+    let Some((mut all_roots, mut all_entries)) = all else { return Ok((roots, roster)) };
+    all_entries.unite(&roster)?;
+    for root in roots.iter() {
+        all_roots.add(root.duplicate());
+    }
+    Ok((all_roots, all_entries))
+}
+
+/// A roster as a new device keeps it; nothing in it is news to its owner, who is there.
+fn unseen(roster: &Roster) -> KnownRoster {
+    let told = roster.entries().map(|(hash, ..)| hash).collect();
+    KnownRoster { roster: roster.clone(), objects: Gathered::default(), told }
+}
+
+fn genesis(
+    fresh: &FreshDevice,
+    code: &RecoveryCode,
+    root_id: RootId,
+    now_ms: i64,
+    random: &mut dyn Random,
+) -> Result<Roster> {
     let signing = code.signing_key();
     let recovery =
         Recipient::recovery(code.hybrid_key().public().clone(), code.locator(), signing.verifying_key());
@@ -379,6 +367,7 @@ fn genesis(fresh: &FreshDevice, code: &RecoveryCode, now_ms: i64, random: &mut d
         device: fresh.member.clone(),
         recovery,
         format_version: FORMAT_VERSION,
+        root_id,
     };
     Roster::begin(&genesis, &fresh.signing, &signing, now_ms)
 }
@@ -394,7 +383,7 @@ fn empty_home(state: &Path) -> Result<Home> {
 
 fn holds_vault(gate: &Gate) -> Result<bool> {
     let mut found = false;
-    gate.list("envelopes/", &mut |_| found = true)?;
+    gate.list("commits/", &mut |_| found = true)?;
     Ok(found)
 }
 

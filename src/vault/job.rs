@@ -33,6 +33,7 @@ pub struct Job {
     paused: Mutex<bool>,
     resumed: Condvar,
     memory_bytes: usize,
+    deletions: bool,
 }
 
 impl Default for Job {
@@ -57,6 +58,7 @@ impl Job {
             paused: Mutex::new(false),
             resumed: Condvar::new(),
             memory_bytes: Self::MEMORY_BYTES_DEFAULT,
+            deletions: false,
         }
     }
 
@@ -72,6 +74,20 @@ impl Job {
     pub fn with_memory(mut self, bytes: usize) -> Self {
         self.memory_bytes = bytes.max(Self::MEMORY_BYTES_MIN);
         self
+    }
+
+    /// Lets the job delete any number of entries; without it more than a fifth of a kind, and at least
+    /// fifty, are [`Error::TooManyDeletions`].
+    #[must_use]
+    pub fn with_deletions(mut self) -> Self {
+        self.deletions = true;
+        self
+    }
+
+    /// Whether the owner agreed to any number of deletions.
+    #[must_use]
+    pub fn allows_deletions(&self) -> bool {
+        self.deletions
     }
 
     /// The memory budget in bytes.

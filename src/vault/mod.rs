@@ -13,10 +13,13 @@ mod devices;
 mod enroll;
 mod folder;
 mod job;
+mod merge;
+mod records;
 mod restore;
 mod secrets;
 mod snapshots;
 mod state;
+mod sync;
 mod target;
 #[expect(clippy::module_inception, reason = "the type that the room is named after")]
 mod vault;
@@ -33,7 +36,10 @@ pub use folder::{
     Attributes, EntryType, FileMeta, Folder, SkipReason, Skipped, SourceFile, SourceItem, Walk,
 };
 pub use job::{Job, Progress};
+pub use merge::{Conflict, MergeFunction};
+pub use records::Records;
 pub use restore::{Failure, RestorePlan, RestoreReport, Selection};
 pub use snapshots::{At, Difference, Listed, Snapshot, SnapshotId};
+pub use sync::{EntryChange, Event, EventKind, LISTED_CHANGES_MAX, Outcome};
 pub use target::{FileWriter, Finished, ItemError, Overwrite, Placed, Problem, Target};
 pub use vault::{Environment, Vault};

@@ -1,18 +1,14 @@
-//! Changing the account's secrets: password, recovery code, and the epoch that makes old ones blind to
+//! Changing who may read: password, recovery code, devices, and the epoch that makes old ones blind to
 //! what comes later. No data is uploaded again.
 
-use super::{
-    Vault,
-    vault::{NextCommit, Work},
-    view::View,
-};
+use super::{Vault, vault::Work, view::View};
 use crate::{
     Error, Result,
     crypto::{
         HybridSecretKey, OsRandom, PasswordParameters, Place, Signature, SigningKey, derive_password_seeds,
     },
     history::Freshness,
-    keys::{Change, DeviceSecret, EpochRoot, Recipient, RecoveryCode, Roster, Signer, SignerId},
+    keys::{Change, DeviceId, DeviceSecret, Recipient, RecoveryCode, Signer, SignerId},
 };
 
 impl Vault {
@@ -82,7 +78,7 @@ impl Vault {
         let recipient =
             Recipient::recovery(code.hybrid_key().public().clone(), code.locator(), signing.verifying_key());
         let acceptance = recipient.accept(self.account(), &signing);
-        let replaced = Some(view.roster.state().recovery().locator());
+        let replaced = view.roster.state().recovery().map(Recipient::locator);
         self.change(work, view, &Change::SetRecovery(recipient), Some(&acceptance), replaced)
     }
 
@@ -92,6 +88,43 @@ impl Vault {
     /// [`Error::Rollback`], [`Error::Fork`]; [`Error::Store`].
     pub fn freshness(&self) -> Result<Freshness> {
         Ok(self.refresh(&mut self.work())?.freshness)
+    }
+
+    /// Begins a new epoch: what is written from now on is sealed under new keys.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Rollback`].
+    pub fn rotate(&self) -> Result<()> {
+        let work = &mut *self.work();
+        let mut view = self.refresh(work)?;
+        self.begin_epoch(work, &mut view)?;
+        self.reconcile(work, &mut view)?;
+        let kinds = self.own_kinds(&view);
+        self.commit(work, &mut view, kinds)?;
+        Ok(())
+    }
+
+    /// Cuts a device off: it reads nothing that is written afterwards, and its later commits are refused.
+    /// What it could read before it can read still. Needs no password and no code.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such device or it is revoked already;
+    /// [`Error::InvalidArgument`] for this very device; [`Error::Store`], [`Error::Rollback`].
+    pub fn revoke(&self, device: DeviceId) -> Result<()> {
+        if device == self.device() {
+            return Err(Error::InvalidArgument("a device cannot revoke itself: use another"));
+        }
+        let work = &mut *self.work();
+        let view = self.refresh(work)?;
+        let known = view.roster.state().device(device).filter(|device| device.is_active());
+        let locator = known.ok_or(Error::NotFound("an active device with this id"))?.recipient().locator();
+        let head = view.heads.get(&device).map(crate::history::Commit::head);
+        let change = Change::RevokeDevice {
+            device,
+            last_sequence: head.map_or(0, |head| head.sequence),
+            last_hash: head.map_or([0; 32], |head| head.hash),
+        };
+        self.change(work, view, &change, None, Some(locator))
     }
 
     /// A change of secrets and a new epoch, in one commit. `replaced` is the locator of a recipient that is
@@ -104,42 +137,17 @@ impl Vault {
         acceptance: Option<&Signature>,
         replaced: Option<[u8; 16]>,
     ) -> Result<()> {
-        let mut roster = view.roster.clone();
-        let now_ms = self.clock.now_ms();
         let signer = Signer { id: SignerId::Device(self.device()), key: &work.keys.signing };
-        roster.append(&signer, change, acceptance, now_ms)?;
-        let epoch = roster.state().epoch().checked_add(1).ok_or(Error::Internal("epochs"))?;
-        roster.append(&signer, &Change::BeginEpoch(epoch), None, now_ms)?;
-        self.begin_epoch(work, &mut view, &roster, epoch)?;
+        view.roster.append(&signer, change, acceptance, self.clock.now_ms())?;
+        view.rosters.whole = None;
+        self.reconcile(work, &mut view)?;
+        let kinds = self.own_kinds(&view);
+        self.commit(work, &mut view, kinds)?;
         for id in replaced.map_or(Ok(Vec::new()), |locator| self.envelope_ids(locator))? {
             if let Some(locator) = replaced {
                 self.gate.delete(Place::Envelope { locator, id })?;
             }
         }
         Ok(())
-    }
-
-    /// New root, new content keys, new envelopes, then the commit that makes them known. The root is kept
-    /// on this device first: a commit must never be sealed under a root that could be lost.
-    fn begin_epoch(&self, work: &mut Work, view: &mut View, roster: &Roster, epoch: u32) -> Result<()> {
-        let root = EpochRoot::generate(epoch, work.random.as_mut())?;
-        view.keyring.begin_epoch(epoch, work.random.as_mut())?;
-        let (roster_ref, sealed_roster) = roster.seal(&root, work.random.as_mut())?;
-        let (keyring_ref, sealed_keyring) = view.keyring.seal(&root, work.random.as_mut())?;
-        self.gate.put(&sealed_roster, self.clock.now_ms())?;
-        self.gate.put(&sealed_keyring, self.clock.now_ms())?;
-        work.keys.roots.retain(|known| known.epoch() < epoch);
-        work.keys.roots.push(root);
-        self.write_envelopes(work, roster, &roster_ref)?;
-        self.home.write_keys(&work.keys)?;
-        let next = NextCommit {
-            epoch,
-            roster: roster_ref,
-            keyring: keyring_ref,
-            keyring_version: view.keyring.version(),
-            kinds: self.kind_states(view),
-        };
-        self.commit(work, view, next)?;
-        self.home.write_roster(roster)
     }
 }

@@ -141,7 +141,8 @@ impl Vault {
                 match reader.commit(device, &view.roster, before.sequence).and_then(|c| c.ok_or(missing)) {
                     Ok(found) if found.head() == before => commit = found,
                     Ok(_) => {
-                        visit(Err(Error::Fork { device: device.id().label(), sequence: before.sequence }))?;
+                        let (device, sequence) = (device.id().label(), before.sequence);
+                        visit(Err(Error::Fork { device, sequence, proof: None }))?;
                         break;
                     }
                     Err(error) if error.is_damage() => {

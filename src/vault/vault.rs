@@ -9,20 +9,19 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use subtle::ConstantTimeEq as _;
-
 use super::{
     Clock,
-    state::{Database, DeviceKeys, Home, Pending},
-    view::{Reader, View},
+    records::MergeFunctions,
+    state::{Database, DeviceKeys, Home, KnownRoster, Pending},
+    view::{Gathered, Known, Reader, View},
 };
 use crate::{
     Error, Part, Result,
-    crypto::{Place, Random},
+    crypto::{Place, Random, Sealed},
     history::{Commit, CommitBody, Head, KindState, Pins},
-    keys::{AccountId, DeviceId, Envelope, EpochRoot, ObjectRef, Roster},
+    keys::{AccountId, Change, DeviceId, Envelope, EpochRoot, Keyring, Roster, Signer, SignerId},
     privacy::{Audit, Gate, Ledger},
-    store::Store,
+    store::{Store, StoreErrorKind},
 };
 
 /// An open vault.
@@ -34,29 +33,13 @@ pub struct Vault {
     account: AccountId,
     device: DeviceId,
     work: Mutex<Work>,
+    merge_functions: Mutex<MergeFunctions>,
 }
 
 /// What one job at a time works with.
 pub(super) struct Work {
     pub(super) keys: DeviceKeys,
     pub(super) random: Box<dyn Random>,
-    /// Envelopes to this device that were read already.
-    read_envelopes: BTreeSet<[u8; 16]>,
-}
-
-/// The root of an epoch. A root that was made but never announced lies above the roster's epoch and is never
-/// used (R8).
-fn root_of(keys: &DeviceKeys, epoch: u32) -> Result<&EpochRoot> {
-    keys.roots.iter().find(|root| root.epoch() == epoch).ok_or(Error::damaged(Part::LocalState))
-}
-
-/// How many epochs a roster has announced.
-fn epochs_of(roster: &Roster) -> usize {
-    usize::try_from(roster.state().epoch()).map_or(usize::MAX, |epoch| epoch.saturating_add(1))
-}
-
-fn is_same_root((a, b): (&EpochRoot, &EpochRoot)) -> bool {
-    a.epoch() == b.epoch() && bool::from(a.root().ct_eq(b.root()))
 }
 
 /// What a vault is opened with, besides the store.
@@ -121,7 +104,8 @@ impl Vault {
             clock: environment.clock,
             account: keys.account,
             device: keys.device,
-            work: Mutex::new(Work { keys, random: environment.random, read_envelopes: BTreeSet::new() }),
+            work: Mutex::new(Work { keys, random: environment.random }),
+            merge_functions: Mutex::default(),
         })
     }
 
@@ -150,6 +134,10 @@ impl Vault {
         Audit::of(&self.gate)
     }
 
+    pub(super) fn merge_functions(&self) -> MutexGuard<'_, MergeFunctions> {
+        self.merge_functions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn work(&self) -> MutexGuard<'_, Work> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -157,20 +145,42 @@ impl Vault {
     /// Brings the view up to date and pins it; epochs that others began are learned on the way.
     pub(super) fn refresh(&self, work: &mut Work) -> Result<View> {
         self.settle_pending(work)?;
-        self.learn(work)?;
-        let view = self.try_refresh(work)?;
+        let mut known = self.home.read_roster(self.account)?;
+        self.learn(work, &mut known)?;
+        let (length, whole) = (known.roster.length(), known.objects.whole.clone());
+        let (keyring, keyrings) = match self.home.read_keyring(self.account)? {
+            Some((keyring, gathered)) => (Some(keyring), gathered),
+            None => (None, Gathered::default()),
+        };
+        let before = keyring.as_ref().map(Keyring::duplicate);
+        let (pins, told) = (self.home.read_pins()?, known.told);
+        let known = Known { roster: known.roster, rosters: known.objects, keyring, keyrings, pins };
+        let view = self.reader(work).refresh(Some(self.device), known)?;
+        self.database.keep_commits(&view.new_commits)?;
         self.home.write_pins_if_new(&view.pins)?;
-        self.home.write_roster_if_new(&view.roster)?;
+        if (view.roster.length(), &view.rosters.whole) != (length, &whole) {
+            self.keep_roster(&view, told)?;
+        }
+        if before.is_none_or(|before| !before.is_same(&view.keyring)) {
+            self.home.write_keyring(&view.keyring, &view.keyrings)?;
+        }
         Ok(view)
     }
 
-    fn try_refresh(&self, work: &Work) -> Result<View> {
-        let roster = self.home.read_roster(self.account)?;
-        self.reader(work).refresh(self.device, self.home.read_pins()?, roster)
+    fn keep_roster(&self, view: &View, told: BTreeSet<[u8; 32]>) -> Result<()> {
+        let Gathered { objects, whole } = &view.rosters;
+        let objects = Gathered { objects: objects.clone(), whole: whole.clone() };
+        self.home.write_roster(&KnownRoster { roster: view.roster.clone(), objects, told })
     }
 
     pub(super) fn reader<'a>(&'a self, work: &'a Work) -> Reader<'a> {
-        Reader { gate: &self.gate, account: self.account, roots: &work.keys.roots }
+        Reader {
+            gate: &self.gate,
+            account: self.account,
+            roots: &work.keys.roots,
+            database: Some(&self.database),
+            now_ms: self.clock.now_ms(),
+        }
     }
 
     /// Finishes a commit that was signed when this device was last interrupted: the same bytes are sent
@@ -185,154 +195,203 @@ impl Vault {
     }
 
     fn send_pending(&self, work: &Work, pending: &Pending, pins: &mut Pins) -> Result<()> {
-        let roster = self.home.read_roster(self.account)?;
-        let device = roster.state().device(self.device).ok_or(Error::damaged(Part::LocalState))?;
+        let known = self.home.read_roster(self.account)?;
+        let device = own_device(&known.roster, self.device)?;
         let (roots, sequence) = (&work.keys.roots, pending.sequence);
-        let commit = Commit::open(self.account, device, roster.state(), roots, sequence, &pending.object)?;
+        let state = known.roster.state();
+        let commit = Commit::open(self.account, device, state, roots, sequence, &pending.object)?;
         let place = Place::Commit { device: self.device.0, sequence };
         match self.gate.get(place)? {
             Some(stored) if stored == pending.object => {}
-            Some(_) => return Err(Error::Fork { device: self.device.label(), sequence }),
+            Some(_) => return Err(Error::Cloned { sequence }),
             None => {
                 let sealed = Commit::again(self.account, self.device, roots, sequence, &pending.object)?;
                 self.gate.put(&sealed, self.clock.now_ms())?;
             }
         }
-        pins.advance(&commit)?;
+        if !pins.is_next(&commit) {
+            return Err(Error::damaged(Part::LocalState));
+        }
+        pins.pin(&commit, self.clock.now_ms());
+        self.database.keep_commits([&commit])?;
         self.home.write_pins(pins)
     }
 
     /// Reads the envelopes that others left for this device: they tell of devices that joined and of epochs
     /// that began.
-    fn learn(&self, work: &mut Work) -> Result<()> {
-        let mut known = self.home.read_roster(self.account)?;
-        let locator = own_device(&known, self.device)?.recipient().locator();
-        let ids = match self.envelope_ids(locator) {
+    fn learn(&self, work: &mut Work, known: &mut KnownRoster) -> Result<()> {
+        let locator = own_device(&known.roster, self.device)?.recipient().locator();
+        let ids = match envelope_ids(&self.gate, locator) {
             // A listing is a hint: a store that does not give it is no reason to stop.
             Err(Error::Store(_)) => return Ok(()),
             ids => ids?,
         };
         for id in ids {
-            if work.read_envelopes.contains(&id) {
+            if self.database.has_read_envelope(id)? {
                 continue;
             }
-            match self.read_envelope(work, &known, locator, id) {
-                Ok(None) => {
-                    work.read_envelopes.insert(id);
-                }
-                Ok(Some((roster, roots))) => {
-                    work.keys.roots = roots;
-                    self.home.write_keys(&work.keys)?;
-                    self.home.write_roster(&roster)?;
-                    known = roster;
-                    work.read_envelopes.insert(id);
-                }
-                // What does not open, leads somewhere else or stands on no commit yet.
-                Err(error) if error.is_damage() || matches!(error, Error::WrongSecret) => {}
+            match self.read_envelope(work, known, locator, id) {
+                Ok(()) | Err(Error::WrongSecret) => self.database.note_envelope(id)?,
+                // What it leads to may not have arrived yet.
+                Err(error) if error.is_damage() => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(())
     }
 
-    /// What an envelope brings, if it is anything new: a roster that continues the known one, vouching for the writer, and roots
-    /// that continue the known ones (K1).
+    /// Takes over what an envelope brings: roster entries, which prove themselves, and roots that they
+    /// announce (K1).
     fn read_envelope(
         &self,
-        work: &Work,
-        known: &Roster,
+        work: &mut Work,
+        known: &mut KnownRoster,
         locator: [u8; 16],
         id: [u8; 16],
-    ) -> Result<Option<(Roster, Vec<EpochRoot>)>> {
+    ) -> Result<()> {
         let refused = || Error::damaged(Part::Envelope);
         let bytes = self.gate.get(Place::Envelope { locator, id })?.ok_or_else(refused)?;
         let envelope = Envelope::open(&work.keys.hybrid, locator, id, bytes)?;
+        if envelope.account() != self.account {
+            return Err(Error::WrongSecret);
+        }
         let reference = envelope.roster().clone();
-        let bytes = self.gate.get(Place::Object(reference.id()))?.ok_or_else(refused)?;
-        let roster = Roster::open(self.account, envelope.newest_root()?, &reference, bytes)?;
-        if roster.length() <= known.length() {
-            return Ok(None);
-        }
-        if envelope.account() != self.account || !roster.continues(known) {
-            return Err(refused());
-        }
+        let mut roster = known.roster.clone();
+        let grown = if known.objects.objects.contains(&reference.id()) {
+            false
+        } else {
+            let bytes = self.gate.get(Place::Object(reference.id()))?.ok_or_else(refused)?;
+            let named = Roster::open(self.account, envelope.unverified_roots(), &reference, bytes)?;
+            roster.unite(&named)?
+        };
         let roots = envelope.verify(&roster)?;
-        let announced = epochs_of(known);
-        let kept = roots.iter().zip(&work.keys.roots).take(announced).all(is_same_root);
-        if !kept || roots.len() != epochs_of(&roster) {
-            return Err(refused());
+        let mut learned = false;
+        for root in roots.iter() {
+            learned |= work.keys.roots.add(root.duplicate());
         }
-        let reader = Reader { gate: &self.gate, account: self.account, roots: &roots };
-        let view = reader.refresh(self.device, self.home.read_pins()?, roster.clone())?;
-        if reader.confirms(&view, &roster)? { Ok(Some((roster, roots))) } else { Err(refused()) }
+        if learned {
+            self.home.write_keys(&work.keys)?;
+        }
+        if grown {
+            known.roster = roster;
+            known.objects.whole = None;
+            self.home.write_roster(known)?;
+        }
+        Ok(())
     }
 
     pub(super) fn envelope_ids(&self, locator: [u8; 16]) -> Result<Vec<[u8; 16]>> {
         envelope_ids(&self.gate, locator)
     }
 
-    /// Signs, keeps, sends and pins the next commit of this device.
-    pub(super) fn commit(&self, work: &mut Work, view: &mut View, next: NextCommit) -> Result<Head> {
+    /// Makes the account ready to be written in: whoever was cut off is cut off by a new epoch, and what
+    /// several devices wrote at once about devices and keys becomes one roster and one keyring (D7, D10).
+    /// The commit that follows makes it known.
+    pub(super) fn reconcile(&self, work: &mut Work, view: &mut View) -> Result<()> {
+        if view.roster.state().is_rotation_due() {
+            self.begin_epoch(work, view)?;
+        }
+        let current = view.roster.state().epoch();
+        let Work { keys, random, .. } = work;
+        let root = keys.roots.get(current).ok_or(Error::Missing { what: Part::Envelope })?;
+        if view.keyring.complete(root, random.as_mut())? {
+            view.keyrings.whole = None;
+        }
+        if view.keyrings.whole.is_none() {
+            let (reference, sealed) = view.keyring.seal(root, random.as_mut())?;
+            self.gate.put(&sealed, self.clock.now_ms())?;
+            view.keyrings.objects.insert(reference.id());
+            view.keyrings.whole = Some(reference);
+        }
+        if view.rosters.whole.is_none() {
+            let (reference, sealed) = view.roster.seal(root, random.as_mut())?;
+            self.gate.put(&sealed, self.clock.now_ms())?;
+            self.write_envelopes(work, &view.roster, &reference)?;
+            view.rosters.objects.insert(reference.id());
+            view.rosters.whole = Some(reference);
+        }
+        Ok(())
+    }
+
+    /// A new root, announced and kept on this device first: nothing may be sealed under a root that could
+    /// be lost.
+    pub(super) fn begin_epoch(&self, work: &mut Work, view: &mut View) -> Result<()> {
+        let epoch = view.roster.state().next_epoch().ok_or(Error::Internal("epochs"))?;
+        let root = EpochRoot::generate(epoch, work.random.as_mut())?;
+        let signer = Signer { id: SignerId::Device(self.device), key: &work.keys.signing };
+        let change = Change::BeginEpoch(epoch, root.id());
+        view.roster.append(&signer, &change, None, self.clock.now_ms())?;
+        work.keys.roots.add(root);
+        self.home.write_keys(&work.keys)?;
+        view.rosters.whole = None;
+        Ok(())
+    }
+
+    /// Signs, keeps, sends and pins the next commit of this device. The view was reconciled.
+    pub(super) fn commit(&self, work: &mut Work, view: &mut View, kinds: Vec<KindState>) -> Result<Head> {
+        let unready = Error::Internal("a commit without roster or keyring");
+        let (Some(roster), Some(keyring)) = (view.rosters.whole.clone(), view.keyrings.whole.clone()) else {
+            return Err(unready);
+        };
         let body = CommitBody {
             previous: view.pins.head(self.device),
-            roster: next.roster,
-            keyring: next.keyring,
-            keyring_version: next.keyring_version,
-            kinds: next.kinds,
+            roster,
+            keyring,
+            keyring_version: view.keyring.version(),
+            kinds,
             seen: view.seen(self.device),
             nonce: work.random.bytes()?,
             device_time_ms: self.clock.now_ms(),
         };
         let Work { keys, random, .. } = work;
-        let root = root_of(keys, next.epoch)?;
+        let current = view.roster.state().epoch();
+        let root = keys.roots.get(current).ok_or(Error::Missing { what: Part::Envelope })?;
         let (commit, sealed) =
             Commit::seal(self.account, (self.device, &keys.signing), body, root, random.as_mut())?;
         let sequence = commit.head().sequence;
         self.home.write_pending(&Pending { sequence, object: sealed.bytes().to_vec() })?;
-        self.gate.put(&sealed, self.clock.now_ms())?;
-        view.pins.advance(&commit)?;
+        self.send_commit(&sealed, sequence)?;
+        view.pins.pin(&commit, self.clock.now_ms());
+        self.database.keep_commits([&commit])?;
         self.home.write_pins(&view.pins)?;
         self.home.clear_pending()?;
+        self.keep_view(view)?;
         let head = commit.head();
         view.heads.insert(self.device, commit);
         Ok(head)
     }
 
-    /// The kinds' states that the next commit starts from: for each the newest that any device has.
-    pub(super) fn kind_states(&self, view: &View) -> Vec<KindState> {
-        let mut names: Vec<&str> = view
-            .heads
-            .values()
-            .flat_map(|commit| commit.body().kinds.iter().map(|state| state.kind.as_str()))
-            .collect();
-        names.sort_unstable();
-        names.dedup();
-        names
-            .into_iter()
-            .filter_map(|kind| view.kind(kind, self.device).map(|(_, state)| state.clone()))
-            .collect()
+    /// A commit that somebody else wrote under this device's name and number is a copy's of this device.
+    fn send_commit(&self, sealed: &Sealed, sequence: u64) -> Result<()> {
+        self.gate.put(sealed, self.clock.now_ms()).map_err(|error| match error {
+            Error::Store(store) if store.kind() == StoreErrorKind::AlreadyExists => {
+                Error::Cloned { sequence }
+            }
+            other => other,
+        })
     }
-}
 
-/// What the next commit says beyond what follows from the view.
-pub(super) struct NextCommit {
-    pub(super) epoch: u32,
-    pub(super) roster: ObjectRef,
-    pub(super) keyring: ObjectRef,
-    pub(super) keyring_version: u64,
-    pub(super) kinds: Vec<KindState>,
-}
-
-impl NextCommit {
-    /// The same keys, other data.
-    pub(super) fn of_kinds(view: &View, kinds: Vec<KindState>) -> Self {
-        Self {
-            epoch: view.roster.state().epoch(),
-            roster: view.roster_ref.clone(),
-            keyring: view.keyring_ref.clone(),
-            keyring_version: view.keyring.version(),
-            kinds,
+    /// Keeps roster and keyring as they are now; entries of this device's own are no news to its owner.
+    fn keep_view(&self, view: &View) -> Result<()> {
+        let kept = self.home.read_keyring(self.account)?;
+        let is_kept = |(keyring, gathered): &(Keyring, Gathered)| {
+            keyring.is_same(&view.keyring) && gathered.whole == view.keyrings.whole
+        };
+        if !kept.as_ref().is_some_and(is_kept) {
+            self.home.write_keyring(&view.keyring, &view.keyrings)?;
         }
+        let known = self.home.read_roster(self.account)?;
+        let is_kept =
+            known.roster.length() == view.roster.length() && known.objects.whole == view.rosters.whole;
+        let own = view.roster.entries().filter(|(_, signer, _)| *signer == SignerId::Device(self.device));
+        let mut told = known.told.clone();
+        told.extend(own.map(|(hash, ..)| hash));
+        if is_kept && told == known.told { Ok(()) } else { self.keep_roster(view, told) }
+    }
+
+    /// The kinds' states of this device's own newest commit.
+    pub(super) fn own_kinds(&self, view: &View) -> Vec<KindState> {
+        view.heads.get(&self.device).map_or_else(Vec::new, |commit| commit.body().kinds.clone())
     }
 }
 
@@ -348,7 +407,7 @@ pub(super) fn envelope_ids(gate: &Gate, locator: [u8; 16]) -> Result<Vec<[u8; 16
     Ok(ids)
 }
 
-/// A roster that this device may rely on, for callers that build one.
+/// A device that the roster has to have.
 pub(super) fn own_device(roster: &Roster, device: DeviceId) -> Result<&crate::keys::Device> {
     roster.state().device(device).ok_or(Error::damaged(Part::Roster))
 }

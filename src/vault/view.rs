@@ -1,33 +1,57 @@
 //! The view: what this device believes, brought up to date against the store before each job.
 //!
-//! Every commit that was ever pinned must still be there (F1, F2); whatever follows must follow it (F3).
+//! Every commit that was ever pinned must still be there (F1, F2); whatever follows must follow it (F3); and
+//! whatever one device has seen of another, this device must be able to see too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::state::Database;
 use crate::{
     Error, Part, Result,
     crypto::Place,
-    history::{Commit, Freshness, Head, KindState, Pins},
-    keys::{AccountId, Device, DeviceId, DeviceState, EpochRoot, Keyring, ObjectRef, Roster},
+    history::{Commit, ForkProof, Freshness, Head, KindState, Pins},
+    keys::{AccountId, Device, DeviceId, DeviceState, EpochRoots, Keyring, ObjectRef, Roster},
     privacy::Gate,
 };
+
+/// Something that grows by taking over what objects hold, and which objects those were.
+#[derive(Default)]
+pub(crate) struct Gathered {
+    pub(crate) objects: BTreeSet<[u8; 16]>,
+    /// The object that holds exactly what was gathered, if there is one.
+    pub(crate) whole: Option<ObjectRef>,
+}
+
+/// What this device knew before it asked the store.
+pub(crate) struct Known {
+    pub(crate) roster: Roster,
+    pub(crate) rosters: Gathered,
+    pub(crate) keyring: Option<Keyring>,
+    pub(crate) keyrings: Gathered,
+    pub(crate) pins: Pins,
+}
 
 /// Verified state of the account: roster, keyring and every device's newest commit.
 pub(crate) struct View {
     pub(crate) roster: Roster,
-    pub(crate) roster_ref: ObjectRef,
+    pub(crate) rosters: Gathered,
     pub(crate) keyring: Keyring,
-    pub(crate) keyring_ref: ObjectRef,
+    pub(crate) keyrings: Gathered,
     pub(crate) heads: BTreeMap<DeviceId, Commit>,
     pub(crate) pins: Pins,
     pub(crate) freshness: Freshness,
+    /// Commits that were read now for the first time.
+    pub(crate) new_commits: Vec<Commit>,
 }
 
 /// What it takes to read commits.
 pub(crate) struct Reader<'a> {
     pub(crate) gate: &'a Gate,
     pub(crate) account: AccountId,
-    pub(crate) roots: &'a [EpochRoot],
+    pub(crate) roots: &'a EpochRoots,
+    /// Where commits are kept that were read before; none before this device has a vault.
+    pub(crate) database: Option<&'a Database>,
+    pub(crate) now_ms: i64,
 }
 
 impl Reader<'_> {
@@ -42,171 +66,306 @@ impl Reader<'_> {
         }
     }
 
-    pub(crate) fn root(&self, epoch: u32, part: Part) -> Result<&EpochRoot> {
-        self.roots.iter().find(|root| root.epoch() == epoch).ok_or(Error::damaged(part))
+    /// A commit as it was when this device first read it, if it was kept.
+    pub(crate) fn kept(&self, device: &Device, sequence: u64) -> Result<Option<Commit>> {
+        let Some(database) = self.database else { return Ok(None) };
+        let kept = database.commit(device.id(), sequence)?;
+        Ok(kept.and_then(|plain| Commit::parse_kept(self.account, device, &plain).ok()))
     }
 
     pub(crate) fn roster(&self, reference: &ObjectRef) -> Result<Roster> {
-        let bytes = self.object(reference, Part::Roster)?;
-        Roster::open(self.account, self.root(reference.epoch(), Part::Roster)?, reference, bytes)
+        Roster::open(self.account, self.roots, reference, self.object(reference, Part::Roster)?)
     }
 
     pub(crate) fn keyring(&self, reference: &ObjectRef) -> Result<Keyring> {
-        let bytes = self.object(reference, Part::Keyring)?;
-        Keyring::open(self.account, self.root(reference.epoch(), Part::Keyring)?, reference, bytes)
+        Keyring::open(self.account, self.roots, reference, self.object(reference, Part::Keyring)?)
     }
 
     fn object(&self, reference: &ObjectRef, part: Part) -> Result<Vec<u8>> {
         self.gate.get(Place::Object(reference.id()))?.ok_or(Error::Missing { what: part })
     }
 
-    /// Brings `pins` up to date and returns everything that follows from it. `own` is this device;
-    /// `known` is a roster that was verified before.
-    pub(crate) fn refresh(&self, own: DeviceId, mut pins: Pins, mut known: Roster) -> Result<View> {
-        let mut heads = BTreeMap::new();
+    /// Brings `known` up to date. `own` is this device; none before it has joined.
+    pub(crate) fn refresh(&self, own: Option<DeviceId>, known: Known) -> Result<View> {
+        let Known { mut roster, mut rosters, keyring, mut keyrings, pins } = known;
+        let mut walk =
+            Walk { reader: self, own, before: pins.clone(), pins, heads: BTreeMap::new(), new: vec![] };
         loop {
-            for device in known.state().devices() {
-                if heads.contains_key(&device.id()) {
-                    continue;
-                }
-                if let Some(commit) = self.head_of(device, &known, &mut pins, own)? {
-                    heads.insert(device.id(), commit);
-                }
+            for device in roster.state().devices() {
+                walk.visit(device, &roster)?;
             }
-            match self.longer_roster(&known, &heads)? {
-                Some(longer) => known = longer,
-                None => break,
+            if !self.unite_rosters(&mut roster, &mut rosters, &walk.heads)? {
+                break;
             }
+            walk.forget_refused(&roster);
         }
-        let newest = newest(&heads, own).ok_or_else(|| pins.withheld(own))?;
-        let roster_ref = newest.body().roster.clone();
-        let keyring_ref = newest.body().keyring.clone();
-        let keyring = self.keyring(&keyring_ref)?;
-        if keyring.version() != newest.body().keyring_version {
-            return Err(Error::damaged(Part::Keyring));
+        let revoked = |id| roster.state().device(id).is_none_or(|device| !device.is_active());
+        if own.is_some_and(revoked) {
+            return Err(Error::Revoked);
         }
-        let freshness = pins.freshness();
-        Ok(View { roster: known, roster_ref, keyring, keyring_ref, heads, pins, freshness })
+        walk.cross_check(&roster)?;
+        let Walk { mut pins, heads, new, .. } = walk;
+        let keyring = self.unite_keyrings(keyring, &mut keyrings, &heads)?;
+        let others = heads.values().filter(|commit| Some(commit.device()) != own);
+        if others.clone().any(|commit| commit.body().seen.iter().any(|(seen, _)| Some(*seen) == own)) {
+            pins.anchor();
+        }
+        let speaking = others.map(Commit::device).filter(|id| !revoked(*id));
+        let freshness = pins.freshness(speaking, self.now_ms);
+        Ok(View { roster, rosters, keyring, keyrings, heads, pins, freshness, new_commits: new })
     }
 
-    /// Whether some device's newest commit stands on `offered` or a continuation of it: a roster that was
-    /// written but never committed to counts for nothing.
-    pub(crate) fn confirms(&self, view: &View, offered: &Roster) -> Result<bool> {
-        for commit in view.heads.values() {
-            if self.roster(&commit.body().roster)?.continues(offered) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Confirms the pinned commit of a device and walks on from it to its newest.
-    fn head_of(
+    /// Takes over the entries of every roster that a head names; says whether there was a new one.
+    fn unite_rosters(
         &self,
-        device: &Device,
-        roster: &Roster,
-        pins: &mut Pins,
-        own: DeviceId,
-    ) -> Result<Option<Commit>> {
-        let mut newest = match pins.head(device.id()) {
-            Some(pinned) => {
-                let commit = self.commit(device, roster, pinned.sequence)?;
-                let commit = commit.ok_or_else(|| pins.withheld(device.id()))?;
-                pins.confirm(&commit)?;
-                Some(commit)
+        roster: &mut Roster,
+        gathered: &mut Gathered,
+        heads: &BTreeMap<DeviceId, Commit>,
+    ) -> Result<bool> {
+        let mut grown = false;
+        for commit in heads.values() {
+            let reference = &commit.body().roster;
+            if !gathered.objects.insert(reference.id()) {
+                continue;
             }
+            let named = self.roster(reference)?;
+            if roster.unite(&named)? {
+                grown = true;
+                gathered.whole = None;
+            }
+            if named.length() == roster.length() {
+                gathered.whole = Some(reference.clone());
+            }
+        }
+        Ok(grown)
+    }
+
+    /// Takes over the keys of every keyring that a head names.
+    fn unite_keyrings(
+        &self,
+        keyring: Option<Keyring>,
+        gathered: &mut Gathered,
+        heads: &BTreeMap<DeviceId, Commit>,
+    ) -> Result<Keyring> {
+        let mut all = keyring;
+        for commit in heads.values() {
+            let reference = &commit.body().keyring;
+            if !gathered.objects.insert(reference.id()) {
+                continue;
+            }
+            let named = self.keyring(reference)?;
+            if named.version() != commit.body().keyring_version {
+                return Err(Error::damaged(Part::Keyring));
+            }
+            let copy = named.duplicate();
+            let mut united = match all.take() {
+                Some(known) => known,
+                None => named.duplicate(),
+            };
+            let before = united.duplicate();
+            united.unite(named)?;
+            if !united.is_same(&before) {
+                gathered.whole = None;
+            }
+            if united.is_same(&copy) {
+                gathered.whole = Some(reference.clone());
+            }
+            all = Some(united);
+        }
+        all.ok_or(Error::Missing { what: Part::Keyring })
+    }
+}
+
+/// One walk along the chains of all devices.
+struct Walk<'r, 'a> {
+    reader: &'r Reader<'a>,
+    own: Option<DeviceId>,
+    /// The pins as they were when the walk began.
+    before: Pins,
+    pins: Pins,
+    heads: BTreeMap<DeviceId, Commit>,
+    new: Vec<Commit>,
+}
+
+impl Walk<'_, '_> {
+    fn visit(&mut self, device: &Device, roster: &Roster) -> Result<()> {
+        if self.heads.contains_key(&device.id()) {
+            return Ok(());
+        }
+        match device.state() {
+            DeviceState::Revoked { last_sequence: 0, .. } => return Ok(()),
+            DeviceState::Revoked { last_sequence, .. }
+                if self.pins.head(device.id()).is_some_and(|head| head.sequence > last_sequence) =>
+            {
+                // What was believed before its revocation was known stays merged, and counts no more.
+                let last = self.reader.commit(device, roster, last_sequence)?;
+                self.heads.extend(last.map(|commit| (device.id(), commit)));
+                return Ok(());
+            }
+            _ => {}
+        }
+        let newest = match self.pins.head(device.id()) {
+            Some(pinned) => Some(self.pinned(device, roster, pinned)?),
             None => self.first_contact(device, roster)?,
         };
-        if let Some(commit) = &newest {
-            pins.adopt(commit);
+        self.walk_on(device, roster, newest)
+    }
+
+    /// The pinned commit of a device, which the store must still show.
+    fn pinned(&mut self, device: &Device, roster: &Roster, pinned: Head) -> Result<Commit> {
+        let shown = self.reader.commit(device, roster, pinned.sequence)?;
+        let shown = shown.ok_or_else(|| self.pins.withheld(device.id()))?;
+        if shown.head() == pinned {
+            return Ok(shown);
         }
+        let kept = self.reader.kept(device, pinned.sequence)?;
+        Err(self.fork(roster, &shown, kept.as_ref()))
+    }
+
+    /// Asks for the next commit of a device until there is none.
+    fn walk_on(&mut self, device: &Device, roster: &Roster, mut newest: Option<Commit>) -> Result<()> {
         loop {
             let next = newest.as_ref().map_or(1, |commit| commit.head().sequence.saturating_add(1));
             if ended(device, next) {
-                return Ok(newest);
+                break;
             }
-            let Some(commit) = self.commit(device, roster, next)? else { return Ok(newest) };
-            if device.id() == own {
-                // Somebody else writes with this device's keys: a copy of it (R9).
-                return Err(Error::Fork { device: own.label(), sequence: next });
+            let Some(commit) = self.reader.commit(device, roster, next)? else { break };
+            if Some(device.id()) == self.own {
+                return Err(Error::Cloned { sequence: next });
             }
-            pins.advance(&commit)?;
+            if !self.pins.is_next(&commit) {
+                let before = newest.as_ref().unwrap_or(&commit);
+                return Err(self.fork(roster, before, Some(&commit)));
+            }
+            self.note(&commit);
             newest = Some(commit);
         }
+        self.heads.extend(newest.map(|commit| (device.id(), commit)));
+        Ok(())
+    }
+
+    fn note(&mut self, commit: &Commit) {
+        self.pins.pin(commit, self.reader.now_ms);
+        self.new.push(commit.clone());
     }
 
     /// The newest commit that a listing admits to, for a device that was never seen. A hint: what follows
     /// is asked for by number.
-    fn first_contact(&self, device: &Device, roster: &Roster) -> Result<Option<Commit>> {
+    fn first_contact(&mut self, device: &Device, roster: &Roster) -> Result<Option<Commit>> {
         let mut newest = 0;
         let prefix = format!("commits/{}/", device.id());
-        self.gate.list(&prefix, &mut |object| {
+        self.reader.gate.list(&prefix, &mut |object| {
             let sequence = object.name.as_str().rsplit('/').next().and_then(|part| part.parse().ok());
             newest = newest.max(sequence.unwrap_or(0));
         })?;
         if let DeviceState::Revoked { last_sequence, .. } = device.state() {
             newest = newest.min(last_sequence);
         }
-        match newest {
-            0 => Ok(None),
-            sequence => self.commit(device, roster, sequence),
-        }
+        let commit = match newest {
+            0 => None,
+            sequence => self.reader.commit(device, roster, sequence)?,
+        };
+        commit.iter().for_each(|commit| self.note(commit));
+        Ok(commit)
     }
 
-    /// A roster that some head names and that continues `known`.
-    fn longer_roster(&self, known: &Roster, heads: &BTreeMap<DeviceId, Commit>) -> Result<Option<Roster>> {
-        let mut references: Vec<&ObjectRef> = heads.values().map(|commit| &commit.body().roster).collect();
-        references.sort_by_key(|reference| reference.id());
-        references.dedup();
-        let mut longest: Option<Roster> = None;
-        for reference in references {
-            let roster = self.roster(reference)?;
-            let best = longest.as_ref().unwrap_or(known);
-            if roster.length() > best.length() {
-                if !roster.continues(best) {
-                    return Err(Error::damaged(Part::Roster));
+    fn fork(&self, roster: &Roster, shown: &Commit, kept: Option<&Commit>) -> Error {
+        let (device, sequence) = (shown.device(), shown.head().sequence);
+        if Some(device) == self.own {
+            return Error::Cloned { sequence };
+        }
+        let proof = kept.and_then(|kept| ForkProof::new(roster, shown.signed(), kept.signed()).ok());
+        Error::Fork { device: device.label(), sequence, proof: proof.map(|proof| proof.bytes().into()) }
+    }
+
+    /// A roster that grew may have cut devices off: their heads are looked at again.
+    fn forget_refused(&mut self, roster: &Roster) {
+        self.heads.retain(|id, commit| match roster.state().device(*id).map(Device::state) {
+            Some(DeviceState::Active) => true,
+            Some(DeviceState::Revoked { last_sequence, .. }) => commit.head().sequence <= last_sequence,
+            None => false,
+        });
+    }
+
+    /// What other devices have seen of each other, this device must be able to see (F2, F3).
+    fn cross_check(&mut self, roster: &Roster) -> Result<()> {
+        let fresh: Vec<Commit> = self
+            .heads
+            .values()
+            .filter(|commit| self.before.head(commit.device()) != Some(commit.head()))
+            .cloned()
+            .collect();
+        for commit in &fresh {
+            for (device, seen) in &commit.body().seen {
+                let Some(device) = roster.state().device(*device) else { continue };
+                if !ended(device, seen.sequence) {
+                    self.check_seen(device, *seen, commit, roster)?;
                 }
-                longest = Some(roster);
             }
         }
-        Ok(longest)
+        Ok(())
+    }
+
+    fn check_seen(&mut self, device: &Device, seen: Head, by: &Commit, roster: &Roster) -> Result<()> {
+        let id = device.id();
+        let is_own = Some(id) == self.own;
+        if self.pins.head(id).is_none_or(|head| head.sequence < seen.sequence) {
+            if is_own {
+                return Err(Error::Cloned { sequence: seen.sequence });
+            }
+            // It may have been written since this device was visited.
+            let newest = self.heads.remove(&id);
+            self.walk_on(device, roster, newest)?;
+        }
+        let withheld = Error::Rollback { device: id.label(), sequence: seen.sequence };
+        let Some(head) = self.heads.get(&id) else { return Err(withheld) };
+        let same = match head.head().sequence.cmp(&seen.sequence) {
+            std::cmp::Ordering::Less => return Err(withheld),
+            std::cmp::Ordering::Equal => Some(head.clone()),
+            std::cmp::Ordering::Greater => match self.reader.kept(device, seen.sequence)? {
+                Some(kept) => Some(kept),
+                None => self.reader.commit(device, roster, seen.sequence)?,
+            },
+        };
+        let same = same.ok_or(withheld)?;
+        if same.head().hash == seen.hash { Ok(()) } else { Err(self.fork(roster, &same, Some(by))) }
     }
 }
 
-fn ended(device: &Device, next: u64) -> bool {
-    matches!(device.state(), DeviceState::Revoked { last_sequence, .. } if next > last_sequence)
-}
-
-/// The commit that has seen all others; among commits that do not know each other the own one, else the
-/// one with the newest keyring, else the later by the devices' clocks.
-pub(crate) fn newest(heads: &BTreeMap<DeviceId, Commit>, own: DeviceId) -> Option<&Commit> {
-    heads.values().reduce(|best, other| {
-        let other_knows = other.has_seen(best.device(), best.head());
-        let best_knows = best.has_seen(other.device(), other.head());
-        let rank = |commit: &Commit| {
-            (commit.body().keyring_version, commit.device() == own, commit.body().device_time_ms)
-        };
-        match (best_knows, other_knows) {
-            (true, false) => best,
-            (false, true) => other,
-            _ if rank(other) > rank(best) => other,
-            _ => best,
-        }
-    })
+/// Whether a device was cut off before it wrote this.
+fn ended(device: &Device, sequence: u64) -> bool {
+    matches!(device.state(), DeviceState::Revoked { last_sequence, .. } if sequence > last_sequence)
 }
 
 impl View {
-    /// The newest state of a kind, from whichever device has it.
+    /// The newest state of a kind, from whichever device has it; among states that do not know each other
+    /// the own one, else the later by the devices' clocks.
     pub(crate) fn kind(&self, kind: &str, own: DeviceId) -> Option<(&Commit, &KindState)> {
-        let holding: BTreeMap<DeviceId, Commit> = self
-            .heads
-            .iter()
-            .filter(|(_, commit)| commit.kind(kind).is_some())
-            .map(|(device, commit)| (*device, commit.clone()))
-            .collect();
-        let device = newest(&holding, own)?.device();
-        let commit = self.heads.get(&device)?;
+        let newest = self.newest(kind);
+        let rank = |commit: &&Commit| (commit.device() == own, commit.body().device_time_ms, commit.device());
+        let commit = newest.into_iter().max_by_key(rank)?;
         Some((commit, commit.kind(kind)?))
+    }
+
+    /// The heads whose data of a kind is not part of another's, by device.
+    pub(crate) fn newest(&self, kind: &str) -> Vec<&Commit> {
+        let holding: Vec<&Commit> =
+            self.heads.values().filter(|commit| commit.kind(kind).is_some()).collect();
+        let knows = |a: &Commit, b: &Commit| {
+            a.merged(kind).get(&b.device()).is_some_and(|sequence| *sequence >= b.head().sequence)
+        };
+        let is_newest = |commit: &&Commit| {
+            !holding.iter().any(|other| {
+                other.device() != commit.device() && knows(other, commit) && !knows(commit, other)
+            })
+        };
+        holding.iter().copied().filter(is_newest).collect()
+    }
+
+    /// The names of all kinds that any head holds.
+    pub(crate) fn kinds(&self) -> BTreeSet<String> {
+        let states = self.heads.values().flat_map(|commit| &commit.body().kinds);
+        states.map(|state| state.kind.clone()).collect()
     }
 
     /// What the next commit of `own` says it has seen.

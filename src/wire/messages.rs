@@ -179,6 +179,17 @@ pub struct KindState {
     /// The newest index fragment; more than one after a merge.
     #[prost(message, repeated, tag = "3")]
     pub index: ::prost::alloc::vec::Vec<ObjectRef>,
+    /// The other devices' commits whose data of this kind is in it, by device.
+    #[prost(message, repeated, tag = "4")]
+    pub merged: ::prost::alloc::vec::Vec<MergedCommit>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct MergedCommit {
+    #[prost(bytes = "vec", tag = "1")]
+    pub device: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    pub sequence: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
@@ -189,6 +200,23 @@ pub struct SeenHead {
     pub sequence: u64,
     #[prost(bytes = "vec", tag = "3")]
     pub hash: ::prost::alloc::vec::Vec<u8>,
+}
+/// Two statements that cannot both be true, for whoever holds neither secret nor store.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ForkProof {
+    #[prost(bytes = "vec", tag = "1")]
+    pub account: ::prost::alloc::vec::Vec<u8>,
+    /// An encoded Roster: it follows from the account id who may sign.
+    #[prost(bytes = "vec", tag = "2")]
+    pub roster: ::prost::alloc::vec::Vec<u8>,
+    /// An encoded SignedCommit of the device whose history forks.
+    #[prost(bytes = "vec", tag = "3")]
+    pub commit: ::prost::alloc::vec::Vec<u8>,
+    /// Another encoded SignedCommit: of the same device and sequence; or of the same device, following another
+    /// commit with this sequence; or of another device that had seen another commit with this sequence.
+    #[prost(bytes = "vec", tag = "4")]
+    pub witness: ::prost::alloc::vec::Vec<u8>,
 }
 /// Sealed to one recipient.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -203,30 +231,37 @@ pub struct SignedEnvelope {
     #[prost(bytes = "vec", tag = "3")]
     pub signature: ::prost::alloc::vec::Vec<u8>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct EnvelopeBody {
     #[prost(bytes = "vec", tag = "1")]
     pub account: ::prost::alloc::vec::Vec<u8>,
-    #[prost(uint32, tag = "2")]
-    pub epoch: u32,
-    /// The root of this epoch, 32 bytes.
-    #[prost(bytes = "vec", tag = "3")]
-    pub root: ::prost::alloc::vec::Vec<u8>,
-    /// Roots of earlier epochs, from epoch 0 on.
-    #[prost(bytes = "vec", repeated, tag = "4")]
-    pub earlier_roots: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
-    #[prost(message, optional, tag = "5")]
+    /// Every root that its writer knows, ascending by epoch and id.
+    #[prost(message, repeated, tag = "2")]
+    pub roots: ::prost::alloc::vec::Vec<EpochSecret>,
+    #[prost(message, optional, tag = "3")]
     pub roster: ::core::option::Option<ObjectRef>,
     /// The recipient's locator and the envelope's id: it speaks for one place only.
-    #[prost(bytes = "vec", tag = "6")]
+    #[prost(bytes = "vec", tag = "4")]
     pub locator: ::prost::alloc::vec::Vec<u8>,
-    #[prost(bytes = "vec", tag = "7")]
+    #[prost(bytes = "vec", tag = "5")]
     pub id: ::prost::alloc::vec::Vec<u8>,
 }
+/// The root of one epoch. Two devices may begin an epoch with the same number at once.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct EpochSecret {
+    #[prost(uint32, tag = "1")]
+    pub epoch: u32,
+    /// 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub root: ::prost::alloc::vec::Vec<u8>,
+}
+/// A graph of entries: each names those that it was written on top of.
 #[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct Roster {
+    /// Ascending by depth and hash; the depth of an entry is one more than its deepest parent's.
     #[prost(message, repeated, tag = "1")]
     pub entries: ::prost::alloc::vec::Vec<SignedRosterEntry>,
 }
@@ -244,12 +279,9 @@ pub struct SignedRosterEntry {
 pub struct RosterEntry {
     #[prost(bytes = "vec", tag = "1")]
     pub account: ::prost::alloc::vec::Vec<u8>,
-    /// Position from 0.
-    #[prost(uint32, tag = "2")]
-    pub index: u32,
-    /// Hash of the entry before; empty at index 0.
-    #[prost(bytes = "vec", tag = "3")]
-    pub previous: ::prost::alloc::vec::Vec<u8>,
+    /// Hashes of the entries that this one was written on top of, ascending; none at genesis.
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub parents: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
     /// The device that signs, 16 bytes; or "recovery" or "password" in ASCII.
     #[prost(bytes = "vec", tag = "4")]
     pub signer: ::prost::alloc::vec::Vec<u8>,
@@ -297,6 +329,9 @@ pub struct Genesis {
     /// 16 random bytes. The account id is a hash of this whole message.
     #[prost(bytes = "vec", tag = "4")]
     pub salt: ::prost::alloc::vec::Vec<u8>,
+    /// Which root epoch 0 has.
+    #[prost(bytes = "vec", tag = "5")]
+    pub root_id: ::prost::alloc::vec::Vec<u8>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
@@ -352,11 +387,14 @@ pub struct PasswordParameters {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct RemovePassword {}
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct BeginEpoch {
     #[prost(uint32, tag = "1")]
     pub epoch: u32,
+    /// Which root it has: 16 bytes that follow from the root.
+    #[prost(bytes = "vec", tag = "2")]
+    pub root_id: ::prost::alloc::vec::Vec<u8>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
@@ -371,7 +409,12 @@ pub struct Keyring {
     pub account: ::prost::alloc::vec::Vec<u8>,
     #[prost(uint64, tag = "2")]
     pub version: u64,
-    #[prost(message, repeated, tag = "3")]
+    /// The keys that name chunks and place cuts follow from this and the kind's name, so that two devices
+    /// that begin a kind at once agree. 32 random bytes, the same for ever.
+    #[prost(bytes = "vec", tag = "3")]
+    pub naming_key: ::prost::alloc::vec::Vec<u8>,
+    /// Ascending by name.
+    #[prost(message, repeated, tag = "4")]
     pub kinds: ::prost::alloc::vec::Vec<KindKeys>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -379,13 +422,8 @@ pub struct Keyring {
 pub struct KindKeys {
     #[prost(string, tag = "1")]
     pub kind: ::prost::alloc::string::String,
-    /// Names chunks, 32 bytes.
-    #[prost(bytes = "vec", tag = "2")]
-    pub chunk_id_key: ::prost::alloc::vec::Vec<u8>,
-    /// Places cuts and page borders, 32 bytes.
-    #[prost(bytes = "vec", tag = "3")]
-    pub chunk_cut_key: ::prost::alloc::vec::Vec<u8>,
-    #[prost(message, repeated, tag = "4")]
+    /// Ascending by epoch, root id and key.
+    #[prost(message, repeated, tag = "2")]
     pub content_keys: ::prost::alloc::vec::Vec<ContentKey>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -393,10 +431,14 @@ pub struct KindKeys {
 pub struct ContentKey {
     #[prost(uint32, tag = "1")]
     pub epoch: u32,
+    /// The root of the epoch that it was made for.
     #[prost(bytes = "vec", tag = "2")]
+    pub root_id: ::prost::alloc::vec::Vec<u8>,
+    /// 32 random bytes.
+    #[prost(bytes = "vec", tag = "3")]
     pub key: ::prost::alloc::vec::Vec<u8>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct LocalDevice {
     #[prost(bytes = "vec", tag = "1")]
@@ -407,18 +449,59 @@ pub struct LocalDevice {
     pub signing_seed: ::prost::alloc::vec::Vec<u8>,
     #[prost(bytes = "vec", tag = "4")]
     pub hybrid_seed: ::prost::alloc::vec::Vec<u8>,
-    /// Epoch roots from epoch 0 on.
-    #[prost(bytes = "vec", repeated, tag = "5")]
-    pub roots: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Every epoch root it was given.
+    #[prost(message, repeated, tag = "5")]
+    pub roots: ::prost::alloc::vec::Vec<EpochSecret>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct LocalPins {
     #[prost(message, repeated, tag = "1")]
-    pub heads: ::prost::alloc::vec::Vec<SeenHead>,
+    pub heads: ::prost::alloc::vec::Vec<LocalHead>,
     /// Whether the first view of the store was confirmed by something outside the store.
     #[prost(bool, tag = "2")]
     pub anchored: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct LocalHead {
+    #[prost(bytes = "vec", tag = "1")]
+    pub device: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    pub sequence: u64,
+    #[prost(bytes = "vec", tag = "3")]
+    pub hash: ::prost::alloc::vec::Vec<u8>,
+    /// When it was first seen, by this device's own clock.
+    #[prost(int64, tag = "4")]
+    pub heard_ms: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct LocalRoster {
+    /// An encoded Roster: every entry that was ever seen.
+    #[prost(bytes = "vec", tag = "1")]
+    pub roster: ::prost::alloc::vec::Vec<u8>,
+    /// Names of roster objects whose entries are all in it.
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub objects: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Hashes of the entries that the owner was told of.
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    pub told: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// The object that holds exactly these entries, if there is one.
+    #[prost(message, optional, tag = "4")]
+    pub whole: ::core::option::Option<ObjectRef>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct LocalKeyring {
+    #[prost(message, optional, tag = "1")]
+    pub keyring: ::core::option::Option<Keyring>,
+    /// Names of keyring objects whose keys are all in it.
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub objects: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// The object that holds exactly these keys, if there is one.
+    #[prost(message, optional, tag = "3")]
+    pub whole: ::core::option::Option<ObjectRef>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]

@@ -7,6 +7,7 @@ use crate::{
     crypto::VerifyingKey,
     keys::{
         AccountId, DeviceId,
+        epoch::RootId,
         recipient::{Recipient, Role},
     },
     limits::DEVICE_NAME_BYTES_MAX,
@@ -96,6 +97,8 @@ pub enum Change {
         recovery: Recipient,
         /// The lowest format version that writers must use.
         format_version: u32,
+        /// Which root epoch 0 has.
+        root_id: RootId,
     },
     /// A device joins.
     AddDevice(Member),
@@ -114,8 +117,8 @@ pub enum Change {
     SetPassword(Recipient),
     /// There is no password any more.
     RemovePassword,
-    /// A new epoch begins.
-    BeginEpoch(u32),
+    /// A new epoch begins, with the root that this names.
+    BeginEpoch(u32, RootId),
     /// Older formats are refused from here on (V1).
     RequireFormat(u32),
 }
@@ -127,6 +130,24 @@ impl Change {
             Self::Genesis { recovery, .. } => Some(recovery),
             Self::SetRecovery(recipient) | Self::SetPassword(recipient) => Some(recipient),
             _ => None,
+        }
+    }
+
+    /// What nobody can undo by not knowing of it: a device cut off, a secret replaced.
+    pub(super) fn is_cut(&self) -> bool {
+        matches!(
+            self,
+            Self::RevokeDevice { .. } | Self::SetRecovery(_) | Self::SetPassword(_) | Self::RemovePassword
+        )
+    }
+
+    /// Whether it takes the right to sign away from `signer`.
+    pub(super) fn cuts(&self, signer: SignerId) -> bool {
+        match (self, signer) {
+            (Self::RevokeDevice { device, .. }, SignerId::Device(id)) => *device == id,
+            (Self::SetRecovery(_), SignerId::Recovery) => true,
+            (Self::SetPassword(_) | Self::RemovePassword, SignerId::Password) => true,
+            _ => false,
         }
     }
 
@@ -144,8 +165,9 @@ impl Change {
             Self::SetRecovery(recipient) => roster_entry::Change::SetRecovery(recipient.to_wire()),
             Self::SetPassword(recipient) => roster_entry::Change::SetPassword(recipient.to_wire()),
             Self::RemovePassword => roster_entry::Change::RemovePassword(messages::RemovePassword {}),
-            Self::BeginEpoch(epoch) => {
-                roster_entry::Change::BeginEpoch(messages::BeginEpoch { epoch: *epoch })
+            Self::BeginEpoch(epoch, root_id) => {
+                let root_id = root_id.to_vec();
+                roster_entry::Change::BeginEpoch(messages::BeginEpoch { epoch: *epoch, root_id })
             }
             Self::RequireFormat(format_version) => {
                 roster_entry::Change::RequireFormat(messages::RequireFormat {
@@ -157,11 +179,12 @@ impl Change {
 
     fn genesis_to_wire(&self) -> messages::Genesis {
         match self {
-            Self::Genesis { salt, device, recovery, format_version } => messages::Genesis {
+            Self::Genesis { salt, device, recovery, format_version, root_id } => messages::Genesis {
                 format_version: *format_version,
                 device: Some(device.to_wire()),
                 recovery: Some(recovery.to_wire()),
                 salt: salt.to_vec(),
+                root_id: root_id.to_vec(),
             },
             _ => messages::Genesis::default(),
         }
@@ -180,12 +203,13 @@ impl Change {
         let damaged = || Error::damaged(Part::Roster);
         Ok(match wire {
             roster_entry::Change::Genesis(wire) => {
-                let messages::Genesis { format_version, device, recovery, salt } = wire;
+                let messages::Genesis { format_version, device, recovery, salt, root_id } = wire;
                 Self::Genesis {
                     salt: salt.as_slice().try_into().map_err(|_| damaged())?,
                     device: Member::from_wire(device.as_ref().ok_or_else(damaged)?)?,
                     recovery: Recipient::from_wire(recovery.as_ref().ok_or_else(damaged)?, Role::Recovery)?,
                     format_version: *format_version,
+                    root_id: root_id.as_slice().try_into().map_err(|_| damaged())?,
                 }
             }
             roster_entry::Change::AddDevice(wire) => Self::AddDevice(Member::from_wire(wire)?),
@@ -204,7 +228,9 @@ impl Change {
                 Self::SetPassword(Recipient::from_wire(wire, Role::Password)?)
             }
             roster_entry::Change::RemovePassword(messages::RemovePassword {}) => Self::RemovePassword,
-            roster_entry::Change::BeginEpoch(wire) => Self::BeginEpoch(wire.epoch),
+            roster_entry::Change::BeginEpoch(wire) => {
+                Self::BeginEpoch(wire.epoch, wire.root_id.as_slice().try_into().map_err(|_| damaged())?)
+            }
             roster_entry::Change::RequireFormat(wire) => Self::RequireFormat(wire.format_version),
         })
     }

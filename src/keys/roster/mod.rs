@@ -1,10 +1,19 @@
-//! The roster: a chain of signed entries from genesis that says which devices and recipients an account
-//! has. Only what such an entry names is ever sealed to or believed (D1, D8, K12).
+//! The roster: signed entries from genesis that say which devices and recipients an account has. Only what
+//! such an entry names is ever sealed to or believed (D1, D8, K12).
+//!
+//! Devices write entries without asking each other, so the entries are a graph: each names those that its
+//! signer knew. Two rosters of one account unite into one by taking all entries of both, and what they say
+//! together follows from the set alone, in whatever order it came together (D10). One rule settles what was
+//! written without knowledge of each other: *a cut always counts; a grant counts unless its grantor was cut
+//! off by somebody who did not know of it.* A cut is a device revoked or a secret replaced; a grant is a
+//! device added, a secret set, an epoch begun. So whoever was cut off and has the store on his side can
+//! write entries as if he had known nothing of it, but can bring in nobody (D6, D7).
 
-mod chain;
 mod entry;
+mod graph;
 mod state;
+mod verify;
 
-pub use chain::{Roster, Signer};
 pub use entry::{Change, Member, SignerId};
+pub use graph::{Roster, Signer};
 pub use state::{Device, DeviceState, RosterState};

@@ -1,10 +1,13 @@
-//! What a chain of entries adds up to.
+//! What a set of entries adds up to.
 
-use super::entry::{Change, Member, SignerId};
+use super::{
+    entry::{Change, Member, SignerId},
+    graph::{Node, Past},
+};
 use crate::{
     Error, Part, Result,
     crypto::{FORMAT_VERSION, VerifyingKey},
-    keys::{DeviceId, recipient::Recipient},
+    keys::{DeviceId, EpochRoot, RootId, recipient::Recipient},
     limits::DEVICES_MAX,
 };
 
@@ -61,38 +64,39 @@ impl Device {
         self.state
     }
 
-    fn is_active(&self) -> bool {
+    /// Whether it still speaks.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
         self.state == DeviceState::Active
+    }
+
+    /// Of two revocations at once the one that believes less counts.
+    fn cut(&mut self, sequence: u64, hash: [u8; 32]) {
+        let earlier = match self.state {
+            DeviceState::Active => true,
+            DeviceState::Revoked { last_sequence, last_hash } => {
+                (sequence, hash) < (last_sequence, last_hash)
+            }
+        };
+        if earlier {
+            self.state = DeviceState::Revoked { last_sequence: sequence, last_hash: hash };
+        }
     }
 }
 
-/// The account's members after the last entry.
+/// What a set of entries says together.
 #[derive(Clone)]
 pub struct RosterState {
     devices: Vec<Device>,
-    recovery: Recipient,
+    recovery: Option<Recipient>,
     password: Option<Recipient>,
-    epoch: u32,
+    /// Every root that was announced, with whether it may be written under.
+    epochs: Vec<(u32, RootId, bool)>,
+    rotation_due: bool,
     format_version: u32,
 }
 
 impl RosterState {
-    pub(super) fn begin(change: &Change) -> Result<Self> {
-        match change {
-            Change::Genesis { device, recovery, format_version, .. } => {
-                check_format(*format_version)?;
-                Ok(Self {
-                    devices: vec![Device { member: device.clone(), state: DeviceState::Active }],
-                    recovery: recovery.clone(),
-                    password: None,
-                    epoch: 0,
-                    format_version: *format_version,
-                })
-            }
-            _ => Err(Error::damaged(Part::Roster)),
-        }
-    }
-
     /// Every device there ever was.
     #[must_use]
     pub fn devices(&self) -> &[Device] {
@@ -105,10 +109,10 @@ impl RosterState {
         self.devices.iter().find(|device| device.id() == id)
     }
 
-    /// The recovery code's recipient.
+    /// The recovery code's recipient; none when it was replaced by somebody who was cut off meanwhile.
     #[must_use]
-    pub fn recovery(&self) -> &Recipient {
-        &self.recovery
+    pub fn recovery(&self) -> Option<&Recipient> {
+        self.recovery.as_ref()
     }
 
     /// The password's recipient, if one is set.
@@ -117,10 +121,31 @@ impl RosterState {
         self.password.as_ref()
     }
 
-    /// The current epoch.
+    /// The current epoch and its root: what is written is sealed under it. Of several with one number the
+    /// one with the highest id (D10).
     #[must_use]
-    pub fn epoch(&self) -> u32 {
-        self.epoch
+    pub fn epoch(&self) -> (u32, RootId) {
+        let written = self.epochs.iter().filter(|(_, _, counts)| *counts);
+        written.map(|(epoch, id, _)| (*epoch, *id)).max().unwrap_or_default()
+    }
+
+    /// Whether a device or secret was cut off by an entry that the current epoch does not stand on: before
+    /// anything is written, a new epoch has to begin.
+    #[must_use]
+    pub fn is_rotation_due(&self) -> bool {
+        self.rotation_due
+    }
+
+    /// Whether an entry announces this root. Only such roots are believed (D1, D6).
+    #[must_use]
+    pub fn announces(&self, root: &EpochRoot) -> bool {
+        self.epochs.iter().any(|(epoch, id, _)| (*epoch, *id) == (root.epoch(), root.id()))
+    }
+
+    /// The number that a new epoch has.
+    #[must_use]
+    pub fn next_epoch(&self) -> Option<u32> {
+        self.epochs.iter().map(|(epoch, ..)| *epoch).max()?.checked_add(1)
     }
 
     /// The lowest format version that may still be written or read.
@@ -132,7 +157,7 @@ impl RosterState {
     /// Everybody that an epoch root has to be sealed to, and nobody else (K12).
     pub fn recipients(&self) -> impl Iterator<Item = &Recipient> {
         let devices = self.devices.iter().filter(|device| device.is_active()).map(Device::recipient);
-        devices.chain([&self.recovery]).chain(&self.password)
+        devices.chain(&self.recovery).chain(&self.password)
     }
 
     /// The key that checks a signer's entries, if it may sign now.
@@ -141,44 +166,118 @@ impl RosterState {
             SignerId::Device(id) => {
                 self.device(id).filter(|device| device.is_active()).map(Device::signing_key)
             }
-            SignerId::Recovery => self.recovery.signing_key(),
+            SignerId::Recovery => self.recovery.as_ref().and_then(Recipient::signing_key),
             SignerId::Password => self.password.as_ref().and_then(Recipient::signing_key),
         }
     }
+}
 
-    /// Applies a later entry. Codes and passwords may only add their holder's new device.
-    pub(super) fn apply(&mut self, signer: SignerId, change: Change) -> Result<()> {
-        let damaged = Error::damaged(Part::Roster);
-        let by_device = matches!(signer, SignerId::Device(_));
-        match change {
-            Change::AddDevice(member) if self.may_add(&member) => {
-                self.devices.push(Device { member, state: DeviceState::Active });
+/// What the entries in `within` (all, if `None`) say together.
+pub(super) fn evaluate(nodes: &[Node], within: Option<&Past>) -> Result<RosterState> {
+    let damaged = || Error::damaged(Part::Roster);
+    let inside = |place: &usize| within.is_none_or(|past| past.contains(*place));
+    let places: Vec<(usize, &Node)> = nodes.iter().enumerate().filter(|(place, _)| inside(place)).collect();
+    let cuts: Vec<(usize, &Node)> = places.iter().copied().filter(|(_, node)| node.change.is_cut()).collect();
+    let ((_, genesis), rest) = places.split_first().ok_or_else(damaged)?;
+    let Change::Genesis { device, recovery, format_version, root_id, .. } = genesis.change.as_ref() else {
+        return Err(damaged());
+    };
+    check_format(*format_version)?;
+    let mut state = RosterState {
+        devices: vec![Device { member: device.clone(), state: DeviceState::Active }],
+        recovery: None,
+        password: None,
+        epochs: vec![(0, *root_id, true)],
+        rotation_due: false,
+        format_version: *format_version,
+    };
+    let mut written = Written { recoveries: vec![(0, recovery)], passwords: Vec::new(), epochs: vec![0] };
+    for (place, node) in rest {
+        let counts = state.has_granted(node.signer) && !is_void(*place, node, &cuts);
+        state.apply(*place, node, counts, &mut written)?;
+    }
+    let replaced = |place: usize, signer| {
+        cuts.iter().any(|(_, cut)| cut.change.cuts(signer) && cut.past.contains(place))
+    };
+    let newest = |granted: &[(usize, &Recipient)], signer| {
+        let left = granted.iter().rev().find(|(place, _)| !replaced(*place, signer));
+        left.map(|(_, recipient)| (*recipient).clone())
+    };
+    state.recovery = newest(&written.recoveries, SignerId::Recovery);
+    state.password = newest(&written.passwords, SignerId::Password);
+    let current = state.epoch();
+    let begun = state.epochs.iter().position(|(epoch, id, _)| (*epoch, *id) == current);
+    let begun = begun.and_then(|index| written.epochs.get(index)).and_then(|place| nodes.get(*place));
+    let begun = begun.ok_or_else(damaged)?;
+    state.rotation_due = cuts.iter().any(|(place, _)| !begun.past.contains(*place));
+    Ok(state)
+}
+
+/// Where the grants stand that later cuts may replace.
+struct Written<'a> {
+    recoveries: Vec<(usize, &'a Recipient)>,
+    passwords: Vec<(usize, &'a Recipient)>,
+    epochs: Vec<usize>,
+}
+
+/// Whether the signer was cut off by somebody who did not know of this entry. A code or password that was
+/// replaced later is no reason to doubt what its holder did before, known or not, if he knew of the change.
+fn is_void(place: usize, node: &Node, cuts: &[(usize, &Node)]) -> bool {
+    cuts.iter().any(|(cut_place, cut)| {
+        cut.change.cuts(node.signer)
+            && *cut_place != place
+            && !cut.past.contains(place)
+            && !node.past.contains(*cut_place)
+    })
+}
+
+impl RosterState {
+    /// Whether the signer's own entry into the account counts.
+    fn has_granted(&self, signer: SignerId) -> bool {
+        match signer {
+            SignerId::Device(id) => self.device(id).is_some(),
+            SignerId::Recovery | SignerId::Password => true,
+        }
+    }
+
+    /// A cut applies always, a grant only if it `counts`.
+    fn apply<'a>(
+        &mut self,
+        place: usize,
+        node: &'a Node,
+        counts: bool,
+        written: &mut Written<'a>,
+    ) -> Result<()> {
+        match node.change.as_ref() {
+            Change::Genesis { .. } => return Err(Error::damaged(Part::Roster)),
+            Change::AddDevice(member) if counts && self.device(member.id).is_none() => {
+                if self.devices.len() >= DEVICES_MAX {
+                    return Err(Error::damaged(Part::Roster));
+                }
+                self.devices.push(Device { member: member.clone(), state: DeviceState::Active });
             }
-            Change::RevokeDevice { device, last_sequence, last_hash } if by_device => {
-                let device = self.devices.iter_mut().find(|known| known.id() == device && known.is_active());
-                device.ok_or(damaged)?.state = DeviceState::Revoked { last_sequence, last_hash };
+            Change::RevokeDevice { device, last_sequence, last_hash } => {
+                if let Some(known) = self.devices.iter_mut().find(|known| known.id() == *device) {
+                    known.cut(*last_sequence, *last_hash);
+                }
             }
-            Change::SetRecovery(recipient) if by_device => self.recovery = recipient,
-            Change::SetPassword(recipient) if by_device => self.password = Some(recipient),
-            Change::RemovePassword if by_device && self.password.is_some() => self.password = None,
-            Change::BeginEpoch(epoch) if by_device && self.epoch.checked_add(1) == Some(epoch) => {
-                self.epoch = epoch;
+            Change::SetRecovery(recipient) if counts => written.recoveries.push((place, recipient)),
+            Change::SetPassword(recipient) if counts => written.passwords.push((place, recipient)),
+            Change::BeginEpoch(epoch, root_id) => {
+                self.epochs.push((*epoch, *root_id, counts));
+                written.epochs.push(place);
             }
-            Change::RequireFormat(version) if by_device && version > self.format_version => {
-                check_format(version)?;
-                self.format_version = version;
+            Change::RequireFormat(version) => {
+                check_format(*version)?;
+                self.format_version = self.format_version.max(*version);
             }
-            _ => return Err(damaged),
+            _ => {}
         }
         Ok(())
     }
-
-    fn may_add(&self, member: &Member) -> bool {
-        self.devices.len() < DEVICES_MAX && self.device(member.id).is_none()
-    }
 }
 
-fn check_format(version: u32) -> Result<()> {
+pub(super) fn check_format(version: u32) -> Result<()> {
     match version {
         0 => Err(Error::damaged(Part::Roster)),
         version if version > FORMAT_VERSION => {

@@ -63,9 +63,6 @@ impl<R: BufRead> CardSource<R> {
         pass.tally.read_bytes += u64::try_from(record.len()).unwrap_or(0);
         pass.writer.job().step(|progress| progress.items += 1)?;
         let value = encode_entry(pass.writer, record, None, Policy::of(&Kind::CONTACTS).compress)?;
-        if pass.is_known(&key, &value)? {
-            return Ok(None);
-        }
-        Ok(Some(Edit { key, value: Some(value) }))
+        pass.stream_edit(&Kind::CONTACTS, key, value)
     }
 }

@@ -9,7 +9,10 @@ use crate::{
     Result,
     kinds::Kind,
     tree::{self, Edit, Root, Scan},
-    vault::contents::ContentWriter,
+    vault::{
+        contents::ContentWriter,
+        merge::{stream_replica, value_id},
+    },
 };
 
 /// An open source, kept from pass to pass.
@@ -95,13 +98,29 @@ impl Pass<'_, '_> {
         self.writer.sent_bytes() >= self.limit
     }
 
-    /// Whether the tree holds exactly this value already; counts it if not.
-    pub(super) fn is_known(&mut self, key: &[u8], value: &[u8]) -> Result<bool> {
-        let known = self.known.value(key)?.is_some_and(|known| known == value);
-        if !known {
-            self.tally.changed += 1;
+    /// What the tree holds under `key`; keys ascend.
+    pub(super) fn known(&mut self, key: &[u8]) -> Result<Option<&[u8]>> {
+        self.known.value(key)
+    }
+
+    /// The edit that an entry of a stream makes: none when the tree holds this value already, or another
+    /// device's in its place which this device's owner has not edited since.
+    pub(super) fn stream_edit(&mut self, kind: &Kind, key: Vec<u8>, value: Vec<u8>) -> Result<Option<Edit>> {
+        match self.known.value(&key)? {
+            Some(known) if known == value => return Ok(None),
+            Some(_) => {
+                let replica = stream_replica(kind);
+                let note = self.writer.access().database.note(self.writer.run(), &replica, &key)?;
+                match note {
+                    Some(note) if note.value == value_id(&value) => return Ok(None),
+                    Some(_) => self.writer.note(replica.note(&key, None))?,
+                    None => {}
+                }
+            }
+            None => {}
         }
-        Ok(known)
+        self.tally.changed += 1;
+        Ok(Some(Edit { key, value: Some(value) }))
     }
 }
 

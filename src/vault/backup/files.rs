@@ -15,7 +15,8 @@ use crate::{
     vault::{
         contents::{ContentWriter, Cut, encode_entry, write_content},
         folder::{EntryType, FileMeta, Folder, SkipReason, Skipped, SourceItem, Walk},
-        state::FileStat,
+        merge::{Conflict, Decision, conflict_key, keep_both, kept_both, value_id},
+        state::{FileStat, Note, Replica},
     },
     wire::messages,
 };
@@ -29,9 +30,9 @@ pub(super) struct FolderSource {
     item: Option<(Vec<u8>, SourceItem)>,
     walked: bool,
     /// What this device backed up of this source before, in order, and after which key to ask for more.
-    known: VecDeque<(Vec<u8>, bool)>,
-    known_after: Vec<u8>,
-    known_all: bool,
+    known: VecDeque<(Vec<u8>, Note)>,
+    known_after: Option<Vec<u8>>,
+    replica: Replica,
     /// Keys of folders that could not be read: what lies below has not vanished.
     unseen: Vec<Vec<u8>>,
 }
@@ -39,7 +40,7 @@ pub(super) struct FolderSource {
 /// What to do next: an entry of the folder, or one that is there no more.
 enum Step {
     Present(Vec<u8>, SourceItem),
-    Vanished(Vec<u8>, bool),
+    Vanished(Vec<u8>, Note),
     End,
 }
 
@@ -53,14 +54,14 @@ impl FolderSource {
             item: None,
             walked: false,
             known: VecDeque::new(),
-            known_after: prefix,
-            known_all: false,
+            known_after: Some(prefix),
+            replica: folder_replica(kind, folder.path())?,
             unseen: Vec::new(),
         })
     }
 
     pub(super) fn ended(&self) -> bool {
-        self.walked && self.item.is_none() && self.known_all && self.known.is_empty()
+        self.walked && self.item.is_none() && self.known_after.is_none() && self.known.is_empty()
     }
 
     pub(super) fn next_edit(&mut self, pass: &mut Pass<'_, '_>) -> NextEdit {
@@ -75,7 +76,7 @@ impl FolderSource {
             let edit = match step {
                 Step::End => return None,
                 Step::Present(key, item) => self.present(key, &item, pass),
-                Step::Vanished(key, counts) => self.vanished(key, counts, pass),
+                Step::Vanished(key, note) => self.vanished(key, note, pass),
             };
             if let Some(edit) = edit.transpose() {
                 return Some(edit);
@@ -96,7 +97,7 @@ impl FolderSource {
             (item, _) => item.is_none(),
         };
         if vanished {
-            return Ok(self.known.pop_front().map_or(Step::End, |(key, counts)| Step::Vanished(key, counts)));
+            return Ok(self.known.pop_front().map_or(Step::End, |(key, note)| Step::Vanished(key, note)));
         }
         Ok(self.item.take().map_or(Step::End, |(key, item)| Step::Present(key, item)))
     }
@@ -129,31 +130,29 @@ impl FolderSource {
 
     fn fill_known(&mut self, writer: &ContentWriter<'_>) -> Result<()> {
         const BATCH: usize = 1024;
-        if !self.known.is_empty() || self.known_all {
-            return Ok(());
-        }
         let prefix = [self.source.as_bytes(), &[0]].concat();
-        let access = writer.access();
-        let rows =
-            access.database.files_from(writer.run(), access.kind, &prefix, &self.known_after, BATCH)?;
-        self.known_all = rows.len() < BATCH;
-        if let Some((last, _)) = rows.last() {
-            self.known_after.clone_from(last);
+        while self.known.is_empty()
+            && let Some(after) = self.known_after.take()
+        {
+            let database = writer.access().database;
+            (self.known, self.known_after) =
+                database.notes_from(writer.run(), &self.replica, (&prefix, &after), BATCH)?;
         }
-        self.known = rows.into();
         Ok(())
     }
 
-    /// An entry that this device had and that is gone. Notes and files follow; photos are kept.
-    fn vanished(&mut self, key: Vec<u8>, counts: bool, pass: &mut Pass<'_, '_>) -> Result<Option<Edit>> {
+    /// An entry that this device had and that is gone. Notes and files follow, unless another device edited
+    /// it meanwhile; photos are kept.
+    fn vanished(&mut self, key: Vec<u8>, note: Note, pass: &mut Pass<'_, '_>) -> Result<Option<Edit>> {
         let below_unseen = self.unseen.iter().any(|folder| {
             key.strip_prefix(folder.as_slice()).is_some_and(|rest| rest.is_empty() || rest.starts_with(&[0]))
         });
         if below_unseen {
             return Ok(None);
         }
-        pass.writer.note_file(key.clone(), None)?;
-        if !counts || self.kind == Kind::PHOTOS {
+        pass.writer.note(self.replica.note(&key, None))?;
+        let is_same = pass.known(&key)?.is_some_and(|known| value_id(known) == note.value);
+        if !is_same || self.kind == Kind::PHOTOS {
             return Ok(None);
         }
         pass.tally.deleted += 1;
@@ -165,16 +164,45 @@ impl FolderSource {
         pass.writer.job().step(|progress| progress.items += 1)?;
         let stat = stat_of(&item.meta);
         let access = pass.writer.access();
-        if access.database.file(pass.writer.run(), access.kind, &key)? == Some(stat) {
+        let note = access.database.note(pass.writer.run(), &self.replica, &key)?;
+        if note.is_some_and(|note| note.stat == stat) {
             return Ok(None);
         }
         let Some((value, settled)) = self.value(item, pass)? else { return Ok(None) };
         let noted = if settled { stat } else { FileStat([0; 6]) };
-        pass.writer.note_file(key.clone(), Some(noted))?;
-        if pass.is_known(&key, &value)? {
+        pass.writer.note(self.replica.note(&key, Some((noted, value_id(&value)))))?;
+        self.edit(key, value, note, pass)
+    }
+
+    /// The edit that a changed entry makes. If another device edited it since this folder last had it, both
+    /// versions are kept.
+    fn edit(
+        &self,
+        key: Vec<u8>,
+        value: Vec<u8>,
+        note: Option<Note>,
+        pass: &mut Pass<'_, '_>,
+    ) -> Result<Option<Edit>> {
+        let Some(known) = pass.known(&key)? else {
+            pass.tally.changed += 1;
+            return Ok(Some(Edit { key, value: Some(value) }));
+        };
+        let mine = value_id(&value);
+        if known == value || note.is_some_and(|note| note.value == mine) {
             return Ok(None);
         }
-        Ok(Some(Edit { key, value: Some(value) }))
+        let known = known.to_vec();
+        pass.tally.changed += 1;
+        if note.is_some_and(|note| note.value == value_id(&known)) || !kept_both(&value, &known)? {
+            return Ok(Some(Edit { key, value: Some(value) }));
+        }
+        let Decision { value: winner, copy } = keep_both(&value, &known)?;
+        if let Some(copy) = copy {
+            let under = conflict_key(&self.kind, &key, &copy)?;
+            pass.tally.conflicts.push(Conflict::new(&self.kind, &key, &under));
+            pass.tally.copies.insert(under, copy);
+        }
+        Ok((winner.as_ref() != Some(&known)).then_some(Edit { key, value: winner }))
     }
 
     /// The entry's value, and whether it stood still while it was read; `None` when it cannot be had.
@@ -220,7 +248,7 @@ impl FolderSource {
             file.take(limit).read_to_end(&mut head).map_err(Error::io("reading the source"))?;
             taken = taken_ms(&head);
         }
-        let (epoch, _) = pass.writer.access().keys.newest()?;
+        let (epoch, _) = pass.writer.access().current;
         let chunker = Chunker::new(pass.writer.access().keys.chunk_cut_key(), epoch);
         let Policy { cutting, compress } = Policy::of(&self.kind);
         let cut = if cutting == Cutting::Fixed { Cut::Fixed } else { Cut::ByContent(&chunker) };
@@ -228,6 +256,13 @@ impl FolderSource {
         let content = write_content(pass.writer, &mut head.as_slice().chain(file), cut, &compress)?;
         Ok((content, taken))
     }
+}
+
+/// The folder as this device knows it: the same name in another place is another replica.
+pub(crate) fn folder_replica(kind: &Kind, path: &std::path::Path) -> Result<Replica> {
+    let path = path.canonicalize().map_err(Error::io("opening the source"))?;
+    let [a, b, c, d, e, f, g, h, ..] = value_id(path.as_os_str().as_encoded_bytes());
+    Ok(Replica::new(kind.name(), [a, b, c, d, e, f, g, h]))
 }
 
 fn record_of(meta: &FileMeta, link_target: Option<Vec<u8>>, taken_ms: Option<i64>) -> Record {

@@ -88,9 +88,6 @@ impl<R: BufRead> MessageSource<R> {
             progress.bytes += bytes;
         })?;
         let value = encode_entry(pass.writer, record, None, Policy::of(&self.kind).compress)?;
-        if pass.is_known(&key, &value)? {
-            return Ok(None);
-        }
-        Ok(Some(Edit { key, value: Some(value) }))
+        pass.stream_edit(&self.kind, key, value)
     }
 }

@@ -8,20 +8,22 @@ mod edits;
 mod files;
 mod messages;
 
-use std::io::BufRead;
+use std::{collections::BTreeMap, io::BufRead};
 
 use super::{
     Folder, Job, Vault,
     contents::{ContentWriter, KindAccess, load_index, write_index},
+    merge::Conflict,
     state::Database,
-    vault::{NextCommit, Work},
+    sync::{Outcome, guard_deletions},
+    vault::Work,
     view::View,
 };
 use crate::{
     Error, Result,
     history::{Freshness, Head, KindState},
     kinds::{Kind, Policy, file_key},
-    tree::{Borders, Edit, Root, apply},
+    tree::{Borders, Edit, apply},
 };
 use edits::EditSource;
 
@@ -50,6 +52,8 @@ pub struct BackupReport {
     pub sent_bytes: u64,
     /// What could not be read, for the owner's eyes.
     pub skipped: Vec<SkippedItem>,
+    /// Entries that were edited here and on another device; both versions are there.
+    pub conflicts: Vec<Conflict>,
     /// The commit, if there was anything to say.
     pub commit: Option<Head>,
     /// How new the state was that this builds on.
@@ -74,6 +78,9 @@ pub(super) struct Tally {
     pub(super) seen: u64,
     pub(super) read_bytes: u64,
     pub(super) skipped: Vec<SkippedItem>,
+    pub(super) conflicts: Vec<Conflict>,
+    /// Versions that lost against another device's edit, under keys of their own.
+    pub(super) copies: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 /// One pass of a backup sends about this much before it commits, so that a device that is killed again and
@@ -92,9 +99,12 @@ impl Vault {
         file_key::<&[u8]>(name, &[])?;
         let work = &mut *self.work();
         let mut view = self.refresh(work)?;
-        let mut tally = Tally::default();
-        let mut sent_bytes = 0;
-        let mut commit = None;
+        self.prepare_kind(work, &mut view, kind)?;
+        let mut outcome = Outcome::new(view.freshness);
+        self.unite(work, &mut view, (std::slice::from_ref(kind), false), job, &mut outcome)?;
+        let mut tally = Tally { conflicts: outcome.conflicts, ..Tally::default() };
+        let mut sent_bytes = outcome.sent_bytes;
+        let mut commit = outcome.commit;
         let mut source = EditSource::open(kind, name, source)?;
         loop {
             let pass = self.pass(work, &mut view, (kind, job), &mut source, &mut tally)?;
@@ -104,9 +114,20 @@ impl Vault {
                 break;
             }
         }
-        let Tally { changed, deleted, seen, read_bytes, skipped } = tally;
+        let Tally { changed, deleted, seen, read_bytes, skipped, conflicts, copies: _ } = tally;
         let freshness = view.freshness;
-        Ok(BackupReport { changed, deleted, seen, read_bytes, sent_bytes, skipped, commit, freshness })
+        let report = BackupReport {
+            changed,
+            deleted,
+            seen,
+            read_bytes,
+            sent_bytes,
+            skipped,
+            conflicts,
+            commit,
+            freshness,
+        };
+        Ok(report)
     }
 
     /// Applies edits until the source ends or enough was sent, then commits.
@@ -118,15 +139,14 @@ impl Vault {
         source: &mut EditSource<'_>,
         tally: &mut Tally,
     ) -> Result<Pass> {
-        let before = view.kind(kind.name(), self.device()).map(|(_, state)| state.clone());
-        let before =
-            before.unwrap_or(KindState { kind: kind.name().to_owned(), root: None, index: Vec::new() });
-        let (after, settled, sent_bytes, ended) = {
+        let own = view.heads.get(&self.device()).and_then(|commit| commit.kind(kind.name())).cloned();
+        let before = own.unwrap_or_else(|| KindState::empty(kind.name()));
+        let (after, settled, run, sent_bytes, ended) = {
             let access = self.access(kind.name(), view)?;
             if let Some(damage) = load_index(&access, &before)?.into_iter().next() {
                 return Err(damage.error);
             }
-            let run = self.database.begin_run(kind.name(), tree_of(before.root))?;
+            let run = self.database.begin_run(kind.name())?;
             let random = work.random.as_mut();
             let compress = Policy::of(kind).compress;
             let writer = ContentWriter::new(access, run, job, self.clock.as_ref(), random, compress)?;
@@ -137,36 +157,30 @@ impl Vault {
                 root = apply(root, &mut edits, &mut &writer, &borders)?;
                 ended = edits.ended();
             }
+            let copies = std::mem::take(&mut tally.copies).into_iter();
+            let copies = copies.map(|(key, value)| Ok(Edit { key, value: Some(value) }));
+            root = apply(root, copies, &mut &writer, &borders)?;
+            guard_deletions(kind, tally.deleted, before.root, job)?;
             writer.flush()?;
             let (index, settled) = if root == before.root && writer.sent_bytes() == 0 {
                 (before.index.clone(), Vec::new())
             } else {
-                write_index(&writer, &before.index, self.clock.now_ms())?
+                let now_ms = self.clock.now_ms();
+                writer.with_random(|random| write_index(&access, random, &before.index, now_ms))?
             };
-            let after = KindState { kind: before.kind.clone(), root, index };
+            let after = KindState { root, index, ..before.clone() };
             let notes = writer.remaining_notes();
             let run = writer.run().clone();
-            self.database.write(|transaction| {
-                Database::note_files(transaction, &run, kind.name(), &notes)?;
-                Ok(())
-            })?;
-            (after, (settled, run), writer.sent_bytes(), ended)
+            self.database.write(|transaction| Database::write_notes(transaction, &run, &notes))?;
+            (after, settled, run, writer.sent_bytes(), ended)
         };
-        let (settled, run) = settled;
         let commit = if after == before {
             None
         } else {
-            let kinds = replace(self.kind_states(view), after.clone());
-            Some(self.commit(work, view, NextCommit::of_kinds(view, kinds))?)
+            let kinds = replace(self.own_kinds(view), after.clone());
+            Some(self.commit(work, view, kinds)?)
         };
-        self.database.write(|transaction| {
-            settled.iter().try_for_each(|number| Database::settle_pack(transaction, *number))?;
-            after
-                .index
-                .iter()
-                .try_for_each(|reference| Database::add_fragment(transaction, reference.id(), kind.name()))?;
-            Database::finish_run(transaction, kind.name(), &run, tree_of(after.root))
-        })?;
+        self.settle(&after, &settled, Some(&run))?;
         Ok(Pass { sent_bytes, commit, ended })
     }
 
@@ -177,6 +191,7 @@ impl Vault {
             account: self.account(),
             kind,
             keys: view.keyring.kind(kind)?,
+            current: view.roster.state().epoch(),
         })
     }
 }
@@ -185,11 +200,6 @@ struct Pass {
     sent_bytes: u64,
     commit: Option<Head>,
     ended: bool,
-}
-
-/// What tells the local notes about files which tree they speak of.
-fn tree_of(root: Option<Root>) -> [u8; 32] {
-    root.map_or([0; 32], |root| root.page().0)
 }
 
 fn replace(mut kinds: Vec<KindState>, state: KindState) -> Vec<KindState> {

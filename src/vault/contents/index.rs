@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use prost::Message as _;
 
-use super::{ContentWriter, KindAccess};
+use super::KindAccess;
 use crate::{
     Error, Part, Result,
     content::{IndexFragment, PackEntry},
-    crypto::Place,
+    crypto::{Place, Random},
     history::KindState,
     keys::ObjectRef,
     vault::state::{Database, PackRow},
@@ -44,8 +44,14 @@ pub(crate) fn load_index(access: &KindAccess<'_>, state: &KindState) -> Result<V
 pub(crate) fn fetch_fragment(access: &KindAccess<'_>, reference: &ObjectRef) -> Result<IndexFragment> {
     let bytes =
         access.gate.get(Place::Object(reference.id()))?.ok_or(Error::Missing { what: Part::Index })?;
-    let key = access.keys.content_key(reference.epoch()).ok_or(Error::damaged(Part::Index))?;
-    IndexFragment::open(&key, access.account, access.kind, reference, bytes)
+    let mut failure = Error::damaged(Part::Index);
+    for key in access.keys.content_keys(reference.epoch()) {
+        match IndexFragment::open(&key, access.account, access.kind, reference, bytes.clone()) {
+            Err(error) => failure = error,
+            opened => return opened,
+        }
+    }
+    Err(failure)
 }
 
 fn remember(access: &KindAccess<'_>, reference: &ObjectRef, fragment: &IndexFragment) -> Result<()> {
@@ -70,11 +76,11 @@ fn remember(access: &KindAccess<'_>, reference: &ObjectRef, fragment: &IndexFrag
 /// The new fragments of this run: what the commit's index is to be, and the database numbers of the packs
 /// that it settles. Nothing new leaves the index as it is.
 pub(crate) fn write_index(
-    writer: &ContentWriter<'_>,
+    access: &KindAccess<'_>,
+    random: &mut dyn Random,
     before: &[ObjectRef],
     now_ms: i64,
 ) -> Result<(Vec<ObjectRef>, Vec<u64>)> {
-    let access = writer.access();
     let uncommitted = access.database.uncommitted_packs(access.kind)?;
     if uncommitted.is_empty() {
         return Ok((before.to_vec(), Vec::new()));
@@ -87,14 +93,13 @@ pub(crate) fn write_index(
     }
     let mut older = live_fragments(access, before)?;
     merge_small(access, &mut older, &mut packs)?;
-    let (epoch, key) = access.keys.newest()?;
+    let (epoch, key) = (access.current.0, access.keys.writing_key(access.current)?);
     let mut parts = IndexFragment::split(packs).into_iter().peekable();
     let mut newest = Vec::new();
     while let Some(part) = parts.next() {
         let names = if parts.peek().is_none() { std::mem::take(&mut older) } else { Vec::new() };
         let fragment = IndexFragment::new(part, names);
-        let (reference, sealed) =
-            writer.with_random(|random| fragment.seal(&key, access.account, epoch, access.kind, random))?;
+        let (reference, sealed) = fragment.seal(&key, access.account, epoch, access.kind, random)?;
         access.gate.put(&sealed, now_ms)?;
         if parts.peek().is_some() {
             older.push(reference);

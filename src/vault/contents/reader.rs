@@ -5,8 +5,8 @@ use std::{cell::RefCell, collections::VecDeque};
 use crate::{
     Error, Part, Result,
     content::{ChunkEntry, ChunkId, decode_chunk, pack_context},
-    crypto::{HEADER_BYTES, ObjectKey, Opener, Place},
-    keys::{AccountId, KindKeys},
+    crypto::{HEADER_BYTES, Opener, Place},
+    keys::{AccountId, KindKeys, RootId},
     limits::{OBJECT_BYTES_MAX, PAGE_ENCODED_BYTES_MAX},
     privacy::Gate,
     tree::PageReader,
@@ -22,6 +22,8 @@ pub(crate) struct KindAccess<'a> {
     pub(crate) account: AccountId,
     pub(crate) kind: &'a str,
     pub(crate) keys: &'a KindKeys,
+    /// The epoch in which it is written, and its root.
+    pub(crate) current: (u32, RootId),
 }
 
 /// Opened packs and pages, newest last, up to a number of bytes.
@@ -107,33 +109,36 @@ impl<'a> ContentReader<'a> {
     }
 
     fn open_pack(&self, row: &PackRow) -> Result<Vec<u8>> {
-        let (key, place) = self.pack_key(row)?;
+        let place = Place::Object(row.id);
         let bytes = self.access.gate.get(place)?.ok_or(Error::Missing { what: Part::Pack })?;
-        let length = bytes.len();
-        let context = self.context(row);
-        Opener::new(&key, &context, &bytes, length).and_then(|opener| opener.open_all(bytes)).map_err(damaged)
+        let opener = self.opener(row, &bytes, bytes.len())?;
+        opener.open_all(bytes).map_err(damaged)
     }
 
     /// Fetches the header and only the segments that hold the chunk.
     fn segments(&self, row: &PackRow, place: &ChunkPlace) -> Result<Vec<u8>> {
         let missing = || Error::Missing { what: Part::Pack };
-        let (key, at) = self.pack_key(row)?;
+        let at = Place::Object(row.id);
         let length = usize::try_from(row.length).map_err(|_| damaged(Error::Internal("length")))?;
         let head = self.access.gate.get_range(at, 0, HEADER_BYTES)?.ok_or_else(missing)?;
-        let opener = Opener::new(&key, &self.context(row), &head, length).map_err(damaged)?;
+        let opener = self.opener(row, &head, length)?;
         let (offset, wanted) = range(place)?;
         let (from, bytes) = opener.stored_range(offset, wanted).ok_or(Error::Damaged { what: Part::Pack })?;
         let stored = self.access.gate.get_range(at, from, bytes)?.ok_or_else(missing)?;
         opener.open_range(offset, wanted, stored).map_err(damaged)
     }
 
-    fn pack_key(&self, row: &PackRow) -> Result<(ObjectKey, Place)> {
-        let key = self.access.keys.content_key(row.epoch).ok_or(Error::damaged(Part::Pack))?;
-        Ok((key, Place::Object(row.id)))
-    }
-
-    fn context(&self, row: &PackRow) -> crate::crypto::Context {
-        pack_context(self.access.account, row.epoch, self.access.kind, row.id)
+    /// Opens a pack's header with whichever key of its epoch fits.
+    fn opener(&self, row: &PackRow, head: &[u8], length: usize) -> Result<Opener> {
+        let context = pack_context(self.access.account, row.epoch, self.access.kind, row.id);
+        let mut failure = Error::damaged(Part::Pack);
+        for key in self.access.keys.content_keys(row.epoch) {
+            match Opener::new(&key, &context, head, length) {
+                Ok(opener) => return Ok(opener),
+                Err(error) => failure = damaged(error),
+            }
+        }
+        Err(failure)
     }
 
     /// Keeps a page that was just written.

@@ -17,13 +17,13 @@ use crate::{
     vault::{
         Job,
         clock::Clock,
-        state::{Database, FileStat, PackRow, Run},
+        state::{Database, NewNote, PackRow, Run},
     },
     wire::messages,
 };
 
-/// What a backup notes about its files until a pack takes it to the disk.
-type FileNotes = Vec<(Vec<u8>, Option<FileStat>)>;
+/// What a backup notes about its entries until a pack takes it to the disk.
+type Notes = Vec<NewNote>;
 
 /// Writes one kind's chunks. Shared by reference between the tree editor and what feeds it.
 pub(crate) struct ContentWriter<'a> {
@@ -43,7 +43,7 @@ struct Inner<'a> {
     packer: Packer,
     compressor: Compressor,
     open: HashSet<ChunkId>,
-    notes: FileNotes,
+    notes: Notes,
 }
 
 impl<'a> ContentWriter<'a> {
@@ -57,7 +57,7 @@ impl<'a> ContentWriter<'a> {
     ) -> Result<Self> {
         const OPEN_PACKS: usize = 2;
         const READ_BYTES: usize = 8 * 1024 * 1024;
-        let (epoch, key) = access.keys.newest()?;
+        let (epoch, key) = (access.current.0, access.keys.writing_key(access.current)?);
         let inner = Inner {
             random,
             packer: Packer::new(OPEN_PACKS),
@@ -99,6 +99,11 @@ impl<'a> ContentWriter<'a> {
         self.sent.get()
     }
 
+    /// Reads what is in the store already.
+    pub(crate) fn reader(&self) -> &ContentReader<'a> {
+        &self.reader
+    }
+
     pub(crate) fn job(&self) -> &Job {
         self.job
     }
@@ -128,18 +133,18 @@ impl<'a> ContentWriter<'a> {
         Ok(id)
     }
 
-    /// Remembers what a file looked like; it is written with the next pack.
-    pub(crate) fn note_file(&self, key: Vec<u8>, stat: Option<FileStat>) -> Result<()> {
+    /// Remembers what an entry looked like; it is written with the next pack.
+    pub(crate) fn note(&self, note: NewNote) -> Result<()> {
         const NOTES_MAX: usize = 4096;
         let mut inner = self.inner.borrow_mut();
-        inner.notes.push((key, stat));
+        inner.notes.push(note);
         if inner.notes.len() < NOTES_MAX {
             return Ok(());
         }
         let notes = std::mem::take(&mut inner.notes);
         drop(inner);
         let access = &self.reader.access;
-        access.database.write(|transaction| Database::note_files(transaction, &self.run, access.kind, &notes))
+        access.database.write(|transaction| Database::write_notes(transaction, &self.run, &notes))
     }
 
     /// Seals a pack, notes it and its chunks, then sends it.
@@ -160,7 +165,7 @@ impl<'a> ContentWriter<'a> {
             .chunks()
             .map(|(offset, chunk)| (chunk.id(), offset, chunk.stored_length(), chunk.compressed_from()));
         access.database.write(|transaction| {
-            Database::note_files(transaction, &self.run, access.kind, &notes)?;
+            Database::write_notes(transaction, &self.run, &notes)?;
             Database::add_pack(transaction, &row, chunks)
         })?;
         entry.chunks().for_each(|(_, chunk)| {
@@ -179,7 +184,7 @@ impl<'a> ContentWriter<'a> {
     }
 
     /// Notes that no pack took along.
-    pub(crate) fn remaining_notes(&self) -> FileNotes {
+    pub(crate) fn remaining_notes(&self) -> Notes {
         std::mem::take(&mut self.inner.borrow_mut().notes)
     }
 

@@ -2,11 +2,14 @@
 //!
 //! Everything in it can be rebuilt from the store; nothing in it is trusted for more than speed (I10).
 
-use std::path::Path;
+use std::{
+    collections::{BTreeSet, VecDeque},
+    path::Path,
+};
 
 use redb::{Database as Redb, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction};
 
-use crate::{Error, Result, content::ChunkId};
+use crate::{Error, Result, content::ChunkId, history::Commit, keys::DeviceId};
 
 /// Chunk id to (pack, offset, stored length, plain length or 0).
 const CHUNKS: TableDefinition<'_, [u8; 32], (u64, u32, u32, u32)> = TableDefinition::new("chunks");
@@ -15,12 +18,18 @@ const PACKS: TableDefinition<'_, u64, PackColumns<'_>> = TableDefinition::new("p
 type PackColumns<'a> = (&'a [u8], u32, u32, &'a str, &'a [u8]);
 /// Index fragments whose packs are known here.
 const FRAGMENTS: TableDefinition<'_, [u8; 16], &str> = TableDefinition::new("fragments");
-/// (kind NUL tree key) to what the file looked like, and in which run.
-const FILES: TableDefinition<'_, &[u8], (u64, [u64; 6])> = TableDefinition::new("files");
-/// Kind to (first run whose files count, newest run begun, whether that one is still open, the tree that
-/// the last commit led to, runs that never committed as 8 bytes each).
+/// (kind NUL replica tree key) to (run, what the file looked like, value id then, value id before that run).
+const FILES: TableDefinition<'_, &[u8], NoteColumns> = TableDefinition::new("files");
+type NoteColumns = (u64, [u64; 6], ValueId, ValueId);
+/// Kind to (newest run begun, whether it is still open, runs that never committed as 8 bytes each).
 const RUNS: TableDefinition<'_, &str, RunColumns<'_>> = TableDefinition::new("runs");
-type RunColumns<'a> = (u64, u64, bool, [u8; 32], &'a [u8]);
+type RunColumns<'a> = (u64, bool, &'a [u8]);
+/// Device and sequence to the signed commit as it was first read.
+const COMMITS: TableDefinition<'_, ([u8; 16], u64), &[u8]> = TableDefinition::new("commits");
+/// Envelopes to this device that were read.
+const ENVELOPES: TableDefinition<'_, [u8; 16], ()> = TableDefinition::new("envelopes");
+/// (kind NUL tree key) to (number, when, whether it is a deletion, bytes): edits that wait for a sync.
+const EDITS: TableDefinition<'_, &[u8], (u64, i64, bool, &[u8])> = TableDefinition::new("edits");
 /// Name to number.
 const COUNTERS: TableDefinition<'_, &str, u64> = TableDefinition::new("counters");
 
@@ -75,6 +84,9 @@ impl Database {
             transaction.open_table(FRAGMENTS).map_err(failed)?;
             transaction.open_table(FILES).map_err(failed)?;
             transaction.open_table(RUNS).map_err(failed)?;
+            transaction.open_table(COMMITS).map_err(failed)?;
+            transaction.open_table(ENVELOPES).map_err(failed)?;
+            transaction.open_table(EDITS).map_err(failed)?;
             transaction.open_table(COUNTERS).map_err(failed)?;
             Ok(())
         })?;
@@ -175,96 +187,254 @@ impl Database {
         Ok(())
     }
 
-    /// Begins a run for `kind`; what earlier runs noted about files counts only while the kind's tree is
-    /// the one that they led to, and never when they were killed before their commit.
-    pub(crate) fn begin_run(&self, kind: &str, tree: [u8; 32]) -> Result<Run> {
+    /// A commit as it was when this device first read it.
+    pub(crate) fn commit(&self, device: DeviceId, sequence: u64) -> Result<Option<Vec<u8>>> {
+        let table = self.0.begin_read().map_err(failed)?.open_table(COMMITS).map_err(failed)?;
+        let row = table.get((device.0, sequence)).map_err(failed)?;
+        Ok(row.map(|row| row.value().to_vec()))
+    }
+
+    /// Keeps commits that were verified; what is there stays.
+    pub(crate) fn keep_commits<'c>(&self, commits: impl IntoIterator<Item = &'c Commit>) -> Result<()> {
+        let mut commits = commits.into_iter().peekable();
+        if commits.peek().is_none() {
+            return Ok(());
+        }
+        self.write(|transaction| {
+            let mut table = transaction.open_table(COMMITS).map_err(failed)?;
+            for commit in commits {
+                let key = (commit.device().0, commit.head().sequence);
+                if table.get(key).map_err(failed)?.is_none() {
+                    table.insert(key, commit.signed()).map_err(failed)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Keeps an edit until it is synced, in place of an earlier one of the same record.
+    pub(crate) fn put_edit(&self, kind: &str, key: &[u8], time_ms: i64, bytes: Option<&[u8]>) -> Result<()> {
+        self.write(|transaction| {
+            let number = next_number(transaction)?;
+            let mut edits = transaction.open_table(EDITS).map_err(failed)?;
+            let row = (number, time_ms, bytes.is_none(), bytes.unwrap_or_default());
+            edits.insert(edit_row(kind, key).as_slice(), row).map_err(failed)?;
+            Ok(())
+        })
+    }
+
+    /// The edits of a kind that wait, in the order of their keys.
+    pub(crate) fn edits(&self, kind: &str) -> Result<Vec<WaitingEdit>> {
+        let table = self.0.begin_read().map_err(failed)?.open_table(EDITS).map_err(failed)?;
+        let start = edit_row(kind, &[]);
+        let mut found = Vec::new();
+        for row in table.range::<&[u8]>(start.as_slice()..).map_err(failed)? {
+            let (key, value) = row.map_err(failed)?;
+            let Some(tree_key) = key.value().strip_prefix(start.as_slice()) else { break };
+            let (number, time_ms, ..) = value.value();
+            found.push(WaitingEdit { kind: kind.to_owned(), key: tree_key.to_vec(), number, time_ms });
+        }
+        Ok(found)
+    }
+
+    /// The edit of one record that waits.
+    pub(crate) fn edit(&self, kind: &str, key: &[u8]) -> Result<Option<WaitingEdit>> {
+        let table = self.0.begin_read().map_err(failed)?.open_table(EDITS).map_err(failed)?;
+        let row = table.get(edit_row(kind, key).as_slice()).map_err(failed)?;
+        Ok(row.map(|row| {
+            let (number, time_ms, ..) = row.value();
+            WaitingEdit { kind: kind.to_owned(), key: key.to_vec(), number, time_ms }
+        }))
+    }
+
+    /// What an edit puts; `None` for a deletion.
+    pub(crate) fn edit_bytes(&self, edit: &WaitingEdit) -> Result<Option<Vec<u8>>> {
+        let table = self.0.begin_read().map_err(failed)?.open_table(EDITS).map_err(failed)?;
+        let row = table.get(edit_row(&edit.kind, &edit.key).as_slice()).map_err(failed)?;
+        Ok(row.and_then(|row| {
+            let (_, _, is_deletion, bytes) = row.value();
+            (!is_deletion).then(|| bytes.to_vec())
+        }))
+    }
+
+    /// The kinds that have edits waiting.
+    pub(crate) fn edited_kinds(&self) -> Result<BTreeSet<String>> {
+        let table = self.0.begin_read().map_err(failed)?.open_table(EDITS).map_err(failed)?;
+        let mut kinds = BTreeSet::new();
+        let mut start = Vec::new();
+        while let Some(row) = table.range::<&[u8]>(start.as_slice()..).map_err(failed)?.next() {
+            let (key, _) = row.map_err(failed)?;
+            let kind = key.value().split(|byte| *byte == 0).next().unwrap_or_default().to_vec();
+            start = [&kind[..], &[1]].concat();
+            kinds.extend(String::from_utf8(kind));
+        }
+        Ok(kinds)
+    }
+
+    /// Edits that a commit has; one that was made again meanwhile waits on.
+    pub(crate) fn clear_edits(&self, applied: &[WaitingEdit]) -> Result<()> {
+        self.write(|transaction| {
+            let mut table = transaction.open_table(EDITS).map_err(failed)?;
+            for edit in applied {
+                let row = edit_row(&edit.kind, &edit.key);
+                let number = table.get(row.as_slice()).map_err(failed)?.map(|known| known.value().0);
+                if number == Some(edit.number) {
+                    table.remove(row.as_slice()).map_err(failed)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    pub(crate) fn has_read_envelope(&self, id: [u8; 16]) -> Result<bool> {
+        let table = self.0.begin_read().map_err(failed)?.open_table(ENVELOPES).map_err(failed)?;
+        Ok(table.get(id).map_err(failed)?.is_some())
+    }
+
+    pub(crate) fn note_envelope(&self, id: [u8; 16]) -> Result<()> {
+        self.write(|transaction| {
+            transaction.open_table(ENVELOPES).map_err(failed)?.insert(id, ()).map_err(failed)?;
+            Ok(())
+        })
+    }
+
+    /// Forgets everything that was said about objects of the store and about files: it is found anew.
+    pub(crate) fn forget_store(&self) -> Result<()> {
+        self.write(|transaction| {
+            transaction.delete_table(CHUNKS).map_err(failed)?;
+            transaction.delete_table(PACKS).map_err(failed)?;
+            transaction.delete_table(FRAGMENTS).map_err(failed)?;
+            transaction.delete_table(FILES).map_err(failed)?;
+            transaction.open_table(CHUNKS).map_err(failed)?;
+            transaction.open_table(PACKS).map_err(failed)?;
+            transaction.open_table(FRAGMENTS).map_err(failed)?;
+            transaction.open_table(FILES).map_err(failed)?;
+            Ok(())
+        })
+    }
+
+    /// Begins a run for `kind`. What runs noted that never committed does not count.
+    pub(crate) fn begin_run(&self, kind: &str) -> Result<Run> {
         self.write(|transaction| {
             let number = next_number(transaction)?;
             let mut runs = transaction.open_table(RUNS).map_err(failed)?;
-            let (mut first, mut dead) = (number, Vec::new());
+            let (mut first, mut dead) = (0, Vec::new());
             if let Some(row) = runs.get(kind).map_err(failed)? {
-                let (of_first, last, open, of_tree, of_dead) = row.value();
-                if of_tree == tree {
-                    first = of_first;
-                    dead = of_dead.as_chunks().0.iter().map(|run| u64::from_le_bytes(*run)).collect();
-                    dead.extend(open.then_some(last));
-                }
+                let (last, open, of_dead) = row.value();
+                dead = of_dead.as_chunks().0.iter().map(|run| u64::from_le_bytes(*run)).collect();
+                dead.extend(open.then_some(last));
             }
             if dead.len() > DEAD_RUNS_MAX {
                 (first, dead) = (number, Vec::new());
             }
             let run = Run { number, first, dead };
-            runs.insert(kind, (run.first, run.number, true, tree, run.dead_bytes().as_slice()))
-                .map_err(failed)?;
+            runs.insert(kind, (run.number, true, run.dead_bytes().as_slice())).map_err(failed)?;
             Ok(run)
         })
     }
 
-    /// The run's commit is in the store: what it noted about files counts.
-    pub(crate) fn finish_run(
-        transaction: &WriteTransaction,
-        kind: &str,
-        run: &Run,
-        tree: [u8; 32],
-    ) -> Result<()> {
+    /// The run's commit is in the store: what it noted counts.
+    pub(crate) fn finish_run(transaction: &WriteTransaction, kind: &str, run: &Run) -> Result<()> {
         let mut runs = transaction.open_table(RUNS).map_err(failed)?;
-        let row = (run.first, run.number, false, tree, &run.dead_bytes()[..]);
-        runs.insert(kind, row).map_err(failed)?;
+        runs.insert(kind, (run.number, false, &run.dead_bytes()[..])).map_err(failed)?;
         Ok(())
     }
 
-    /// What the file looked like when the current tree got it, if that is known.
-    pub(crate) fn file(&self, run: &Run, kind: &str, key: &[u8]) -> Result<Option<FileStat>> {
+    /// What is known of the entry `key` of a replica.
+    pub(crate) fn note(&self, run: &Run, replica: &Replica, key: &[u8]) -> Result<Option<Note>> {
         let table = self.0.begin_read().map_err(failed)?.open_table(FILES).map_err(failed)?;
-        let row = table.get(file_key(kind, key).as_slice()).map_err(failed)?;
-        Ok(row.and_then(|row| {
-            let (noted, stat) = row.value();
-            run.counts(noted).then_some(FileStat(stat))
-        }))
+        let row = table.get(replica.row(key).as_slice()).map_err(failed)?;
+        Ok(row.and_then(|row| run.read(row.value())))
     }
 
-    /// Notes what files look like, for the run to come.
-    pub(crate) fn note_files(
-        transaction: &WriteTransaction,
-        run: &Run,
-        kind: &str,
-        files: &[(Vec<u8>, Option<FileStat>)],
-    ) -> Result<()> {
+    /// Notes what entries look like and which value they stand for, for the runs to come; `None`: they are
+    /// gone.
+    pub(crate) fn write_notes(transaction: &WriteTransaction, run: &Run, notes: &[NewNote]) -> Result<()> {
         let mut table = transaction.open_table(FILES).map_err(failed)?;
-        for (key, stat) in files {
-            let key = file_key(kind, key);
-            match stat {
-                Some(stat) => table.insert(key.as_slice(), (run.number, stat.0)).map_err(failed)?,
-                None => table.remove(key.as_slice()).map_err(failed)?,
-            };
+        for NewNote { row, note } in notes {
+            let known = table.get(row.as_slice()).map_err(failed)?.and_then(|known| run.read(known.value()));
+            let before = known.map_or(NO_VALUE, |known| known.value);
+            let (stat, value) = note.map_or((NO_STAT, NO_VALUE), |(stat, value)| (stat, value));
+            if (value, before) == (NO_VALUE, NO_VALUE) {
+                table.remove(row.as_slice()).map_err(failed)?;
+            } else {
+                table.insert(row.as_slice(), (run.number, stat.0, value, before)).map_err(failed)?;
+            }
         }
         Ok(())
     }
 
-    /// The next known key of `kind` after `after` that begins with `prefix`, with its run's standing.
-    pub(crate) fn files_from(
+    /// The next known entries of a replica after `after` that begin with `prefix`; and where to go on.
+    pub(crate) fn notes_from(
         &self,
         run: &Run,
-        kind: &str,
-        prefix: &[u8],
-        after: &[u8],
+        replica: &Replica,
+        (prefix, after): (&[u8], &[u8]),
         count: usize,
-    ) -> Result<Vec<(Vec<u8>, bool)>> {
+    ) -> Result<(VecDeque<(Vec<u8>, Note)>, Option<Vec<u8>>)> {
         let table = self.0.begin_read().map_err(failed)?.open_table(FILES).map_err(failed)?;
-        let start = file_key(kind, after);
-        let kind_bytes = kind.len() + 1;
-        let full_prefix = file_key(kind, prefix);
+        let start = replica.row(after);
+        let full_prefix = replica.row(prefix);
+        let head_bytes = replica.row(&[]).len();
         let bounds = (std::ops::Bound::Excluded(start.as_slice()), std::ops::Bound::Unbounded);
-        let mut found = Vec::new();
+        let mut found = VecDeque::new();
         for row in table.range::<&[u8]>(bounds).map_err(failed)? {
             let (key, value) = row.map_err(failed)?;
-            if !key.value().starts_with(&full_prefix) || found.len() == count {
+            if !key.value().starts_with(&full_prefix) {
                 break;
             }
-            let tree_key = key.value().get(kind_bytes..).unwrap_or_default().to_vec();
-            found.push((tree_key, run.counts(value.value().0)));
+            let tree_key = key.value().get(head_bytes..).unwrap_or_default().to_vec();
+            if found.len() == count {
+                let last = found.back().map(|(key, _): &(Vec<u8>, Note)| key.clone());
+                return Ok((found, last));
+            }
+            found.extend(run.read(value.value()).map(|note| (tree_key, note)));
         }
-        Ok(found)
+        Ok((found, None))
+    }
+}
+
+/// Tells whether a value is still the same.
+pub(crate) type ValueId = [u8; 16];
+
+const NO_VALUE: ValueId = [0; 16];
+const NO_STAT: FileStat = FileStat([0; 6]);
+
+/// What this device knows of an entry of a folder or stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Note {
+    /// What it looked like; all zero when it has to be looked at again.
+    pub(crate) stat: FileStat,
+    /// The value that it stood for then.
+    pub(crate) value: ValueId,
+}
+
+/// A note to be written.
+pub(crate) struct NewNote {
+    row: Vec<u8>,
+    note: Option<(FileStat, ValueId)>,
+}
+
+/// A folder or stream on this device that is backed up as a source: what is known of one says nothing of
+/// another with the same name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Replica {
+    kind: String,
+    id: [u8; 8],
+}
+
+impl Replica {
+    pub(crate) fn new(kind: &str, id: [u8; 8]) -> Self {
+        Self { kind: kind.to_owned(), id }
+    }
+
+    fn row(&self, key: &[u8]) -> Vec<u8> {
+        [self.kind.as_bytes(), &[0], &self.id, key].concat()
+    }
+
+    /// The note that the entry `key` looks like this now and stands for this value.
+    pub(crate) fn note(&self, key: &[u8], note: Option<(FileStat, ValueId)>) -> NewNote {
+        NewNote { row: self.row(key), note }
     }
 }
 
@@ -277,15 +447,45 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// What an earlier, committed run noted counts; so does what this one noted before its last commit
-    /// only once it is a later run.
-    fn counts(&self, noted: u64) -> bool {
-        noted >= self.first && noted < self.number && !self.dead.contains(&noted)
+    /// What a committed run noted counts; of what another noted only what was true before it.
+    fn read(&self, (noted, stat, value, before): NoteColumns) -> Option<Note> {
+        let counts = noted >= self.first && noted < self.number && !self.dead.contains(&noted);
+        let note =
+            if counts { Note { stat: FileStat(stat), value } } else { Note { stat: NO_STAT, value: before } };
+        (note.value != NO_VALUE).then_some(note)
     }
 
     fn dead_bytes(&self) -> Vec<u8> {
         self.dead.iter().flat_map(|run| run.to_le_bytes()).collect()
     }
+}
+
+/// An edit of one record that waits for a sync.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WaitingEdit {
+    kind: String,
+    key: Vec<u8>,
+    number: u64,
+    time_ms: i64,
+}
+
+impl WaitingEdit {
+    pub(crate) fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    pub(crate) fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// When it was made, by this device's clock.
+    pub(crate) fn time_ms(&self) -> i64 {
+        self.time_ms
+    }
+}
+
+fn edit_row(kind: &str, key: &[u8]) -> Vec<u8> {
+    [kind.as_bytes(), &[0], key].concat()
 }
 
 fn next_number(transaction: &WriteTransaction) -> Result<u64> {
@@ -303,10 +503,6 @@ fn pack_row((id, length, epoch, kind, uncommitted): PackColumns<'_>) -> Option<P
         kind: kind.to_owned(),
         uncommitted: uncommitted.to_vec(),
     })
-}
-
-fn file_key(kind: &str, key: &[u8]) -> Vec<u8> {
-    [kind.as_bytes(), &[0], key].concat()
 }
 
 fn failed(error: impl std::fmt::Display) -> Error {

@@ -1,18 +1,21 @@
 //! The state folder: this device's keys, pins, consent, the commit about to be made, the ledger's path and
 //! the database's.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use prost::Message as _;
 use zeroize::{Zeroize as _, Zeroizing};
 
+use super::super::view::Gathered;
 use super::{Database, state_file::StateFile};
 use crate::{
     Error, Part, Result,
     crypto::{HybridSecretKey, Secret, SigningKey},
-    history::{Head, Pins},
-    keys::{AccountId, DeviceId, EpochRoot, Roster},
-    limits::EPOCHS_MAX,
+    history::{Head, Pin, Pins},
+    keys::{AccountId, DeviceId, EpochRoots, Keyring, ObjectRef, Roster, wipe_keyring},
     privacy::{Consent, Ledger},
     wire::{decode_strict, messages},
 };
@@ -23,7 +26,15 @@ pub(crate) struct DeviceKeys {
     pub(crate) device: DeviceId,
     pub(crate) signing: SigningKey,
     pub(crate) hybrid: HybridSecretKey,
-    pub(crate) roots: Vec<EpochRoot>,
+    pub(crate) roots: EpochRoots,
+}
+
+/// Every roster entry that was ever seen.
+pub(crate) struct KnownRoster {
+    pub(crate) roster: Roster,
+    pub(crate) objects: Gathered,
+    /// The entries that the owner was told of.
+    pub(crate) told: BTreeSet<[u8; 32]>,
 }
 
 /// A commit that was signed and may or may not have reached the store.
@@ -40,6 +51,7 @@ pub(crate) struct Home {
     consent: StateFile,
     pending: StateFile,
     roster: StateFile,
+    keyring: StateFile,
     ready: StateFile,
 }
 
@@ -59,6 +71,7 @@ impl Home {
             consent: file("consent"),
             pending: file("pending"),
             roster: file("roster"),
+            keyring: file("keyring"),
             ready: file("ready"),
         })
     }
@@ -83,14 +96,16 @@ impl Home {
 
     /// Forgets what a device left behind that was interrupted before it was ready.
     pub(crate) fn forget_unfinished(&self) -> Result<()> {
-        [&self.keys, &self.pins, &self.pending, &self.roster].into_iter().try_for_each(StateFile::remove)
+        [&self.keys, &self.pins, &self.pending, &self.roster, &self.keyring]
+            .into_iter()
+            .try_for_each(StateFile::remove)
     }
 
     /// This device's keys; `None` in a fresh folder.
     pub(crate) fn read_keys(&self) -> Result<Option<DeviceKeys>> {
         let Some(bytes) = self.keys.read()? else { return Ok(None) };
         let mut wire: messages::LocalDevice = decode_strict(&bytes, bytes.len(), Part::LocalState)?;
-        let keys = keys_from_wire(&wire);
+        let keys = keys_from_wire(&mut wire);
         wipe(&mut wire);
         keys.map(Some).ok_or(Error::damaged(Part::LocalState))
     }
@@ -101,7 +116,7 @@ impl Home {
             device: keys.device.0.to_vec(),
             signing_seed: keys.signing.seed().expose().to_vec(),
             hybrid_seed: keys.hybrid.seed().expose().to_vec(),
-            roots: keys.roots.iter().map(|root| root.root().expose().to_vec()).collect(),
+            roots: keys.roots.to_wire(),
         };
         let bytes = Zeroizing::new(wire.encode_to_vec());
         wipe(&mut wire);
@@ -111,19 +126,20 @@ impl Home {
     pub(crate) fn read_pins(&self) -> Result<Pins> {
         let Some(bytes) = self.pins.read()? else { return Ok(Pins::new()) };
         let wire: messages::LocalPins = decode_strict(&bytes, bytes.len(), Part::LocalState)?;
-        let heads = wire.heads.iter().map(|head| {
-            let hash = head.hash.as_slice().try_into().ok()?;
-            Some((DeviceId::from_slice(&head.device)?, Head { sequence: head.sequence, hash }))
+        let pins = wire.heads.iter().map(|pin| {
+            let head = Head { sequence: pin.sequence, hash: pin.hash.as_slice().try_into().ok()? };
+            Some((DeviceId::from_slice(&pin.device)?, Pin { head, heard_ms: pin.heard_ms }))
         });
-        let heads = heads.collect::<Option<Vec<_>>>().ok_or(Error::damaged(Part::LocalState))?;
-        Ok(Pins::from_heads(heads, wire.anchored))
+        let pins = pins.collect::<Option<Vec<_>>>().ok_or(Error::damaged(Part::LocalState))?;
+        Ok(Pins::from_pins(pins, wire.anchored))
     }
 
     pub(crate) fn write_pins(&self, pins: &Pins) -> Result<()> {
-        let heads = pins.heads().map(|(device, head)| messages::SeenHead {
+        let heads = pins.iter().map(|(device, pin)| messages::LocalHead {
             device: device.0.to_vec(),
-            sequence: head.sequence,
-            hash: head.hash.to_vec(),
+            sequence: pin.head.sequence,
+            hash: pin.head.hash.to_vec(),
+            heard_ms: pin.heard_ms,
         });
         self.pins.write(
             &messages::LocalPins { heads: heads.collect(), anchored: pins.is_anchored() }.encode_to_vec(),
@@ -157,20 +173,48 @@ impl Home {
         self.pending.write(&wire.encode_to_vec())
     }
 
-    /// The longest roster this device has verified.
-    pub(crate) fn read_roster(&self, account: AccountId) -> Result<Roster> {
-        let bytes = self.roster.read()?.ok_or(Error::damaged(Part::LocalState))?;
-        Roster::parse(account, &bytes)
+    /// Every roster entry that this device has verified.
+    pub(crate) fn read_roster(&self, account: AccountId) -> Result<KnownRoster> {
+        let damaged = || Error::damaged(Part::LocalState);
+        let bytes = self.roster.read()?.ok_or_else(damaged)?;
+        let wire: messages::LocalRoster = decode_strict(&bytes, bytes.len(), Part::LocalState)?;
+        let told = wire.told.iter().map(|hash| hash.as_slice().try_into().ok()).collect::<Option<_>>();
+        Ok(KnownRoster {
+            roster: Roster::parse(account, &wire.roster)?,
+            objects: gathered(&wire.objects, wire.whole.as_ref())?,
+            told: told.ok_or_else(damaged)?,
+        })
     }
 
-    pub(crate) fn write_roster(&self, roster: &Roster) -> Result<()> {
-        self.roster.write(&roster.encode())
+    pub(crate) fn write_roster(&self, known: &KnownRoster) -> Result<()> {
+        let wire = messages::LocalRoster {
+            roster: known.roster.encode(),
+            objects: known.objects.objects.iter().map(|id| id.to_vec()).collect(),
+            told: known.told.iter().map(|hash| hash.to_vec()).collect(),
+            whole: known.objects.whole.as_ref().map(ObjectRef::to_wire),
+        };
+        self.roster.write(&wire.encode_to_vec())
     }
 
-    /// As [`Self::write_roster`], sparing the disk when it is the one already there.
-    pub(crate) fn write_roster_if_new(&self, roster: &Roster) -> Result<()> {
-        let known = self.read_roster(roster.account())?;
-        if roster.length() > known.length() { self.write_roster(roster) } else { Ok(()) }
+    /// Every key of every kind that this device was given; `None` before it has seen any.
+    pub(crate) fn read_keyring(&self, account: AccountId) -> Result<Option<(Keyring, Gathered)>> {
+        let damaged = || Error::damaged(Part::LocalState);
+        let Some(bytes) = self.keyring.read()? else { return Ok(None) };
+        let mut wire: messages::LocalKeyring = decode_strict(&bytes, bytes.len(), Part::LocalState)?;
+        let gathered = gathered(&wire.objects, wire.whole.as_ref())?;
+        let keyring = wire.keyring.as_mut().and_then(|wire| Keyring::take_wire(wire, account));
+        Ok(Some((keyring.ok_or_else(damaged)?, gathered)))
+    }
+
+    pub(crate) fn write_keyring(&self, keyring: &Keyring, gathered: &Gathered) -> Result<()> {
+        let mut wire = messages::LocalKeyring {
+            keyring: Some(keyring.to_wire()),
+            objects: gathered.objects.iter().map(|id| id.to_vec()).collect(),
+            whole: gathered.whole.as_ref().map(ObjectRef::to_wire),
+        };
+        let bytes = Zeroizing::new(wire.encode_to_vec());
+        wire.keyring.iter_mut().for_each(wipe_keyring);
+        self.keyring.write(&bytes)
     }
 
     pub(crate) fn clear_pending(&self) -> Result<()> {
@@ -178,26 +222,27 @@ impl Home {
     }
 }
 
-fn keys_from_wire(wire: &messages::LocalDevice) -> Option<DeviceKeys> {
+fn gathered(objects: &[Vec<u8>], whole: Option<&messages::ObjectRef>) -> Result<Gathered> {
+    let objects = objects.iter().map(|id| id.as_slice().try_into().ok()).collect::<Option<_>>();
+    Ok(Gathered {
+        objects: objects.ok_or(Error::damaged(Part::LocalState))?,
+        whole: whole.map(|wire| ObjectRef::from_wire(wire, Part::LocalState)).transpose()?,
+    })
+}
+
+fn keys_from_wire(wire: &mut messages::LocalDevice) -> Option<DeviceKeys> {
     let messages::LocalDevice { account, device, signing_seed, hybrid_seed, roots } = wire;
-    if roots.is_empty() || roots.len() > EPOCHS_MAX {
-        return None;
-    }
-    let roots = (0..)
-        .zip(roots)
-        .map(|(epoch, root)| Some(EpochRoot::new(epoch, Secret::from_slice(root)?)))
-        .collect::<Option<_>>()?;
     Some(DeviceKeys {
+        roots: EpochRoots::from_wire(roots)?,
         account: AccountId::from_slice(account)?,
         device: DeviceId::from_slice(device)?,
         signing: SigningKey::from_seed(Secret::from_slice(signing_seed)?),
         hybrid: HybridSecretKey::from_seed(Secret::from_slice(hybrid_seed)?),
-        roots,
     })
 }
 
 fn wipe(wire: &mut messages::LocalDevice) {
     wire.signing_seed.zeroize();
     wire.hybrid_seed.zeroize();
-    wire.roots.iter_mut().for_each(|root| root.zeroize());
+    wire.roots.iter_mut().for_each(|secret| secret.root.zeroize());
 }

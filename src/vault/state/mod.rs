@@ -5,5 +5,7 @@ mod database;
 mod home;
 mod state_file;
 
-pub(crate) use database::{ChunkPlace, Database, FileStat, PackRow, Run};
-pub(crate) use home::{DeviceKeys, Home, Pending};
+pub(crate) use database::{
+    ChunkPlace, Database, FileStat, NewNote, Note, PackRow, Replica, Run, WaitingEdit,
+};
+pub(crate) use home::{DeviceKeys, Home, KnownRoster, Pending};

@@ -1,0 +1,327 @@
+//! Merging: what several devices made of a kind's data becomes one state.
+//!
+//! Two trees are compared page by page with the states that both know; what only one side changed is taken
+//! over, and what both changed is decided by [`decide`]. The same two states give the same result on every
+//! device, so devices that merge at once agree.
+
+mod conflict;
+mod decide;
+
+use std::collections::BTreeMap;
+
+use super::{
+    Job, Vault,
+    contents::{ContentWriter, load_index},
+    state::{Database, FileStat, Replica},
+    vault::Work,
+    view::View,
+};
+use crate::{
+    Error, Part, Result,
+    crypto::{Label, labelled_hash},
+    history::{Commit, KindState},
+    keys::DeviceId,
+    kinds::{Kind, Policy},
+    tree::{self, Borders, Edit, Root, apply},
+};
+pub use conflict::Conflict;
+use conflict::is_folder;
+pub(crate) use conflict::{conflict_key, kept_both};
+pub use decide::MergeFunction;
+pub(crate) use decide::{Decision, keep_both};
+use decide::{Sides, decide};
+
+/// How far a state goes: for each device the newest of its commits whose data is in it.
+type Reach = BTreeMap<DeviceId, u64>;
+
+/// A kind's state after a merge, not yet committed.
+pub(crate) struct Merged {
+    pub(crate) state: KindState,
+    pub(crate) conflicts: Vec<Conflict>,
+    pub(crate) sent_bytes: u64,
+    /// The run that noted things, if one had to.
+    pub(crate) run: Option<super::state::Run>,
+}
+
+/// Tells whether a value is still the same.
+pub(crate) fn value_id(value: &[u8]) -> [u8; 16] {
+    let hash = labelled_hash(Label::VALUE_ID, &[value]);
+    let mut id = [0; 16];
+    id.iter_mut().zip(hash).for_each(|(target, source)| *target = source);
+    id
+}
+
+/// The stream of a kind on this device: messages, calls, contacts as the phone exports them.
+pub(crate) fn stream_replica(kind: &Kind) -> Replica {
+    Replica::new(kind.name(), [0; 8])
+}
+
+/// What is merged now: the own state so far and how far it goes.
+struct Current {
+    state: KindState,
+    reach: Reach,
+}
+
+/// One step of a merge: both sides and what they have in common.
+struct Step {
+    bases: Vec<KindState>,
+    theirs: KindState,
+}
+
+impl Vault {
+    /// This device's state of `kind` together with what every other device made of it. Without consent for
+    /// the kind nothing can be written, so only a state that holds everything is taken over.
+    pub(super) fn merge_kind(
+        &self,
+        work: &mut Work,
+        view: &View,
+        kind: &Kind,
+        start: Option<Root>,
+        job: &Job,
+    ) -> Result<Merged> {
+        let own = view.heads.get(&self.device());
+        let state = own.and_then(|commit| commit.kind(kind.name()).cloned());
+        let mut state = state.unwrap_or_else(|| KindState::empty(kind.name()));
+        state.root = start;
+        let reach = own.map(|commit| commit.merged(kind.name())).unwrap_or_default();
+        let mut current = Current { state, reach };
+        let mut merged =
+            Merged { state: KindState::empty(kind.name()), conflicts: Vec::new(), sent_bytes: 0, run: None };
+        for theirs in view.newest(kind.name()) {
+            if theirs.device() != self.device() {
+                self.merge_one(work, view, kind, theirs, (&mut current, &mut merged), job)?;
+            }
+        }
+        let Current { mut state, mut reach } = current;
+        reach.remove(&self.device());
+        state.merged = reach.into_iter().collect();
+        merged.state = state;
+        Ok(merged)
+    }
+
+    fn merge_one(
+        &self,
+        work: &mut Work,
+        view: &View,
+        kind: &Kind,
+        commit: &Commit,
+        (current, merged): (&mut Current, &mut Merged),
+        job: &Job,
+    ) -> Result<()> {
+        let (Some(theirs), reach) = (commit.kind(kind.name()), commit.merged(kind.name())) else {
+            return Ok(());
+        };
+        if current.reach.get(&commit.device()).is_some_and(|known| *known >= commit.head().sequence) {
+            return Ok(());
+        }
+        let bases = self.common(work, view, kind, &current.reach, &reach)?;
+        let is_base = |root: Option<Root>| bases.iter().any(|base| base.root == root);
+        if is_base(current.state.root) || (bases.is_empty() && current.state.root.is_none()) {
+            current.state.root = theirs.root;
+        } else if current.state.root != theirs.root && !is_base(theirs.root) {
+            if !self.gate.consent().allows(kind.name()) {
+                return Ok(());
+            }
+            let step = Step { bases, theirs: theirs.clone() };
+            self.merge_trees(work, view, kind, (current, merged), &step, job)?;
+        }
+        for reference in &theirs.index {
+            if !current.state.index.contains(reference) {
+                current.state.index.push(reference.clone());
+            }
+        }
+        for (device, sequence) in reach {
+            let known = current.reach.entry(device).or_default();
+            *known = sequence.max(*known);
+        }
+        Ok(())
+    }
+
+    /// The newest states of `kind` that both sides know, none of them part of another.
+    fn common(
+        &self,
+        work: &Work,
+        view: &View,
+        kind: &Kind,
+        ours: &Reach,
+        theirs: &Reach,
+    ) -> Result<Vec<KindState>> {
+        let mut known: Vec<Commit> = Vec::new();
+        for (device, sequence) in ours {
+            let Some(both) = theirs.get(device).map(|other| *other.min(sequence)) else { continue };
+            known.extend(self.old_commit(work, view, *device, both)?);
+        }
+        let is_part = |a: &Commit, b: &Commit| {
+            let reach = b.merged(kind.name());
+            a.device() != b.device()
+                && reach.get(&a.device()).is_some_and(|known| *known >= a.head().sequence)
+        };
+        let newest = known.iter().filter(|a| !known.iter().any(|b| is_part(a, b) && !is_part(b, a)));
+        let state = |commit: &Commit| {
+            commit.kind(kind.name()).cloned().unwrap_or_else(|| KindState::empty(kind.name()))
+        };
+        let mut states: Vec<KindState> = newest.map(state).collect();
+        states.dedup_by(|a, b| a.root == b.root);
+        Ok(states)
+    }
+
+    /// An earlier commit of a device, kept or fetched.
+    fn old_commit(
+        &self,
+        work: &Work,
+        view: &View,
+        device: DeviceId,
+        sequence: u64,
+    ) -> Result<Option<Commit>> {
+        let Some(device) = view.roster.state().device(device).filter(|_| sequence > 0) else {
+            return Ok(None);
+        };
+        let reader = self.reader(work);
+        if let Some(kept) = reader.kept(device, sequence)? {
+            return Ok(Some(kept));
+        }
+        let missing = Error::Missing { what: Part::Commit };
+        reader.commit(device, &view.roster, sequence)?.ok_or(missing).map(Some)
+    }
+
+    fn merge_trees(
+        &self,
+        work: &mut Work,
+        view: &View,
+        kind: &Kind,
+        (current, merged): (&mut Current, &mut Merged),
+        step: &Step,
+        job: &Job,
+    ) -> Result<()> {
+        let access = self.access(kind.name(), view)?;
+        for state in [&current.state, &step.theirs] {
+            if let Some(damage) = load_index(&access, state)?.into_iter().next() {
+                return Err(damage.error);
+            }
+        }
+        for base in &step.bases {
+            load_index(&access, base)?;
+        }
+        let run = self.database.begin_run(kind.name())?;
+        let compress = Policy::of(kind).compress;
+        let writer =
+            ContentWriter::new(access, run, job, self.clock.as_ref(), work.random.as_mut(), compress)?;
+        let ours = current.state.root;
+        let mut pass = MergePass {
+            vault: self,
+            kind,
+            writer: &writer,
+            borders: Borders::new(access.keys.chunk_cut_key()),
+            bases: step.bases.iter().map(|base| base.root).collect(),
+            root: ours,
+            edits: Vec::new(),
+            edit_bytes: 0,
+            late: BTreeMap::new(),
+            files_over_folders: Vec::new(),
+            conflicts: Vec::new(),
+        };
+        tree::diff(ours, step.theirs.root, &writer, &mut |change| pass.visit(change))?;
+        pass.finish()?;
+        current.state.root = pass.root;
+        merged.conflicts.append(&mut pass.conflicts);
+        writer.flush()?;
+        merged.sent_bytes += writer.sent_bytes();
+        let notes = writer.remaining_notes();
+        let run = writer.run().clone();
+        self.database.write(|transaction| Database::write_notes(transaction, &run, &notes))?;
+        merged.run = Some(run);
+        Ok(())
+    }
+}
+
+/// One comparison of two trees.
+struct MergePass<'m, 'a> {
+    vault: &'m Vault,
+    kind: &'m Kind,
+    writer: &'m ContentWriter<'a>,
+    borders: Borders,
+    bases: Vec<Option<Root>>,
+    /// Ours, with the edits so far.
+    root: Option<Root>,
+    edits: Vec<Edit>,
+    edit_bytes: usize,
+    /// Copies of what lost, under names of their own.
+    late: BTreeMap<Vec<u8>, Vec<u8>>,
+    files_over_folders: Vec<(Vec<u8>, Vec<u8>)>,
+    conflicts: Vec<Conflict>,
+}
+
+impl MergePass<'_, '_> {
+    fn visit(&mut self, change: tree::Change) -> Result<()> {
+        let tree::Change { key, before: ours, after: theirs } = change;
+        let bases =
+            self.bases.iter().map(|base| tree::get(*base, &key, self.writer)).collect::<Result<Vec<_>>>()?;
+        let sides = Sides { bases: &bases, ours: ours.as_deref(), theirs: theirs.as_deref() };
+        let decision =
+            decide(self.kind, &sides, self.vault.merge_function(self.kind).as_deref(), self.writer)?;
+        let Decision { value, copy } = decision;
+        if let Some(copy) = copy {
+            self.keep_copy(&key, copy)?;
+        }
+        self.guard_folder(&key, &value, &[ours.as_deref(), theirs.as_deref()]);
+        if value != ours {
+            self.note_replaced(&key, ours.as_deref())?;
+            self.edit_bytes += key.len() + value.as_ref().map_or(0, Vec::len);
+            self.edits.push(Edit { key, value });
+        }
+        const BATCH_BYTES: usize = 4 * 1024 * 1024;
+        if self.edit_bytes > BATCH_BYTES { self.apply() } else { Ok(()) }
+    }
+
+    fn keep_copy(&mut self, key: &[u8], copy: Vec<u8>) -> Result<()> {
+        let under = conflict_key(self.kind, key, &copy)?;
+        self.conflicts.push(Conflict::new(self.kind, key, &under));
+        self.late.insert(under, copy);
+        Ok(())
+    }
+
+    /// A file where the other side has a folder cannot stay if anything below the folder does.
+    fn guard_folder(&mut self, key: &[u8], value: &Option<Vec<u8>>, sides: &[Option<&[u8]>]) {
+        let folder = sides.iter().flatten().find(|side| is_folder(side));
+        if let (Some(folder), Some(value)) = (folder, value)
+            && !is_folder(value)
+        {
+            self.files_over_folders.push((key.to_vec(), folder.to_vec()));
+        }
+    }
+
+    /// The phone's own export still has what was replaced: that is no edit of its owner's.
+    fn note_replaced(&self, key: &[u8], ours: Option<&[u8]>) -> Result<()> {
+        let is_stream = [Kind::MESSAGES, Kind::CALLS, Kind::CONTACTS].contains(self.kind);
+        match ours.filter(|_| is_stream) {
+            Some(ours) => {
+                let note = Some((FileStat([0; 6]), value_id(ours)));
+                self.writer.note(stream_replica(self.kind).note(key, note))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn apply(&mut self) -> Result<()> {
+        let edits = std::mem::take(&mut self.edits);
+        self.edit_bytes = 0;
+        self.root = apply(self.root, edits.into_iter().map(Ok), &mut &*self.writer, &self.borders)?;
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.apply()?;
+        for (key, folder) in std::mem::take(&mut self.files_over_folders) {
+            let below = [&key[..], &[0]].concat();
+            if tree::scan_prefix(self.root, self.writer, &below).next().transpose()?.is_some()
+                && let Some(file) = tree::get(self.root, &key, self.writer)?
+            {
+                self.keep_copy(&key, file)?;
+                self.late.insert(key, folder);
+            }
+        }
+        let late = std::mem::take(&mut self.late);
+        self.edits = late.into_iter().map(|(key, value)| Edit { key, value: Some(value) }).collect();
+        self.apply()
+    }
+}
