@@ -10,7 +10,7 @@ use super::{
     },
     merge::MergeFunction,
     snapshots::prefix_of,
-    state::WaitingEdit,
+    state::{Run, WaitingEdit},
     vault::Work,
     view::View,
 };
@@ -90,7 +90,7 @@ impl Vault {
         if let Some(damage) = load_index(&access, &own)?.into_iter().next() {
             return Err(damage.error);
         }
-        let run = self.database.begin_run(kind.name())?;
+        let run = Run::without_notes();
         let compress = Policy::of(kind).compress;
         let random = work.random.as_mut();
         let writer = ContentWriter::new(access, run, job, self.clock.as_ref(), random, compress)?;

@@ -5,9 +5,9 @@
 use super::{
     Job, Vault,
     contents::{ContentReader, load_index, write_index},
-    merge::{Conflict, Merged},
+    merge::{Conflict, Merged, stream_replica, value_id},
     snapshots::display_key,
-    state::{Database, Run},
+    state::{Database, FileStat, NewNote, Run},
     vault::Work,
     view::View,
 };
@@ -165,7 +165,7 @@ impl Vault {
             let journal = self.apply_journal(work, view, kind, job)?;
             let start = journal.as_ref().map_or(own, |journal| journal.root);
             let mut merged = self.merge_kind(work, view, kind, start, job)?;
-            self.report_changes(view, kind, (start, &merged.state), job, outcome)?;
+            let run = self.report_changes(view, kind, (start, &merged.state), job, outcome)?;
             let changed = merged.state.root != own || journal.is_some();
             let settled =
                 if changed { self.index_new_packs(work, view, &mut merged.state)? } else { Vec::new() };
@@ -173,14 +173,17 @@ impl Vault {
             if merged.state != KindState::empty(kind.name()) {
                 states.push(merged.state.clone());
             }
-            done.push((merged, settled, changed));
+            done.push((merged, settled, run, changed));
             journals.extend(journal);
         }
         states.sort_by(|a, b| a.kind.cmp(&b.kind));
         if force || done.iter().any(|(.., changed)| *changed) {
             self.reconcile(work, view)?;
             outcome.commit = Some(self.commit(work, view, states)?);
-            self.settle_merges(done.into_iter().map(|(merged, settled, _)| (merged, settled)), outcome)?;
+            self.settle_merges(
+                done.into_iter().map(|(merged, settled, run, _)| (merged, settled, run)),
+                outcome,
+            )?;
             journals.iter().try_for_each(|journal| self.database.clear_edits(&journal.applied))?;
         }
         Ok(())
@@ -201,13 +204,13 @@ impl Vault {
     /// The commit is in the store: what the merges noted counts.
     fn settle_merges(
         &self,
-        merges: impl Iterator<Item = (Merged, Vec<u64>)>,
+        merges: impl Iterator<Item = (Merged, Vec<u64>, Option<Run>)>,
         outcome: &mut Outcome,
     ) -> Result<()> {
-        for (merged, settled) in merges {
+        for (merged, settled, run) in merges {
             outcome.sent_bytes += merged.sent_bytes;
             outcome.conflicts.extend(merged.conflicts);
-            self.settle(&merged.state, &settled, merged.run.as_ref())?;
+            self.settle(&merged.state, &settled, run.as_ref())?;
         }
         Ok(())
     }
@@ -227,7 +230,8 @@ impl Vault {
         })
     }
 
-    /// Lists what others changed, and stops before too much would vanish unasked.
+    /// Lists what others changed, and stops before too much would vanish unasked. What a phone's own export
+    /// still has as it was before is noted: that is no edit of its owner's.
     fn report_changes(
         &self,
         view: &View,
@@ -235,10 +239,12 @@ impl Vault {
         (before, after): (Option<Root>, &KindState),
         job: &Job,
         outcome: &mut Outcome,
-    ) -> Result<()> {
+    ) -> Result<Option<Run>> {
         if before == after.root {
-            return Ok(());
+            return Ok(None);
         }
+        let is_stream = [Kind::MESSAGES, Kind::CALLS, Kind::CONTACTS].contains(kind);
+        let mut replaced = Replaced { database: &self.database, kind, run: None, notes: Vec::new() };
         let access = self.access(kind.name(), view)?;
         load_index(&access, after)?;
         let reader = ContentReader::new(access, job.memory_bytes() / 2);
@@ -247,6 +253,10 @@ impl Vault {
             job.step(|progress| progress.items += 1)?;
             outcome.changed += 1;
             deleted += u64::from(change.after.is_none());
+            match &change.before {
+                Some(before) if is_stream => replaced.note(&change.key, before)?,
+                _ => {}
+            }
             if outcome.changes.len() < LISTED_CHANGES_MAX {
                 outcome.changes.push(EntryChange {
                     kind: kind.name().to_owned(),
@@ -257,7 +267,9 @@ impl Vault {
             }
             Ok(())
         })?;
-        guard_deletions(kind, deleted, before, job)
+        guard_deletions(kind, deleted, before, job)?;
+        replaced.write()?;
+        Ok(replaced.run)
     }
 
     /// What the roster says that this device's owner was not told of yet.
@@ -271,6 +283,37 @@ impl Vault {
             self.home.write_roster(&known)?;
         }
         Ok(events.into_iter().flatten().collect())
+    }
+}
+
+/// Notes what others replaced in a kind that this device exports as a whole.
+struct Replaced<'s> {
+    database: &'s Database,
+    kind: &'s Kind,
+    run: Option<Run>,
+    notes: Vec<NewNote>,
+}
+
+impl Replaced<'_> {
+    fn note(&mut self, key: &[u8], before: &[u8]) -> Result<()> {
+        const BATCH: usize = 4096;
+        let note = Some((FileStat([0; 6]), value_id(before)));
+        self.notes.push(stream_replica(self.kind).note(key, note));
+        if self.notes.len() < BATCH { Ok(()) } else { self.write() }
+    }
+
+    fn write(&mut self) -> Result<()> {
+        if self.notes.is_empty() {
+            return Ok(());
+        }
+        let run = match self.run.take() {
+            Some(run) => run,
+            None => self.database.begin_run(self.kind.name())?,
+        };
+        let notes = std::mem::take(&mut self.notes);
+        self.database.write(|transaction| Database::write_notes(transaction, &run, &notes))?;
+        self.run = Some(run);
+        Ok(())
     }
 }
 

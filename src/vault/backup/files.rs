@@ -15,7 +15,7 @@ use crate::{
     vault::{
         contents::{ContentWriter, Cut, encode_entry, write_content},
         folder::{EntryType, FileMeta, Folder, SkipReason, Skipped, SourceItem, Walk},
-        merge::{Conflict, Decision, conflict_key, keep_both, kept_both, value_id},
+        merge::{Conflict, Decision, conflict_key, content_id, keep_both, kept_both, value_id},
         state::{FileStat, Note, Replica},
     },
     wire::messages,
@@ -151,7 +151,7 @@ impl FolderSource {
             return Ok(None);
         }
         pass.writer.note(self.replica.note(&key, None))?;
-        let is_same = pass.known(&key)?.is_some_and(|known| value_id(known) == note.value);
+        let is_same = pass.known(&key)?.map(content_id).transpose()? == Some(note.value);
         if !is_same || self.kind == Kind::PHOTOS {
             return Ok(None);
         }
@@ -170,7 +170,7 @@ impl FolderSource {
         }
         let Some((value, settled)) = self.value(item, pass)? else { return Ok(None) };
         let noted = if settled { stat } else { FileStat([0; 6]) };
-        pass.writer.note(self.replica.note(&key, Some((noted, value_id(&value)))))?;
+        pass.writer.note(self.replica.note(&key, Some((noted, content_id(&value)?))))?;
         self.edit(key, value, note, pass)
     }
 
@@ -187,13 +187,14 @@ impl FolderSource {
             pass.tally.changed += 1;
             return Ok(Some(Edit { key, value: Some(value) }));
         };
-        let mine = value_id(&value);
-        if known == value || note.is_some_and(|note| note.value == mine) {
+        let (mine, theirs) = (content_id(&value)?, content_id(known)?);
+        let unedited = note.is_some_and(|note| note.value == mine) && theirs != mine;
+        if known == value || unedited {
             return Ok(None);
         }
         let known = known.to_vec();
         pass.tally.changed += 1;
-        if note.is_some_and(|note| note.value == value_id(&known)) || !kept_both(&value, &known)? {
+        if note.is_some_and(|note| note.value == theirs) || !kept_both(&value, &known)? {
             return Ok(Some(Edit { key, value: Some(value) }));
         }
         let Decision { value: winner, copy } = keep_both(&value, &known)?;

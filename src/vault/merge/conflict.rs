@@ -1,5 +1,7 @@
 //! True conflicts: both versions are kept, the second under a name that says so and that every device gives.
 
+use prost::Message as _;
+
 use super::{super::contents::decode_entry, super::snapshots::display_key, value_id};
 use crate::{
     Error, Part, Result,
@@ -63,6 +65,20 @@ fn mark_bytes(name: &[u8], mark: &[u8]) -> Vec<u8> {
         room -= 1;
     }
     [stem.get(..room).unwrap_or_default(), mark, extension].concat()
+}
+
+/// Tells whether a value's content is still the same, whatever became of times and modes: what only they
+/// changed in is not edited.
+pub(crate) fn content_id(value: &[u8]) -> Result<[u8; 16]> {
+    let entry: messages::Entry = decode_entry(value)?;
+    let Ok(Record::File(meta)) = Record::decode(&entry.record) else { return Ok(value_id(value)) };
+    let file_type: &[u8] = match meta.file_type {
+        FileType::Regular => b"file",
+        FileType::Directory => b"folder",
+        FileType::Symlink => b"link",
+    };
+    let content = entry.content.unwrap_or_default().encode_to_vec();
+    Ok(value_id(&[file_type, &[0], &meta.link_target, &[0], &content].concat()))
 }
 
 /// Whether losing `loser` would lose more than metadata.

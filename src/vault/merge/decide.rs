@@ -4,7 +4,7 @@
 use super::super::contents::{
     ContentWriter, Cut, ValueReader, decode_entry, encode_entry, record_of, write_content,
 };
-use super::conflict::newer;
+use super::conflict::{content_id, newer};
 use crate::{Error, Part, Result, kinds::Kind, wire::messages};
 
 /// An app's way of making one value of two: what both know (if they agree on it), one side, the other. It
@@ -31,8 +31,8 @@ impl Decision {
     }
 }
 
-/// Decides one entry. What only one side changed is taken over; an edit beats a deletion; what both edited
-/// is decided by kind.
+/// Decides one entry. What only one side changed is taken over, times and modes not counting when the other
+/// changed content; an edit beats a deletion; what both edited is decided by kind.
 pub(super) fn decide(
     kind: &Kind,
     sides: &Sides<'_>,
@@ -45,6 +45,17 @@ pub(super) fn decide(
         bases => bases.iter().any(|base| base.as_deref() == side),
     };
     match (unchanged(ours), unchanged(theirs)) {
+        (false, true) => return Ok(Decision::take(ours)),
+        (true, false) => return Ok(Decision::take(theirs)),
+        _ => {}
+    }
+    let same_content = |side: Option<&[u8]>| -> Result<bool> {
+        let Some(side) = side else { return Ok(false) };
+        let mut bases = bases.iter().flatten();
+        let id = content_id(side)?;
+        bases.try_fold(false, |found, base| Ok(found || content_id(base)? == id))
+    };
+    match (same_content(ours)?, same_content(theirs)?) {
         (false, true) => return Ok(Decision::take(ours)),
         (true, false) => return Ok(Decision::take(theirs)),
         _ => {}

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use super::{
     Job, Vault,
     contents::{ContentWriter, load_index},
-    state::{Database, FileStat, Replica},
+    state::{Replica, Run},
     vault::Work,
     view::View,
 };
@@ -26,7 +26,7 @@ use crate::{
 };
 pub use conflict::Conflict;
 use conflict::is_folder;
-pub(crate) use conflict::{conflict_key, kept_both};
+pub(crate) use conflict::{conflict_key, content_id, kept_both};
 pub use decide::MergeFunction;
 pub(crate) use decide::{Decision, keep_both};
 use decide::{Sides, decide};
@@ -39,8 +39,6 @@ pub(crate) struct Merged {
     pub(crate) state: KindState,
     pub(crate) conflicts: Vec<Conflict>,
     pub(crate) sent_bytes: u64,
-    /// The run that noted things, if one had to.
-    pub(crate) run: Option<super::state::Run>,
 }
 
 /// Tells whether a value is still the same.
@@ -86,7 +84,7 @@ impl Vault {
         let reach = own.map(|commit| commit.merged(kind.name())).unwrap_or_default();
         let mut current = Current { state, reach };
         let mut merged =
-            Merged { state: KindState::empty(kind.name()), conflicts: Vec::new(), sent_bytes: 0, run: None };
+            Merged { state: KindState::empty(kind.name()), conflicts: Vec::new(), sent_bytes: 0 };
         for theirs in view.newest(kind.name()) {
             if theirs.device() != self.device() {
                 self.merge_one(work, view, kind, theirs, (&mut current, &mut merged), job)?;
@@ -202,7 +200,7 @@ impl Vault {
         for base in &step.bases {
             load_index(&access, base)?;
         }
-        let run = self.database.begin_run(kind.name())?;
+        let run = Run::without_notes();
         let compress = Policy::of(kind).compress;
         let writer =
             ContentWriter::new(access, run, job, self.clock.as_ref(), work.random.as_mut(), compress)?;
@@ -226,10 +224,6 @@ impl Vault {
         merged.conflicts.append(&mut pass.conflicts);
         writer.flush()?;
         merged.sent_bytes += writer.sent_bytes();
-        let notes = writer.remaining_notes();
-        let run = writer.run().clone();
-        self.database.write(|transaction| Database::write_notes(transaction, &run, &notes))?;
-        merged.run = Some(run);
         Ok(())
     }
 }
@@ -265,7 +259,6 @@ impl MergePass<'_, '_> {
         }
         self.guard_folder(&key, &value, &[ours.as_deref(), theirs.as_deref()]);
         if value != ours {
-            self.note_replaced(&key, ours.as_deref())?;
             self.edit_bytes += key.len() + value.as_ref().map_or(0, Vec::len);
             self.edits.push(Edit { key, value });
         }
@@ -287,18 +280,6 @@ impl MergePass<'_, '_> {
             && !is_folder(value)
         {
             self.files_over_folders.push((key.to_vec(), folder.to_vec()));
-        }
-    }
-
-    /// The phone's own export still has what was replaced: that is no edit of its owner's.
-    fn note_replaced(&self, key: &[u8], ours: Option<&[u8]>) -> Result<()> {
-        let is_stream = [Kind::MESSAGES, Kind::CALLS, Kind::CONTACTS].contains(self.kind);
-        match ours.filter(|_| is_stream) {
-            Some(ours) => {
-                let note = Some((FileStat([0; 6]), value_id(ours)));
-                self.writer.note(stream_replica(self.kind).note(key, note))
-            }
-            None => Ok(()),
         }
     }
 

@@ -447,6 +447,11 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// For work that notes nothing.
+    pub(crate) fn without_notes() -> Self {
+        Self { number: 0, first: 0, dead: Vec::new() }
+    }
+
     /// What a committed run noted counts; of what another noted only what was true before it.
     fn read(&self, (noted, stat, value, before): NoteColumns) -> Option<Note> {
         let counts = noted >= self.first && noted < self.number && !self.dead.contains(&noted);

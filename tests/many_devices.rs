@@ -1,0 +1,324 @@
+//! Several devices of one owner on one store: they edit, sync in any order, and agree.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::disallowed_methods,
+    reason = "test code"
+)]
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use strongroom::{
+    Error,
+    history::Freshness,
+    keys::{DeviceState, RecoveryCode},
+    kinds::Kind,
+    store::{MemoryStore, ObjectName, Store as _},
+    vault::{At, EventKind, Folder, Job, NewDevice, Outcome, Selection, Source, Vault},
+};
+use tempfile::TempDir;
+
+/// Everything that the store has.
+fn objects(store: &MemoryStore) -> Vec<(ObjectName, Vec<u8>)> {
+    let mut names = Vec::new();
+    store
+        .list("", &mut |object| {
+            names.push(object.name);
+            Ok(())
+        })
+        .unwrap();
+    names.into_iter().map(|name| (name.clone(), store.get(&name, usize::MAX).unwrap())).collect()
+}
+
+struct World {
+    store: MemoryStore,
+    folder: TempDir,
+    code: RecoveryCode,
+    devices: Vec<Vault>,
+}
+
+/// `count` devices of one account, each with consent for `kinds`; all but the first joined with the code.
+fn world(count: usize, kinds: &[Kind]) -> World {
+    let (store, folder) = (MemoryStore::new(), tempfile::tempdir().unwrap());
+    let state = |n: usize| folder.path().join(format!("state-{n}"));
+    let device = |n: usize| NewDevice::named(format!("device {n}")).unwrap();
+    let (first, code) = Vault::create(store.clone(), state(0), device(0)).unwrap();
+    let mut devices = vec![first];
+    for n in 1..count {
+        devices.push(Vault::recover(store.clone(), state(n), &code, device(n)).unwrap());
+    }
+    for vault in &devices {
+        kinds.iter().for_each(|kind| vault.consent().grant(kind).unwrap());
+    }
+    World { store, folder, code, devices }
+}
+
+impl World {
+    fn sync(&self, device: usize) -> Outcome {
+        self.devices[device].sync(&Job::new()).unwrap()
+    }
+
+    /// Everybody syncs until nobody has anything to say.
+    fn settle(&self) {
+        for _ in 0..6 {
+            let spoke = (0..self.devices.len()).filter(|n| self.sync(*n).commit.is_some()).count();
+            if spoke == 0 {
+                return;
+            }
+        }
+        panic!("the devices never come to rest");
+    }
+
+    fn put(&self, device: usize, kind: &Kind, path: &str, bytes: &str) {
+        self.devices[device].records(kind).unwrap().put(path, bytes.as_bytes()).unwrap();
+    }
+
+    /// Path to content of everything that a device has of a kind.
+    fn contents(&self, device: usize, kind: &Kind) -> BTreeMap<String, String> {
+        let mut paths = Vec::new();
+        let vault = &self.devices[device];
+        let listed = vault.list(kind, "", &At::Latest, &mut |entry| {
+            paths.push(entry.path);
+            Ok(())
+        });
+        match listed {
+            Err(Error::NotFound(_)) => return BTreeMap::new(),
+            listed => listed.unwrap(),
+        };
+        paths
+            .into_iter()
+            .map(|path| {
+                let bytes = vault.records(kind).unwrap().get(&path).unwrap();
+                (path, String::from_utf8(bytes).unwrap())
+            })
+            .collect()
+    }
+
+    fn assert_all_have(&self, kind: &Kind, wanted: &[(&str, &str)]) {
+        let wanted: BTreeMap<String, String> =
+            wanted.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
+        for n in 0..self.devices.len() {
+            assert_eq!(self.contents(n, kind), wanted, "device {n}");
+        }
+    }
+}
+
+#[test]
+fn three_devices_edit_and_sync_in_any_order() {
+    let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    for order in orders {
+        let world = world(3, &[Kind::NOTES]);
+        world.put(0, &Kind::NOTES, "n/shared", "first");
+        world.put(0, &Kind::NOTES, "n/gone", "to be deleted");
+        world.settle();
+        world.assert_all_have(&Kind::NOTES, &[("n/gone", "to be deleted"), ("n/shared", "first")]);
+        world.put(0, &Kind::NOTES, "n/a", "of a");
+        world.put(1, &Kind::NOTES, "n/b", "of b");
+        world.put(2, &Kind::NOTES, "n/shared", "edited by c");
+        world.devices[1].records(&Kind::NOTES).unwrap().delete("n/gone").unwrap();
+        order.iter().for_each(|n| {
+            world.sync(*n);
+        });
+        world.settle();
+        world.assert_all_have(&Kind::NOTES, &[("n/a", "of a"), ("n/b", "of b"), ("n/shared", "edited by c")]);
+    }
+}
+
+#[test]
+fn a_true_conflict_leaves_both_versions_and_an_edit_beats_a_deletion() {
+    let world = world(3, &[Kind::NOTES]);
+    world.put(0, &Kind::NOTES, "n/note.md", "base");
+    world.put(0, &Kind::NOTES, "n/other.md", "base");
+    world.settle();
+    world.put(0, &Kind::NOTES, "n/note.md", "from a");
+    world.put(1, &Kind::NOTES, "n/note.md", "from b");
+    world.devices[1].records(&Kind::NOTES).unwrap().delete("n/other.md").unwrap();
+    world.put(2, &Kind::NOTES, "n/other.md", "edited");
+    let conflicts: usize = (0..3).map(|n| world.sync(n).conflicts.len()).sum();
+    assert!(conflicts >= 1);
+    world.settle();
+    let all = world.contents(0, &Kind::NOTES);
+    assert_eq!(all.len(), 3, "{all:?}");
+    assert_eq!(all["n/other.md"], "edited");
+    let mut versions: Vec<_> =
+        all.iter().filter(|(path, _)| path.starts_with("n/note")).map(|(_, text)| text.as_str()).collect();
+    versions.sort_unstable();
+    assert_eq!(versions, ["from a", "from b"]);
+    let copy = all.keys().find(|path| path.contains("(conflict ")).unwrap();
+    assert!(copy.ends_with(").md"), "{copy}");
+    for n in 1..3 {
+        assert_eq!(world.contents(n, &Kind::NOTES), all);
+    }
+}
+
+#[test]
+fn nothing_new_writes_nothing_and_reads_one_object_a_device() {
+    let world = world(3, &[Kind::NOTES]);
+    world.put(0, &Kind::NOTES, "n/a", "x");
+    world.settle();
+    let before = objects(&world.store).len();
+    for n in 0..3 {
+        let outcome = world.sync(n);
+        assert_eq!((outcome.commit, outcome.changed, outcome.sent_bytes), (None, 0, 0));
+    }
+    assert_eq!(objects(&world.store).len(), before);
+}
+
+fn write(folder: &Path, name: &str, text: &str) {
+    fs::create_dir_all(folder).unwrap();
+    fs::write(folder.join(name), text).unwrap();
+}
+
+impl World {
+    fn backup(&self, device: usize, folder: &Path) -> strongroom::vault::BackupReport {
+        let source = Folder::at(folder);
+        self.devices[device].backup(&Kind::NOTES, "notes", Source::Folder(&source), &Job::new()).unwrap()
+    }
+
+    fn restored(&self, device: usize, name: &str) -> BTreeMap<String, String> {
+        let out = self.folder.path().join(name);
+        let vault = &self.devices[device];
+        let plan = vault.plan_restore(&[Selection::kind(Kind::NOTES)], &At::Latest).unwrap();
+        vault.restore(plan, &out, &Job::new()).unwrap();
+        let folder = out.join("notes/notes");
+        let files = fs::read_dir(folder).unwrap().map(|entry| {
+            let path = entry.unwrap().path();
+            (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(path).unwrap())
+        });
+        files.collect()
+    }
+}
+
+#[test]
+fn folders_on_two_devices_are_one_source() {
+    let world = world(2, &[Kind::NOTES]);
+    let [a, b] = ["a/notes", "b/notes"].map(|name| world.folder.path().join(name));
+    for folder in [&a, &b] {
+        write(folder, "shared.md", "base");
+        write(folder, "deleted.md", "soon gone");
+    }
+    world.backup(0, &a);
+    world.backup(1, &b);
+    world.settle();
+    write(&a, "of-a.md", "a");
+    write(&a, "shared.md", "edited by a, longer");
+    fs::remove_file(b.join("deleted.md")).unwrap();
+    write(&b, "of-b.md", "b");
+    world.backup(0, &a);
+    world.backup(1, &b);
+    world.settle();
+    let wanted: BTreeMap<String, String> =
+        [("of-a.md", "a"), ("of-b.md", "b"), ("shared.md", "edited by a, longer")]
+            .map(|(name, text)| (name.to_owned(), text.to_owned()))
+            .into();
+    assert_eq!(world.restored(0, "out-0"), wanted);
+    assert_eq!(world.restored(1, "out-1"), wanted);
+    // What b's folder never had is not deleted by it, and its old version of the shared note is no edit.
+    world.backup(1, &b);
+    world.backup(0, &a);
+    world.settle();
+    assert_eq!(world.restored(0, "out-2"), wanted);
+    // An edit in a folder that lacks another device's edit is a true conflict.
+    write(&b, "shared.md", "edited by b, much longer");
+    let report = world.backup(1, &b);
+    assert_eq!(report.conflicts.len(), 1);
+    world.settle();
+    let all = world.restored(0, "out-3");
+    assert_eq!(all.len(), 4);
+    let mut texts: Vec<_> = all.values().map(String::as_str).collect();
+    texts.sort_unstable();
+    assert_eq!(texts, ["a", "b", "edited by a, longer", "edited by b, much longer"]);
+}
+
+#[test]
+fn lists_of_messages_unite_without_duplicates() {
+    let world = world(2, &[Kind::MESSAGES]);
+    let document = |messages: &[(&str, &str)]| {
+        let line = |(n, who): &(&str, &str)| {
+            format!("<sms address='+1' date='{n}' type='1' body='message {n}' contact_name='{who}'/>")
+        };
+        let lines: Vec<_> = messages.iter().map(line).collect();
+        format!("<?xml version='1.0'?><smses count='{}'>{}</smses>", lines.len(), lines.join(""))
+    };
+    let backup = |device: usize, text: &str| {
+        let mut stream = text.as_bytes();
+        world.devices[device]
+            .backup(&Kind::MESSAGES, "messages.xml", Source::Stream(&mut stream), &Job::new())
+            .unwrap()
+    };
+    let a = document(&[("1", "Ana"), ("2", "Ana"), ("3", "Ana")]);
+    let b = document(&[("2", "Anna M."), ("3", "Ana"), ("4", "Ana")]);
+    backup(0, &a);
+    backup(1, &b);
+    world.settle();
+    let count = |device: usize| {
+        let mut count = 0;
+        let vault = &world.devices[device];
+        vault
+            .list(&Kind::MESSAGES, "", &At::Latest, &mut |_| {
+                count += 1;
+                Ok(())
+            })
+            .unwrap();
+        count
+    };
+    assert_eq!((count(0), count(1)), (4, 4));
+    // The same exports again say nothing new, on either phone: no tug of war over the name.
+    for _ in 0..2 {
+        let changed = (backup(0, &a).changed, backup(1, &b).changed);
+        world.settle();
+        assert_eq!(changed, (0, 0));
+    }
+}
+
+#[test]
+fn every_device_is_told_of_devices_and_secrets() {
+    let world = world(2, &[Kind::NOTES]);
+    world.settle();
+    let third = Vault::recover(
+        world.store.clone(),
+        world.folder.path().join("third"),
+        &world.code,
+        NewDevice::named("new").unwrap(),
+    )
+    .unwrap();
+    let events = world.sync(0).events;
+    assert!(events.iter().any(|event| event.by.is_none()
+        && matches!(&event.what, EventKind::DeviceAdded { name, .. } if name == "new")));
+    world.devices[1].set_password("correct horse").unwrap();
+    let events: Vec<_> = world.sync(0).events.into_iter().map(|event| event.what).collect();
+    assert!(events.contains(&EventKind::PasswordChanged), "{events:?}");
+    world.devices[0].revoke(third.device()).unwrap();
+    let events: Vec<_> = world.sync(1).events.into_iter().map(|event| event.what).collect();
+    assert!(events.contains(&EventKind::DeviceRevoked { device: third.device() }), "{events:?}");
+    assert!(world.sync(1).events.is_empty());
+    let info = world.devices[1].devices().unwrap();
+    assert!(info.iter().any(|info| info.id == third.device() && info.state != DeviceState::Active));
+}
+
+#[test]
+fn a_recovered_device_becomes_fresh_once_another_has_seen_it() {
+    let world = world(2, &[Kind::NOTES]);
+    assert_eq!(world.devices[1].freshness().unwrap(), Freshness::Unproven);
+    world.put(0, &Kind::NOTES, "n/a", "x");
+    world.sync(0);
+    assert_eq!(world.sync(1).freshness, Freshness::Fresh);
+}
+
+#[test]
+fn two_rotations_at_once_end_in_one_state() {
+    let world = world(3, &[Kind::NOTES]);
+    world.settle();
+    let before = world.store.snapshot();
+    // Device 1 rotates in a store that device 0's rotation has not reached yet.
+    world.devices[0].set_password("one").unwrap();
+    let after_first = objects(&world.store);
+    world.store.restore(&before);
+    world.devices[1].rotate().unwrap();
+    after_first.iter().for_each(|(name, bytes)| drop(world.store.put(name, bytes)));
+    world.put(2, &Kind::NOTES, "n/a", "x");
+    world.settle();
+    world.assert_all_have(&Kind::NOTES, &[("n/a", "x")]);
+}
