@@ -74,6 +74,11 @@ impl Pins {
         self.anchored = true;
     }
 
+    /// What was seen was given up: what is seen next has nothing to be compared with.
+    pub fn distrust(&mut self) {
+        self.anchored = false;
+    }
+
     /// What can be said of a view that agrees with these pins. `heard` are the devices that ought to be
     /// heard from.
     #[must_use]

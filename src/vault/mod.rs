@@ -14,6 +14,7 @@ mod enroll;
 mod folder;
 mod job;
 mod merge;
+mod reanchor;
 mod records;
 mod restore;
 mod secrets;

@@ -71,6 +71,13 @@ pub(crate) enum Command {
     },
     /// Write back what was backed up, as DIR/KIND/SOURCE/…
     Restore(Restore),
+    /// Take over what other devices committed, merge it, and send the result
+    Sync(Sync),
+    /// Check a proof that one device has two histories; needs neither store nor home
+    VerifyProof {
+        /// The file that sync wrote
+        file: PathBuf,
+    },
     /// The account's devices
     Devices {
         #[command(subcommand)]
@@ -156,6 +163,19 @@ pub(crate) struct Backup {
     /// What to call the source, instead of the last part of its path
     #[arg(long = "as", value_name = "NAME")]
     pub(crate) name: Option<String>,
+    /// Let the deletions go beyond a fifth of the kind
+    #[arg(long)]
+    pub(crate) confirm_deletions: bool,
+}
+
+#[derive(Group)]
+pub(crate) struct Sync {
+    /// Let other devices' deletions go beyond a fifth of a kind
+    #[arg(long)]
+    pub(crate) confirm_deletions: bool,
+    /// After a rollback or fork: go on from what the store has, and send again what this device wrote
+    #[arg(long)]
+    pub(crate) re_anchor: bool,
 }
 
 #[derive(Group)]
@@ -175,6 +195,14 @@ pub(crate) struct Restore {
 pub(crate) enum DevicesAction {
     /// List them
     List,
+    /// Cut a device off: it reads nothing that is written from now on
+    Revoke {
+        /// Its id, as the list shows it, or the first eight digits
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Begin a new epoch: what is written from now on is sealed under new keys
+    Rotate,
 }
 
 #[derive(Subcommand)]

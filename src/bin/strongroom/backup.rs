@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 use strongroom::{
     kinds::Kind,
-    vault::{BackupReport, Folder, Source, Vault},
+    vault::{BackupReport, Conflict, Folder, Source, Vault},
 };
 
 use super::{
@@ -24,7 +24,7 @@ use super::{
 pub(crate) fn run(session: &Session, backup: &Backup, output: &mut Output) -> Outcome {
     let names = source_names(backup)?;
     let vault = session.vault()?;
-    let watched = Watched::start(output)?;
+    let watched = Watched::start_with(output, backup.confirm_deletions)?;
     let (mut objects, mut lines, mut status) = (Vec::new(), Vec::new(), Status::Done);
     let mut failed = None;
     for (path, name) in backup.paths.iter().zip(&names) {
@@ -33,6 +33,10 @@ pub(crate) fn run(session: &Session, backup: &Backup, output: &mut Output) -> Ou
                 for item in &report.skipped {
                     output.error(&format!("left out: {}:{name}/{}: {}", backup.kind, item.path, item.reason));
                     status = Status::Failed;
+                }
+                for conflict in &report.conflicts {
+                    let Conflict { kind, path, copy, .. } = conflict;
+                    output.error(&format!("conflict: {kind}:{path}: the other version is {kind}:{copy}"));
                 }
                 objects.push(object(name, &report));
                 lines.push(line(&backup.kind, name, &report));
@@ -116,6 +120,7 @@ fn object(name: &str, report: &BackupReport) -> Value {
         "read_bytes": report.read_bytes,
         "sent_bytes": report.sent_bytes,
         "committed": report.commit.is_some(),
+        "conflicts": report.conflicts.len(),
         "skipped": skipped.collect::<Vec<_>>(),
     })
 }

@@ -18,6 +18,7 @@ mod restore;
 mod secret_files;
 mod secrets;
 mod session;
+mod sync;
 mod values;
 
 use std::process::ExitCode;
@@ -35,18 +36,23 @@ fn main() -> ExitCode {
         Err(refused) => return output::refuse(&refused).into(),
     };
     let mut output = Output::new(args.json, args.quiet);
+    let home = args.home.clone();
     match run(args, &mut output) {
         Ok(status) => status.into(),
         Err(fault) => {
             if !fault.is_broken_pipe() {
                 output.error(&fault);
             }
+            home.iter().for_each(|home| sync::keep_proof(&fault, home, &mut output));
             fault.status().into()
         }
     }
 }
 
 fn run(args: Args, output: &mut Output) -> Outcome {
+    if let Command::VerifyProof { file } = &args.command {
+        return sync::verify_proof(file, output);
+    }
     let session = Session::new(args.store, args.home)?;
     match args.command {
         Command::Init(init) => account::init(&session, init, output),
@@ -58,7 +64,9 @@ fn run(args: Args, output: &mut Output) -> Outcome {
         Command::Diff { a, b } => look::diff(&session, &a, &b, output),
         Command::Cat { what, at } => look::cat(&session, &what, &at, output),
         Command::Restore(restore) => restore::run(&session, &restore, output),
-        Command::Devices { action: _ } => devices::list(&session, output),
+        Command::Sync(sync) => sync::run(&session, &sync, output),
+        Command::VerifyProof { file } => sync::verify_proof(&file, output),
+        Command::Devices { action } => devices::run(&session, action, output),
         Command::Password { action } => secrets::password(&session, action, output),
         Command::Recovery { action } => secrets::recovery(&session, action, output),
         Command::Check { read_data } => check::run(&session, read_data.unwrap_or(0), output),

@@ -55,14 +55,29 @@ pub(crate) fn failure_object(failure: &Failure) -> Value {
 pub(crate) fn freshness_name(freshness: Freshness) -> &'static str {
     match freshness {
         Freshness::Fresh => "fresh",
+        Freshness::Stale { .. } => "stale",
         _ => "unproven",
+    }
+}
+
+/// With the device that was not heard from, and for how long.
+pub(crate) fn freshness_object(freshness: Freshness) -> Value {
+    match freshness {
+        Freshness::Stale { device, age_ms } => {
+            json!({ "state": "stale", "device": device.to_string(), "age_ms": age_ms })
+        }
+        other => json!({ "state": freshness_name(other) }),
     }
 }
 
 pub(crate) fn freshness_line(freshness: Freshness) -> String {
     let meaning = match freshness {
-        Freshness::Fresh => "at least as new as all that this device has seen",
-        _ => "this device has nothing to compare with",
+        Freshness::Fresh => "at least as new as all that this device has seen".to_owned(),
+        Freshness::Stale { device, age_ms } => {
+            let days = age_ms / (24 * 60 * 60 * 1000);
+            format!("nothing was heard from device {} for {days} days", device.label())
+        }
+        _ => "as new as all seen since joining; no other device has confirmed it yet".to_owned(),
     };
     format!("freshness: {}: {meaning}", freshness_name(freshness))
 }

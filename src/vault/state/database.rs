@@ -371,13 +371,13 @@ impl Database {
         replica: &Replica,
         (prefix, after): (&[u8], &[u8]),
         count: usize,
-    ) -> Result<(VecDeque<(Vec<u8>, Note)>, Option<Vec<u8>>)> {
+    ) -> Result<(Notes, Option<Vec<u8>>)> {
         let table = self.0.begin_read().map_err(failed)?.open_table(FILES).map_err(failed)?;
         let start = replica.row(after);
         let full_prefix = replica.row(prefix);
         let head_bytes = replica.row(&[]).len();
         let bounds = (std::ops::Bound::Excluded(start.as_slice()), std::ops::Bound::Unbounded);
-        let mut found = VecDeque::new();
+        let mut found = Notes::new();
         for row in table.range::<&[u8]>(bounds).map_err(failed)? {
             let (key, value) = row.map_err(failed)?;
             if !key.value().starts_with(&full_prefix) {
@@ -385,7 +385,7 @@ impl Database {
             }
             let tree_key = key.value().get(head_bytes..).unwrap_or_default().to_vec();
             if found.len() == count {
-                let last = found.back().map(|(key, _): &(Vec<u8>, Note)| key.clone());
+                let last = found.back().map(|(key, _)| key.clone());
                 return Ok((found, last));
             }
             found.extend(run.read(value.value()).map(|note| (tree_key, note)));
@@ -408,6 +408,9 @@ pub(crate) struct Note {
     /// The value that it stood for then.
     pub(crate) value: ValueId,
 }
+
+/// Keys and notes, ascending.
+pub(crate) type Notes = VecDeque<(Vec<u8>, Note)>;
 
 /// A note to be written.
 pub(crate) struct NewNote {
