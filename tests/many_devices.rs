@@ -8,102 +8,18 @@
     reason = "test code"
 )]
 
+mod devices_support;
+
 use std::{collections::BTreeMap, fs, path::Path};
 
+use devices_support::{World, objects, world};
 use strongroom::{
-    Error,
     history::Freshness,
-    keys::{DeviceState, RecoveryCode},
+    keys::DeviceState,
     kinds::Kind,
-    store::{MemoryStore, ObjectName, Store as _},
-    vault::{At, EventKind, Folder, Job, NewDevice, Outcome, Selection, Source, Vault},
+    store::Store as _,
+    vault::{At, BackupReport, EventKind, Folder, Job, NewDevice, Selection, Source, Vault},
 };
-use tempfile::TempDir;
-
-/// Everything that the store has.
-fn objects(store: &MemoryStore) -> Vec<(ObjectName, Vec<u8>)> {
-    let mut names = Vec::new();
-    store
-        .list("", &mut |object| {
-            names.push(object.name);
-            Ok(())
-        })
-        .unwrap();
-    names.into_iter().map(|name| (name.clone(), store.get(&name, usize::MAX).unwrap())).collect()
-}
-
-struct World {
-    store: MemoryStore,
-    folder: TempDir,
-    code: RecoveryCode,
-    devices: Vec<Vault>,
-}
-
-/// `count` devices of one account, each with consent for `kinds`; all but the first joined with the code.
-fn world(count: usize, kinds: &[Kind]) -> World {
-    let (store, folder) = (MemoryStore::new(), tempfile::tempdir().unwrap());
-    let state = |n: usize| folder.path().join(format!("state-{n}"));
-    let device = |n: usize| NewDevice::named(format!("device {n}")).unwrap();
-    let (first, code) = Vault::create(store.clone(), state(0), device(0)).unwrap();
-    let mut devices = vec![first];
-    for n in 1..count {
-        devices.push(Vault::recover(store.clone(), state(n), &code, device(n)).unwrap());
-    }
-    for vault in &devices {
-        kinds.iter().for_each(|kind| vault.consent().grant(kind).unwrap());
-    }
-    World { store, folder, code, devices }
-}
-
-impl World {
-    fn sync(&self, device: usize) -> Outcome {
-        self.devices[device].sync(&Job::new()).unwrap()
-    }
-
-    /// Everybody syncs until nobody has anything to say.
-    fn settle(&self) {
-        for _ in 0..6 {
-            let spoke = (0..self.devices.len()).filter(|n| self.sync(*n).commit.is_some()).count();
-            if spoke == 0 {
-                return;
-            }
-        }
-        panic!("the devices never come to rest");
-    }
-
-    fn put(&self, device: usize, kind: &Kind, path: &str, bytes: &str) {
-        self.devices[device].records(kind).unwrap().put(path, bytes.as_bytes()).unwrap();
-    }
-
-    /// Path to content of everything that a device has of a kind.
-    fn contents(&self, device: usize, kind: &Kind) -> BTreeMap<String, String> {
-        let mut paths = Vec::new();
-        let vault = &self.devices[device];
-        let listed = vault.list(kind, "", &At::Latest, &mut |entry| {
-            paths.push(entry.path);
-            Ok(())
-        });
-        match listed {
-            Err(Error::NotFound(_)) => return BTreeMap::new(),
-            listed => listed.unwrap(),
-        };
-        paths
-            .into_iter()
-            .map(|path| {
-                let bytes = vault.records(kind).unwrap().get(&path).unwrap();
-                (path, String::from_utf8(bytes).unwrap())
-            })
-            .collect()
-    }
-
-    fn assert_all_have(&self, kind: &Kind, wanted: &[(&str, &str)]) {
-        let wanted: BTreeMap<String, String> =
-            wanted.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
-        for n in 0..self.devices.len() {
-            assert_eq!(self.contents(n, kind), wanted, "device {n}");
-        }
-    }
-}
 
 #[test]
 fn three_devices_edit_and_sync_in_any_order() {
@@ -171,24 +87,22 @@ fn write(folder: &Path, name: &str, text: &str) {
     fs::write(folder.join(name), text).unwrap();
 }
 
-impl World {
-    fn backup(&self, device: usize, folder: &Path) -> strongroom::vault::BackupReport {
-        let source = Folder::at(folder);
-        self.devices[device].backup(&Kind::NOTES, "notes", Source::Folder(&source), &Job::new()).unwrap()
-    }
+fn backup(world: &World, device: usize, folder: &Path) -> BackupReport {
+    let source = Folder::at(folder);
+    world.devices[device].backup(&Kind::NOTES, "notes", Source::Folder(&source), &Job::new()).unwrap()
+}
 
-    fn restored(&self, device: usize, name: &str) -> BTreeMap<String, String> {
-        let out = self.folder.path().join(name);
-        let vault = &self.devices[device];
-        let plan = vault.plan_restore(&[Selection::kind(Kind::NOTES)], &At::Latest).unwrap();
-        vault.restore(plan, &out, &Job::new()).unwrap();
-        let folder = out.join("notes/notes");
-        let files = fs::read_dir(folder).unwrap().map(|entry| {
-            let path = entry.unwrap().path();
-            (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(path).unwrap())
-        });
-        files.collect()
-    }
+fn restored(world: &World, device: usize, name: &str) -> BTreeMap<String, String> {
+    let out = world.folder.path().join(name);
+    let vault = &world.devices[device];
+    let plan = vault.plan_restore(&[Selection::kind(Kind::NOTES)], &At::Latest).unwrap();
+    vault.restore(plan, &out, &Job::new()).unwrap();
+    let folder = out.join("notes/notes");
+    let files = fs::read_dir(folder).unwrap().map(|entry| {
+        let path = entry.unwrap().path();
+        (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(path).unwrap())
+    });
+    files.collect()
 }
 
 #[test]
@@ -199,33 +113,33 @@ fn folders_on_two_devices_are_one_source() {
         write(folder, "shared.md", "base");
         write(folder, "deleted.md", "soon gone");
     }
-    world.backup(0, &a);
-    world.backup(1, &b);
+    backup(&world, 0, &a);
+    backup(&world, 1, &b);
     world.settle();
     write(&a, "of-a.md", "a");
     write(&a, "shared.md", "edited by a, longer");
     fs::remove_file(b.join("deleted.md")).unwrap();
     write(&b, "of-b.md", "b");
-    world.backup(0, &a);
-    world.backup(1, &b);
+    backup(&world, 0, &a);
+    backup(&world, 1, &b);
     world.settle();
     let wanted: BTreeMap<String, String> =
         [("of-a.md", "a"), ("of-b.md", "b"), ("shared.md", "edited by a, longer")]
             .map(|(name, text)| (name.to_owned(), text.to_owned()))
             .into();
-    assert_eq!(world.restored(0, "out-0"), wanted);
-    assert_eq!(world.restored(1, "out-1"), wanted);
+    assert_eq!(restored(&world, 0, "out-0"), wanted);
+    assert_eq!(restored(&world, 1, "out-1"), wanted);
     // What b's folder never had is not deleted by it, and its old version of the shared note is no edit.
-    world.backup(1, &b);
-    world.backup(0, &a);
+    backup(&world, 1, &b);
+    backup(&world, 0, &a);
     world.settle();
-    assert_eq!(world.restored(0, "out-2"), wanted);
+    assert_eq!(restored(&world, 0, "out-2"), wanted);
     // An edit in a folder that lacks another device's edit is a true conflict.
     write(&b, "shared.md", "edited by b, much longer");
-    let report = world.backup(1, &b);
+    let report = backup(&world, 1, &b);
     assert_eq!(report.conflicts.len(), 1);
     world.settle();
-    let all = world.restored(0, "out-3");
+    let all = restored(&world, 0, "out-3");
     assert_eq!(all.len(), 4);
     let mut texts: Vec<_> = all.values().map(String::as_str).collect();
     texts.sort_unstable();
