@@ -18,6 +18,8 @@ mod secrets;
 mod snapshots;
 mod state;
 mod target;
+#[cfg(any(test, feature = "test-support"))]
+pub mod testing;
 #[expect(clippy::module_inception, reason = "the type that the room is named after")]
 mod vault;
 mod view;
@@ -35,5 +37,6 @@ pub use folder::{
 pub use job::{Job, Progress};
 pub use restore::{Failure, RestorePlan, RestoreReport, Selection};
 pub use snapshots::{At, Difference, Listed, Snapshot, SnapshotId};
+pub use state::StateLocation;
 pub use target::{FileWriter, Finished, ItemError, Overwrite, Placed, Problem, Target};
 pub use vault::{Environment, Vault};

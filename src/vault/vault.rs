@@ -5,7 +5,6 @@
 
 use std::{
     collections::BTreeSet,
-    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -13,7 +12,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::{
     Clock,
-    state::{Database, DeviceKeys, Home, Pending},
+    state::{Database, DeviceKeys, Home, Pending, StateLocation},
     view::{Reader, View},
 };
 use crate::{
@@ -86,7 +85,7 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::NoVault`] when the folder holds none; [`Error::Io`], [`Error::Database`].
-    pub fn open(store: impl Store + 'static, state: impl AsRef<Path>) -> Result<Self> {
+    pub fn open(store: impl Store + 'static, state: impl Into<StateLocation>) -> Result<Self> {
         Self::open_in(store, state, Environment::default())
     }
 
@@ -96,10 +95,10 @@ impl Vault {
     /// As [`Vault::open`].
     pub fn open_in(
         store: impl Store + 'static,
-        state: impl AsRef<Path>,
+        state: impl Into<StateLocation>,
         environment: Environment,
     ) -> Result<Self> {
-        let home = Home::open(state.as_ref())?;
+        let home = Home::open(&state.into())?;
         if !home.is_ready()? {
             return Err(Error::NoVault);
         }

@@ -2,8 +2,13 @@
 //! that can.
 
 mod database;
+mod folder_medium;
 mod home;
+mod location;
+mod medium;
 mod state_file;
 
 pub(crate) use database::{ChunkPlace, Database, FileStat, PackRow, Run};
 pub(crate) use home::{DeviceKeys, Home, Pending};
+pub use location::StateLocation;
+pub(crate) use medium::Medium;
