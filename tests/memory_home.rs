@@ -11,10 +11,13 @@ use std::{fmt::Write as _, time::Instant};
 
 use strongroom::{
     Error, Result,
-    crypto::SeededRandom,
+    crypto::{SealLog, SeededRandom},
     keys::RecoveryCode,
     kinds::Kind,
-    store::{MemoryStore, Snapshot},
+    store::{
+        MemoryStore, Snapshot,
+        hostile::{Act, Devices, HostileStore},
+    },
     vault::{
         At, Environment, Job, NewDevice, Selection, Source, Vault,
         testing::{HomeImage, Kept, MemoryHome, PowerCut, Step, VirtualClock},
@@ -147,6 +150,47 @@ fn a_vault_of_an_earlier_start_never_acts_again() {
     drop(dead);
     backup(&alive, 3).unwrap();
     assert_eq!(restored(&alive), 3);
+}
+
+#[test]
+fn attack_i7_a_clone_with_the_same_randomness_repeats_no_key_and_nonce() {
+    let log = SealLog::start();
+    let world = World::new();
+    drop(world.create());
+    let twin = MemoryHome::of_image(&world.home.image());
+    let (vault, other) = (world.open(5).unwrap(), {
+        let (store, environment) = (MemoryStore::new(), world.environment(5));
+        store.restore(&world.store.snapshot());
+        Vault::open_in(store, &twin, environment).unwrap()
+    });
+    backup(&vault, 2).unwrap();
+    backup(&other, 3).unwrap();
+    let counts = log.counts();
+    assert!(counts.fresh > 10 && counts.repeated == 0, "{counts:?}");
+}
+
+#[test]
+fn six_devices_share_a_hostile_store_that_is_honest_so_far() {
+    let world = World::new();
+    let store = HostileStore::honest();
+    let phone = NewDevice::named("phone").unwrap();
+    let first = MemoryHome::new();
+    let vault =
+        Vault::create_in(store.for_device(0), &first, phone, &world.code, world.environment(1)).unwrap();
+    vault.consent().grant(&Kind::MESSAGES).unwrap();
+    backup(&vault, 4).unwrap();
+    for device in 1..6 {
+        let (home, name) = (MemoryHome::new(), NewDevice::named(format!("laptop {device}")).unwrap());
+        let clock = world.clock.off_by(i64::from(device) * 3_600_000);
+        let random = SeededRandom::of_device(7, device, 0);
+        let environment = Environment::new(Box::new(clock), Box::new(random));
+        let joined =
+            Vault::recover_in(store.for_device(device), &home, &world.code, name, environment).unwrap();
+        assert_eq!(restored(&joined), 4);
+    }
+    assert_eq!(store.acts(), 0);
+    store.act(&Act::Replay(0, Devices::of(&[0])));
+    assert!(backup(&vault, 5).is_err(), "a store that was emptied");
 }
 
 /// Cuts the power at each step of a backup in turn; returns how many steps there were.
