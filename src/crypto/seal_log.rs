@@ -127,7 +127,7 @@ mod tests {
         for text in [b"one", b"one", b"two"] {
             aead.seal(&[0; 12], &mut text.clone()).unwrap();
         }
-        aead.seal(&[1; 12], &mut *b"two").unwrap();
+        aead.seal(&[1; 12], &mut b"two".to_owned()).unwrap();
         assert_eq!(log.counts(), SealCounts { fresh: segments + 2, same: 1, repeated: 1 });
     }
 
@@ -136,7 +136,7 @@ mod tests {
         drop(SealLog::start());
         let aead = Aead::new(&Secret::from_slice(&[1; 32]).unwrap());
         let log = SealLog::start();
-        aead.seal(&[0; 12], &mut *b"one").unwrap();
+        aead.seal(&[0; 12], &mut b"one".to_owned()).unwrap();
         assert_eq!(log.counts(), SealCounts::default(), "the key was made before the log");
     }
 }
