@@ -289,4 +289,24 @@ fn how_long_a_small_vault_takes() {
     for (what, nanos) in ["create", "10 backups", "close", "open", "1 backup, unchanged"].iter().zip(times) {
         println!("{what:>20}: {:>8} us", nanos / u128::from(ROUNDS) / 1000);
     }
+    what_one_backup_asks_for();
+}
+
+fn what_one_backup_asks_for() {
+    let world = World::new();
+    drop(world.create());
+    let (vault, steps, before) = (world.open(2).unwrap(), world.home.steps(), world.store.traffic());
+    backup(&vault, 5).unwrap();
+    let after = world.store.traffic();
+    println!(
+        "one backup: {} requests, {} puts of {} KiB in all, {} gets; {} steps of store and state",
+        after.requests - before.requests,
+        after.puts - before.puts,
+        (after.bytes_put - before.bytes_put) / 1024,
+        after.gets - before.gets,
+        world.home.steps() - steps
+    );
+    let start = Instant::now();
+    let images: Vec<_> = (0..1000).map(|_| world.home.image()).collect();
+    println!("image: {} ns each", start.elapsed().as_nanos() / images.len() as u128);
 }

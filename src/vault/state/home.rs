@@ -1,7 +1,7 @@
 //! The state folder: this device's keys, pins, consent, the commit about to be made; the ledger and the
 //! database lie there too.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prost::Message as _;
 use zeroize::{Zeroize as _, Zeroizing};
@@ -41,6 +41,9 @@ pub(crate) struct Home {
     pending: StateFile,
     roster: StateFile,
     ready: StateFile,
+    /// The roster of these bytes was verified by this very process: jobs read it several times, and each
+    /// signature in it costs more than the rest of a small backup.
+    verified: Mutex<Option<(Zeroizing<Vec<u8>>, Roster)>>,
 }
 
 impl Home {
@@ -55,6 +58,7 @@ impl Home {
             pending: file("pending"),
             roster: file("roster"),
             ready: file("ready"),
+            verified: Mutex::default(),
             medium,
         })
     }
@@ -158,7 +162,15 @@ impl Home {
     /// The longest roster this device has verified.
     pub(crate) fn read_roster(&self, account: AccountId) -> Result<Roster> {
         let bytes = self.roster.read()?.ok_or(Error::damaged(Part::LocalState))?;
-        Roster::parse(account, &bytes)
+        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        match verified.as_ref() {
+            Some((known, roster)) if *known == bytes && roster.account() == account => Ok(roster.clone()),
+            _ => {
+                let roster = Roster::parse(account, &bytes)?;
+                *verified = Some((bytes, roster.clone()));
+                Ok(roster)
+            }
+        }
     }
 
     pub(crate) fn write_roster(&self, roster: &Roster) -> Result<()> {
