@@ -15,6 +15,8 @@ mod pad;
 mod password;
 mod random;
 mod seal;
+#[cfg(any(test, feature = "test-support"))]
+mod seal_log;
 mod secret;
 mod sign;
 
@@ -34,5 +36,7 @@ pub use seal::{
     FORMAT_VERSION, HEADER_BYTES, MAGIC, ObjectKey, Opener, SealBuffer, Sealed, open_message, seal_message,
 };
 pub(crate) use seal::{open_message_with_extra, seal_message_with_extra};
+#[cfg(any(test, feature = "test-support"))]
+pub use seal_log::{SealCounts, SealLog};
 pub use secret::Secret;
 pub use sign::{SIGNATURE_BYTES, Signature, SigningKey, VERIFYING_KEY_BYTES, VerifyingKey};

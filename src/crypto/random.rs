@@ -54,6 +54,14 @@ impl SeededRandom {
     pub fn new(seed: u64) -> Self {
         Self(blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof())
     }
+
+    /// The stream of a device of a simulation, another one after each of its starts.
+    #[must_use]
+    pub fn of_device(seed: u64, device: u8, start: u64) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&seed.to_le_bytes()).update(&[device]).update(&start.to_le_bytes());
+        Self(hasher.finalize_xof())
+    }
 }
 
 #[cfg(any(test, feature = "test-support"))]
@@ -67,6 +75,16 @@ impl Random for SeededRandom {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_start_of_every_device_has_a_stream_of_its_own() {
+        let first = |mut random: SeededRandom| (&mut random as &mut dyn Random).bytes::<16>().unwrap();
+        let streams = [(1, 2, 3), (2, 2, 3), (1, 3, 3), (1, 2, 4)]
+            .map(|(seed, device, start)| first(SeededRandom::of_device(seed, device, start)));
+        assert_eq!(streams[0], first(SeededRandom::of_device(1, 2, 3)));
+        let different: std::collections::BTreeSet<_> = streams.iter().collect();
+        assert_eq!(different.len(), 4);
+    }
 
     #[test]
     fn attack_i8_a_source_of_zeros_is_refused() {

@@ -4,9 +4,8 @@
 //! belongs to an object that never left.
 
 use std::{
-    fmt,
-    fs::{File, OpenOptions},
-    io::{BufRead, BufReader, Read as _, Seek as _, SeekFrom, Write as _},
+    fmt, fs,
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -48,11 +47,34 @@ impl LedgerLine {
     }
 }
 
-/// The open ledger of a device.
-pub struct Ledger {
-    file: File,
-    path: PathBuf,
+/// What a ledger's lines lie in.
+pub(crate) trait LedgerFile: Send {
+    /// Adds bytes at the end; they are durable when this returns.
+    ///
+    /// # Errors
+    /// The medium's; then any part of `bytes` may have been added.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Forgets everything after the first `length` bytes.
+    ///
+    /// # Errors
+    /// The medium's.
+    fn cut(&mut self, length: u64) -> io::Result<()>;
+
+    /// All of it, to read from the start.
+    ///
+    /// # Errors
+    /// The medium's.
+    fn read(&self) -> io::Result<Box<dyn ReadSeek>>;
 }
+
+/// Something that is read and searched.
+pub(crate) trait ReadSeek: Read + Seek {}
+
+impl<T: Read + Seek> ReadSeek for T {}
+
+/// The open ledger of a device.
+pub struct Ledger(Box<dyn LedgerFile>);
 
 impl Ledger {
     /// Opens or creates the ledger file; what a power failure left of a last line is cut off.
@@ -60,14 +82,22 @@ impl Ledger {
     /// # Errors
     /// [`Error::Io`].
     pub fn open(path: &Path) -> Result<Self> {
-        let mut options = OpenOptions::new();
-        options.create(true).read(true).append(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path).map_err(Error::io("ledger"))?;
-        let whole = whole_lines(&mut file).map_err(Error::io("ledger"))?;
-        file.set_len(whole).map_err(Error::io("ledger"))?;
-        Ok(Self { file, path: path.to_owned() })
+        Self::in_file(Self::disk_file(path).map_err(Error::io("ledger"))?)
+    }
+
+    /// A file on the disk for the lines, readable for its owner only.
+    pub(crate) fn disk_file(path: &Path) -> io::Result<Box<dyn LedgerFile>> {
+        Ok(Box::new(DiskFile::open(path)?))
+    }
+
+    /// As [`Ledger::open`], wherever the lines lie.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(crate) fn in_file(mut file: Box<dyn LedgerFile>) -> Result<Self> {
+        let whole = whole_lines(file.read().map_err(Error::io("ledger"))?);
+        file.cut(whole.map_err(Error::io("ledger"))?).map_err(Error::io("ledger"))?;
+        Ok(Self(file))
     }
 
     /// Writes a line through to the disk.
@@ -75,8 +105,7 @@ impl Ledger {
     /// # Errors
     /// [`Error::Io`]; then nothing may leave.
     pub fn append(&mut self, line: &LedgerLine) -> Result<()> {
-        self.file.write_all(format!("{line}\n").as_bytes()).map_err(Error::io("ledger"))?;
-        self.file.sync_data().map_err(Error::io("ledger"))
+        self.0.append(format!("{line}\n").as_bytes()).map_err(Error::io("ledger"))
     }
 
     /// The lines from `time_ms` on, oldest first, one at a time.
@@ -84,7 +113,7 @@ impl Ledger {
     /// # Errors
     /// [`Error::Io`].
     pub fn since(&self, time_ms: i64) -> Result<impl Iterator<Item = Result<LedgerLine>> + use<>> {
-        let file = OpenOptions::new().read(true).open(&self.path).map_err(Error::io("ledger"))?;
+        let file = self.0.read().map_err(Error::io("ledger"))?;
         let lines = BufReader::new(file).lines().filter_map(move |line| match line {
             Ok(line) => LedgerLine::parse(&line).filter(|line| line.time_ms >= time_ms).map(Ok),
             Err(source) => Some(Err(Error::Io { action: "ledger", source })),
@@ -93,15 +122,46 @@ impl Ledger {
     }
 }
 
+/// The lines in a file on the disk.
+struct DiskFile {
+    file: fs::File,
+    path: PathBuf,
+}
+
+impl DiskFile {
+    fn open(path: &Path) -> io::Result<Self> {
+        let mut options = fs::OpenOptions::new();
+        options.create(true).read(true).append(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        Ok(Self { file: options.open(path)?, path: path.to_owned() })
+    }
+}
+
+impl LedgerFile for DiskFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)?;
+        self.file.sync_data()
+    }
+
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)
+    }
+
+    fn read(&self) -> io::Result<Box<dyn ReadSeek>> {
+        Ok(Box::new(fs::OpenOptions::new().read(true).open(&self.path)?))
+    }
+}
+
 /// Bytes up to and including the last line end.
-fn whole_lines(file: &mut File) -> std::io::Result<u64> {
+fn whole_lines(mut file: impl ReadSeek) -> io::Result<u64> {
     const BLOCK_BYTES: u64 = 4096;
     let mut end = file.seek(SeekFrom::End(0))?;
     while end > 0 {
         let start = end.saturating_sub(BLOCK_BYTES);
         file.seek(SeekFrom::Start(start))?;
         let mut block = Vec::new();
-        std::io::Read::by_ref(file).take(end - start).read_to_end(&mut block)?;
+        file.by_ref().take(end - start).read_to_end(&mut block)?;
         if let Some(position) = block.iter().rposition(|byte| *byte == b'\n') {
             return Ok(start + u64::try_from(position).unwrap_or(0) + 1);
         }
@@ -131,7 +191,7 @@ mod tests {
         let mut ledger = Ledger::open(&path).unwrap();
         ledger.append(&line(5)).unwrap();
         ledger.append(&line(9)).unwrap();
-        ledger.file.write_all(b"12\tphotos\tpa").unwrap();
+        ledger.0.append(b"12\tphotos\tpa").unwrap();
         drop(ledger);
         let mut ledger = Ledger::open(&path).unwrap();
         ledger.append(&line(20)).unwrap();

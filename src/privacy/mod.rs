@@ -10,4 +10,7 @@ mod ledger;
 pub use audit::Audit;
 pub use consent::Consent;
 pub use gate::{Gate, object_name};
+pub(crate) use ledger::LedgerFile;
+#[cfg(any(test, feature = "test-support"))]
+pub(crate) use ledger::ReadSeek;
 pub use ledger::{Ledger, LedgerLine};

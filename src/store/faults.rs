@@ -67,7 +67,18 @@ pub enum Fault {
     After(StoreErrorKind),
     /// The object is denied: reading says `NotFound`, a listing leaves it out. Writes are done.
     Deny,
-    /// What is read has one bit of this byte changed, counted from the object's start.
+    /// The same, and writes and deletions are acknowledged and not done. A listing is empty.
+    Drop,
+    /// A name that is taken is answered with success; the older object stays.
+    Accept,
+    /// A name that is taken is written over.
+    Overwrite,
+    /// This length is given as the object's, also in a listing.
+    Length(u64),
+    /// A listing comes in the order that this number says.
+    Shuffle(u64),
+    /// What is read has one bit of this byte changed, counted from the object's start, and from there again
+    /// when the object is shorter.
     Flip(usize),
     /// What is read ends after so many bytes.
     Cut(usize),
@@ -124,68 +135,107 @@ impl<S: Store> FaultStore<S> {
         Request { method, name, call: calls.values().sum(), call_of_method }
     }
 
-    /// Makes one call that answers with no bytes of the object.
-    fn act<T>(
-        &self,
-        method: Method,
-        name: &str,
-        call: impl FnOnce() -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        match (self.script)(&self.begin(method, name)) {
-            Fault::Before(kind) => Err(told(kind)),
-            Fault::After(kind) => call().and(Err(told(kind))),
-            _ => call(),
-        }
+    fn decide(&self, method: Method, name: &str) -> Fault {
+        (self.script)(&self.begin(method, name))
     }
 
-    /// Makes one call that answers with the object or with something about it: `honest` asks the inner
-    /// store, `answer` makes the same answer from other bytes.
+    /// Reads the object or something about it: `honest` asks the inner store, `answer` makes the same answer
+    /// from other bytes.
     fn read<T>(
         &self,
-        method: Method,
+        fault: Fault,
         name: &ObjectName,
         honest: impl FnOnce() -> Result<T, StoreError>,
         answer: impl FnOnce(&[u8]) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let whole = || self.inner.get(name, usize::MAX);
-        match (self.script)(&self.begin(method, name.as_str())) {
-            Fault::None => honest(),
+        match fault {
             Fault::Before(kind) => Err(told(kind)),
             Fault::After(kind) => honest().and(Err(told(kind))),
-            Fault::Deny => Err(told(StoreErrorKind::NotFound)),
-            Fault::Flip(at) => {
-                let mut bytes = whole()?;
-                if let Some(byte) = bytes.get_mut(at) {
-                    *byte ^= 1;
-                }
-                answer(&bytes)
-            }
+            Fault::Deny | Fault::Drop => Err(told(StoreErrorKind::NotFound)),
+            Fault::Flip(at) => answer(&flipped(whole()?, at)),
             Fault::Cut(length) => {
                 let bytes = whole()?;
                 answer(bytes.get(..length).unwrap_or(&bytes))
             }
             Fault::Replace(bytes) => answer(&bytes),
+            _ => honest(),
         }
     }
+
+    /// The inner store's listing; a shuffled one is drawn up as a whole first.
+    fn list_in_order(
+        &self,
+        prefix: &str,
+        fault: &Fault,
+        visit: &mut dyn FnMut(StoredObject) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let Fault::Shuffle(seed) = fault else { return self.inner.list(prefix, visit) };
+        let mut lines = Vec::new();
+        self.inner.list(prefix, &mut |line| {
+            lines.push((mix(*seed, lines.len() as u64), line));
+            Ok(())
+        })?;
+        lines.sort_by_key(|(place, _)| *place);
+        lines.into_iter().try_for_each(|(_, line)| visit(line))
+    }
+}
+
+/// Makes one call that answers with no bytes of an object.
+fn act(fault: Fault, call: impl FnOnce() -> Result<(), StoreError>) -> Result<(), StoreError> {
+    match fault {
+        Fault::Before(kind) => Err(told(kind)),
+        Fault::After(kind) => call().and(Err(told(kind))),
+        Fault::Drop => Ok(()),
+        _ => call(),
+    }
+}
+
+fn flipped(mut bytes: Vec<u8>, at: usize) -> Vec<u8> {
+    let at = at.checked_rem(bytes.len()).unwrap_or(0);
+    if let Some(byte) = bytes.get_mut(at) {
+        *byte ^= 1;
+    }
+    bytes
+}
+
+/// A number that looks random and follows from two others (splitmix64).
+pub(super) fn mix(seed: u64, n: u64) -> u64 {
+    let mut z = seed.wrapping_add(n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 impl<S: Store> Store for FaultStore<S> {
     fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), StoreError> {
-        self.act(Method::Put, name.as_str(), || self.inner.put(name, bytes))
+        let fault = self.decide(Method::Put, name.as_str());
+        if fault == Fault::Overwrite {
+            self.inner.delete(name)?;
+        }
+        match act(fault.clone(), || self.inner.put(name, bytes)) {
+            Err(error) if fault == Fault::Accept && error.kind() == StoreErrorKind::AlreadyExists => Ok(()),
+            answer => answer,
+        }
     }
 
     fn get(&self, name: &ObjectName, limit: usize) -> Result<Vec<u8>, StoreError> {
+        let fault = self.decide(Method::Get, name.as_str());
         let honest = || self.inner.get(name, limit);
-        self.read(Method::Get, name, honest, |other| Ok(bytes::within(other, limit)?.to_vec()))
+        self.read(fault, name, honest, |other| Ok(bytes::within(other, limit)?.to_vec()))
     }
 
     fn get_range(&self, name: &ObjectName, offset: u64, length: usize) -> Result<Vec<u8>, StoreError> {
+        let fault = self.decide(Method::GetRange, name.as_str());
         let honest = || self.inner.get_range(name, offset, length);
-        self.read(Method::GetRange, name, honest, |other| Ok(bytes::range(other, offset, length)?.to_vec()))
+        self.read(fault, name, honest, |other| Ok(bytes::range(other, offset, length)?.to_vec()))
     }
 
     fn length(&self, name: &ObjectName) -> Result<u64, StoreError> {
-        self.read(Method::Length, name, || self.inner.length(name), |other| Ok(other.len() as u64))
+        match self.decide(Method::Length, name.as_str()) {
+            Fault::Length(told) => self.inner.length(name).and(Ok(told)),
+            fault => self.read(fault, name, || self.inner.length(name), |other| Ok(other.len() as u64)),
+        }
     }
 
     fn list(
@@ -195,15 +245,18 @@ impl<S: Store> Store for FaultStore<S> {
     ) -> Result<(), StoreError> {
         let request = self.begin(Method::List, prefix);
         let fault = (self.script)(&request);
-        if let Fault::Before(kind) = fault {
-            return Err(told(kind));
+        match fault {
+            Fault::Before(kind) => return Err(told(kind)),
+            Fault::Drop => return Ok(()),
+            _ => {}
         }
-        self.inner.list(prefix, &mut |line| {
+        self.list_in_order(prefix, &fault, &mut |line| {
             let of_line = Request { method: Method::Line, name: line.name.as_str(), ..request };
             match (self.script)(&of_line) {
-                Fault::Deny => Ok(()),
+                Fault::Deny | Fault::Drop => Ok(()),
                 Fault::Before(kind) => Err(told(kind)),
                 Fault::After(kind) => visit(line).and(Err(told(kind))),
+                Fault::Length(length) => visit(StoredObject { length, ..line }),
                 _ => visit(line),
             }
         })?;
@@ -211,11 +264,11 @@ impl<S: Store> Store for FaultStore<S> {
     }
 
     fn delete(&self, name: &ObjectName) -> Result<(), StoreError> {
-        self.act(Method::Delete, name.as_str(), || self.inner.delete(name))
+        act(self.decide(Method::Delete, name.as_str()), || self.inner.delete(name))
     }
 
     fn delete_many(&self, names: &[ObjectName]) -> Result<(), StoreError> {
-        self.act(Method::DeleteMany, "", || self.inner.delete_many(names))
+        act(self.decide(Method::DeleteMany, ""), || self.inner.delete_many(names))
     }
 }
 
@@ -277,7 +330,7 @@ mod tests {
     fn other_bytes_are_served_the_same_in_every_way_of_reading() {
         let name = ObjectName::object(&NAME);
         for (fault, expected) in [
-            (Fault::Flip(1), &b"13345"[..]),
+            (Fault::Flip(6), &b"13345"[..]),
             (Fault::Cut(3), b"123"),
             (Fault::Replace(b"other".to_vec()), b"other"),
         ] {
@@ -287,5 +340,36 @@ mod tests {
             assert_eq!(store.get_range(&name, 1, 2).unwrap(), expected[1..3]);
             assert_eq!(store.get(&name, 2).unwrap_err().kind(), StoreErrorKind::Malformed);
         }
+    }
+
+    #[test]
+    fn a_put_is_lost_accepted_or_written_over() {
+        let name = ObjectName::object(&NAME);
+        for (fault, kept) in
+            [(Fault::Drop, &b"12345"[..]), (Fault::Accept, b"12345"), (Fault::Overwrite, b"new")]
+        {
+            let store = with_one_object(fault);
+            store.put(&name, b"new").unwrap();
+            assert_eq!(store.inner().get(&name, 9).unwrap(), kept);
+        }
+        let store = with_one_object(Fault::Drop);
+        store.delete(&name).unwrap();
+        assert!(store.get(&name, 9).is_err() && store.inner().get(&name, 9).is_ok());
+    }
+
+    #[test]
+    fn lengths_and_orders_are_lied_about() {
+        let store = with_one_object(Fault::Length(7));
+        assert_eq!(store.length(&ObjectName::object(&NAME)).unwrap(), 7);
+        assert_eq!(store.list_at_most("", 9).unwrap()[0].length, 7);
+        let order = |fault: Fault| {
+            let store = FaultStore::new(MemoryStore::new(), move |_| fault.clone());
+            (0..20).for_each(|n| store.put(&ObjectName::object(&[n; 16]), b"x").unwrap());
+            store.list_at_most("", 20).unwrap()
+        };
+        let shuffled = order(Fault::Shuffle(1));
+        assert_ne!(shuffled, order(Fault::None));
+        assert_eq!(shuffled, order(Fault::Shuffle(1)));
+        assert_ne!(shuffled, order(Fault::Shuffle(2)));
     }
 }

@@ -12,6 +12,8 @@ mod error;
 #[cfg(any(test, feature = "test-support"))]
 pub mod faults;
 mod forward;
+#[cfg(any(test, feature = "test-support"))]
+pub mod hostile;
 mod memory;
 mod name;
 mod traits;

@@ -1,10 +1,10 @@
 //! How a device gets into a vault: it creates it, or it holds the recovery code or the password.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Environment, Vault,
-    state::{DeviceKeys, Home, KnownRoster},
+    state::{DeviceKeys, Home, KnownRoster, StateLocation},
     vault::{Work, envelope_ids},
     view::{Gathered, Known, Reader, View},
 };
@@ -74,7 +74,7 @@ impl Vault {
     /// [`Error::Io`].
     pub fn create(
         store: impl Store + 'static,
-        state: impl AsRef<Path>,
+        state: impl Into<StateLocation>,
         device: NewDevice,
     ) -> Result<(Self, RecoveryCode)> {
         let code = RecoveryCode::generate(&mut OsRandom)?;
@@ -89,7 +89,7 @@ impl Vault {
     /// As [`Vault::create`].
     pub fn create_with(
         store: impl Store + 'static,
-        state: impl AsRef<Path>,
+        state: impl Into<StateLocation>,
         device: NewDevice,
         code: &RecoveryCode,
     ) -> Result<Self> {
@@ -102,12 +102,12 @@ impl Vault {
     /// As [`Vault::create`].
     pub fn create_in(
         store: impl Store + 'static,
-        state: impl AsRef<Path>,
+        state: impl Into<StateLocation>,
         device: NewDevice,
         code: &RecoveryCode,
         mut environment: Environment,
     ) -> Result<Self> {
-        let home = empty_home(state.as_ref())?;
+        let home = empty_home(&state.into())?;
         let store: Arc<dyn Store> = Arc::new(store);
         let random = environment.random.as_mut();
         let fresh = FreshDevice::generate(device, random)?;
@@ -158,11 +158,14 @@ impl Vault {
         Ok(())
     }
 
-    /// Seals all roots to everybody in the roster and nobody else (K12).
+    /// Seals all roots to everybody in the roster and nobody else (K12). The owner's own secrets come first:
+    /// a device that is killed on the way leaves a vault that they open (R8).
     pub(super) fn write_envelopes(&self, work: &mut Work, roster: &Roster, at: &ObjectRef) -> Result<()> {
         let Work { keys, random, .. } = work;
         let contents = EnvelopeContents { account: self.account(), roots: &keys.roots, roster: at };
-        for recipient in roster.state().recipients() {
+        let mut recipients: Vec<&Recipient> = roster.state().recipients().collect();
+        recipients.sort_by_key(|recipient| recipient.signing_key().is_none());
+        for recipient in recipients {
             let signer = (self.device(), &keys.signing);
             let sealed = Envelope::seal(&contents, recipient, signer, random.as_mut())?;
             self.gate.put(&sealed, self.clock.now_ms())?;
@@ -178,7 +181,7 @@ impl Vault {
     /// [`Error::VaultExists`] when the folder already holds a vault; [`Error::Damaged`], [`Error::Missing`].
     pub fn recover(
         store: impl Store + 'static,
-        state: impl AsRef<Path>,
+        state: impl Into<StateLocation>,
         code: &RecoveryCode,
         device: NewDevice,
     ) -> Result<Self> {
@@ -191,7 +194,7 @@ impl Vault {
     /// As [`Vault::recover`].
     pub fn recover_in(
         store: impl Store + 'static,
-        state: impl AsRef<Path>,
+        state: impl Into<StateLocation>,
         code: &RecoveryCode,
         device: NewDevice,
         environment: Environment,
@@ -202,7 +205,7 @@ impl Vault {
             hybrid: code.hybrid_key(),
             signing: code.signing_key(),
         };
-        Self::join(Arc::new(store), state.as_ref(), &secret, device, environment)
+        Self::join(Arc::new(store), &state.into(), &secret, device, environment)
     }
 
     /// Joins with the password and the device secret that [`Vault::set_password`] gave out.
@@ -212,12 +215,13 @@ impl Vault {
     /// allowed range, before anything was derived (K4, K5).
     pub fn recover_with_password(
         store: impl Store + 'static,
-        state: impl AsRef<Path>,
+        state: impl Into<StateLocation>,
         (password, device_secret): (&str, &DeviceSecret),
         device: NewDevice,
     ) -> Result<Self> {
         let store: Arc<dyn Store> = Arc::new(store);
-        let home = empty_home(state.as_ref())?;
+        let state = state.into();
+        let home = empty_home(&state)?;
         let gate = Gate::new(Arc::clone(&store), Consent::none(), home.ledger()?);
         let locator = device_secret.locator();
         let ids = envelope_ids(&gate, locator)?;
@@ -232,12 +236,12 @@ impl Vault {
             hybrid: HybridSecretKey::from_seed(seeds.hybrid),
             signing: SigningKey::from_seed(seeds.signing),
         };
-        Self::join(store, state.as_ref(), &secret, device, Environment::default())
+        Self::join(store, &state, &secret, device, Environment::default())
     }
 
     fn join(
         store: Arc<dyn Store>,
-        state: &Path,
+        state: &StateLocation,
         secret: &AccountSecret,
         device: NewDevice,
         mut environment: Environment,
@@ -372,7 +376,7 @@ fn genesis(
     Roster::begin(&genesis, &fresh.signing, &signing, now_ms)
 }
 
-fn empty_home(state: &Path) -> Result<Home> {
+fn empty_home(state: &StateLocation) -> Result<Home> {
     let home = Home::open(state)?;
     if home.is_ready()? {
         return Err(Error::VaultExists);

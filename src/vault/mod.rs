@@ -22,6 +22,8 @@ mod snapshots;
 mod state;
 mod sync;
 mod target;
+#[cfg(any(test, feature = "test-support"))]
+pub mod testing;
 #[expect(clippy::module_inception, reason = "the type that the room is named after")]
 mod vault;
 mod view;
@@ -41,6 +43,7 @@ pub use merge::{Conflict, MergeFunction};
 pub use records::Records;
 pub use restore::{Failure, RestorePlan, RestoreReport, Selection};
 pub use snapshots::{At, Difference, Listed, Snapshot, SnapshotId};
+pub use state::StateLocation;
 pub use sync::{EntryChange, Event, EventKind, LISTED_CHANGES_MAX, Outcome};
 pub use target::{FileWriter, Finished, ItemError, Overwrite, Placed, Problem, Target};
 pub use vault::{Environment, Vault};

@@ -5,14 +5,13 @@
 
 use std::{
     collections::BTreeSet,
-    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use super::{
     Clock,
     records::MergeFunctions,
-    state::{Database, DeviceKeys, Home, KnownRoster, Pending},
+    state::{Database, DeviceKeys, Home, KnownRoster, Pending, StateLocation},
     view::{Gathered, Known, Reader, View},
 };
 use crate::{
@@ -69,7 +68,7 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::NoVault`] when the folder holds none; [`Error::Io`], [`Error::Database`].
-    pub fn open(store: impl Store + 'static, state: impl AsRef<Path>) -> Result<Self> {
+    pub fn open(store: impl Store + 'static, state: impl Into<StateLocation>) -> Result<Self> {
         Self::open_in(store, state, Environment::default())
     }
 
@@ -79,10 +78,10 @@ impl Vault {
     /// As [`Vault::open`].
     pub fn open_in(
         store: impl Store + 'static,
-        state: impl AsRef<Path>,
+        state: impl Into<StateLocation>,
         environment: Environment,
     ) -> Result<Self> {
-        let home = Home::open(state.as_ref())?;
+        let home = Home::open(&state.into())?;
         if !home.is_ready()? {
             return Err(Error::NoVault);
         }

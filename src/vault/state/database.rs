@@ -2,13 +2,11 @@
 //!
 //! Everything in it can be rebuilt from the store; nothing in it is trusted for more than speed (I10).
 
-use std::{
-    collections::{BTreeSet, VecDeque},
-    path::Path,
-};
+use std::collections::{BTreeSet, VecDeque};
 
 use redb::{Database as Redb, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction};
 
+use super::Medium;
 use crate::{Error, Result, content::ChunkId, history::Commit, keys::DeviceId};
 
 /// Chunk id to (pack, offset, stored length, plain length or 0).
@@ -65,15 +63,15 @@ pub(crate) struct Database(Redb);
 
 impl Database {
     /// Opens or makes it; one that cannot be opened is put aside and made anew.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
-        let open = || Redb::builder().set_cache_size(CACHE_BYTES).create(path);
+    pub(crate) fn open(medium: &dyn Medium) -> Result<Self> {
+        let open = || medium.database(Redb::builder().set_cache_size(CACHE_BYTES));
         let database = match open() {
             Ok(database) => database,
             Err(redb::DatabaseError::DatabaseAlreadyOpen) => {
                 return Err(Error::Database("another process uses this state folder".into()));
             }
             Err(_) => {
-                std::fs::rename(path, path.with_extension("damaged")).map_err(Error::io("database"))?;
+                medium.put_database_aside().map_err(Error::io("database"))?;
                 open().map_err(failed)?
             }
         };

@@ -1,16 +1,15 @@
-//! The state folder: this device's keys, pins, consent, the commit about to be made, the ledger's path and
-//! the database's.
+//! The state folder: this device's keys, pins, consent, the commit about to be made; the ledger and the
+//! database lie there too.
 
 use std::{
     collections::BTreeSet,
-    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use prost::Message as _;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::super::view::Gathered;
-use super::{Database, state_file::StateFile};
+use super::{super::view::Gathered, Database, Medium, StateLocation, state_file::StateFile};
 use crate::{
     Error, Part, Result,
     crypto::{HybridSecretKey, Secret, SigningKey},
@@ -45,7 +44,7 @@ pub(crate) struct Pending {
 
 /// An open state folder.
 pub(crate) struct Home {
-    folder: PathBuf,
+    medium: Arc<dyn Medium>,
     keys: StateFile,
     pins: StateFile,
     consent: StateFile,
@@ -53,19 +52,17 @@ pub(crate) struct Home {
     roster: StateFile,
     keyring: StateFile,
     ready: StateFile,
+    /// The roster of these bytes was verified by this very process: jobs read it several times, and each
+    /// signature in it costs more than the rest of a small backup.
+    verified: Mutex<Option<(Vec<u8>, Roster)>>,
 }
 
 impl Home {
     /// Opens or makes the folder, readable for its owner only.
-    pub(crate) fn open(folder: &Path) -> Result<Self> {
-        let mut builder = std::fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(folder).map_err(Error::io("state folder"))?;
-        let file = |name| StateFile::new(folder, name);
+    pub(crate) fn open(location: &StateLocation) -> Result<Self> {
+        let medium = location.open()?;
+        let file = |name| StateFile::new(&medium, name);
         Ok(Self {
-            folder: folder.to_owned(),
             keys: file("device"),
             pins: file("pins"),
             consent: file("consent"),
@@ -73,20 +70,22 @@ impl Home {
             roster: file("roster"),
             keyring: file("keyring"),
             ready: file("ready"),
+            verified: Mutex::default(),
+            medium,
         })
     }
 
     pub(crate) fn ledger(&self) -> Result<Ledger> {
-        Ledger::open(&self.folder.join("ledger"))
+        Ledger::in_file(self.medium.ledger().map_err(Error::io("ledger"))?)
     }
 
     pub(crate) fn database(&self) -> Result<Database> {
-        Database::open(&self.folder.join("state.redb"))
+        Database::open(self.medium.as_ref())
     }
 
     /// Whether this device finished entering its vault.
     pub(crate) fn is_ready(&self) -> Result<bool> {
-        Ok(self.ready.read()?.is_some())
+        Ok(self.ready.read_unless_torn_at_first()?.is_some())
     }
 
     /// The device is in: what the folder holds is a vault's from now on.
@@ -152,7 +151,8 @@ impl Home {
     }
 
     pub(crate) fn read_consent(&self) -> Result<Consent> {
-        let Some(bytes) = self.consent.read()? else { return Ok(Consent::none()) };
+        // Off is the default, so consent that was never wholly written was never given.
+        let Some(bytes) = self.consent.read_unless_torn_at_first()? else { return Ok(Consent::none()) };
         let wire: messages::LocalConsent = decode_strict(&bytes, bytes.len(), Part::LocalState)?;
         Ok(Consent::from_names(wire.kinds))
     }
@@ -163,7 +163,8 @@ impl Home {
     }
 
     pub(crate) fn read_pending(&self) -> Result<Option<Pending>> {
-        let Some(bytes) = self.pending.read()? else { return Ok(None) };
+        // A commit is sent after it was wholly kept here, so one that was not was never sent.
+        let Some(bytes) = self.pending.read_unless_torn_at_first()? else { return Ok(None) };
         let wire: messages::LocalPending = decode_strict(&bytes, bytes.len(), Part::LocalState)?;
         Ok(Some(Pending { sequence: wire.sequence, object: wire.object }))
     }
@@ -180,10 +181,22 @@ impl Home {
         let wire: messages::LocalRoster = decode_strict(&bytes, bytes.len(), Part::LocalState)?;
         let told = wire.told.iter().map(|hash| hash.as_slice().try_into().ok()).collect::<Option<_>>();
         Ok(KnownRoster {
-            roster: Roster::parse(account, &wire.roster)?,
+            roster: self.verified_roster(account, wire.roster)?,
             objects: gathered(&wire.objects, wire.whole.as_ref())?,
             told: told.ok_or_else(damaged)?,
         })
+    }
+
+    fn verified_roster(&self, account: AccountId, bytes: Vec<u8>) -> Result<Roster> {
+        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        match verified.as_ref() {
+            Some((known, roster)) if *known == bytes && roster.account() == account => Ok(roster.clone()),
+            _ => {
+                let roster = Roster::parse(account, &bytes)?;
+                *verified = Some((bytes, roster.clone()));
+                Ok(roster)
+            }
+        }
     }
 
     pub(crate) fn write_roster(&self, known: &KnownRoster) -> Result<()> {

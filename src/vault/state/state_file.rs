@@ -1,14 +1,11 @@
 //! A small file that survives a power failure: two copies, written in turn, each with a counter and a
 //! checksum. A write that is cut short leaves the other copy (R8).
 
-use std::{
-    fs::{File, OpenOptions},
-    io::{Read as _, Write as _},
-    path::{Path, PathBuf},
-};
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::Medium;
 use crate::{
     Error, Part, Result,
     crypto::{Label, labelled_hash},
@@ -19,12 +16,13 @@ const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// A value in two copies, `NAME.0` and `NAME.1`.
 pub(crate) struct StateFile {
-    copies: [PathBuf; 2],
+    medium: Arc<dyn Medium>,
+    copies: [String; 2],
 }
 
 impl StateFile {
-    pub(crate) fn new(folder: &Path, name: &str) -> Self {
-        Self { copies: [0, 1].map(|copy| folder.join(format!("{name}.{copy}"))) }
+    pub(crate) fn new(medium: &Arc<dyn Medium>, name: &str) -> Self {
+        Self { medium: Arc::clone(medium), copies: [0, 1].map(|copy| format!("{name}.{copy}")) }
     }
 
     /// The newest whole value; `None` when it was never written.
@@ -32,13 +30,21 @@ impl StateFile {
     /// # Errors
     /// [`Error::Damaged`] when copies exist and none is whole.
     pub(crate) fn read(&self) -> Result<Option<Zeroizing<Vec<u8>>>> {
-        let read = [self.read_copy(0)?, self.read_copy(1)?];
-        let exists = read.iter().any(|copy| !matches!(copy, Copy::Absent));
-        let newest = read.into_iter().filter_map(Copy::whole).max_by_key(|(counter, _)| *counter);
-        match newest {
-            Some((_, value)) => Ok(Some(value)),
-            None if exists => Err(Error::damaged(Part::LocalState)),
-            None => Ok(None),
+        match self.read_copies()? {
+            [Copy::Absent, Copy::Absent] => Ok(None),
+            copies => newest(copies).ok_or(Error::damaged(Part::LocalState)).map(Some),
+        }
+    }
+
+    /// As [`Self::read`], for a value whose absence is safe: one torn copy alone is what a power failure
+    /// leaves of a first write, and no value.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when both copies exist and none is whole.
+    pub(crate) fn read_unless_torn_at_first(&self) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        match self.read_copies()? {
+            [Copy::Absent, Copy::Absent | Copy::Torn] | [Copy::Torn, Copy::Absent] => Ok(None),
+            copies => newest(copies).ok_or(Error::damaged(Part::LocalState)).map(Some),
         }
     }
 
@@ -51,40 +57,32 @@ impl StateFile {
         bytes.extend(counter.to_le_bytes());
         bytes.extend(checksum(counter, value));
         bytes.extend_from_slice(value);
-        let path = self.path(target)?;
-        write_through(path, &bytes).map_err(Error::io("state file"))
+        self.medium.write(self.copy_name(target)?, &bytes).map_err(Error::io("state file"))
     }
 
     /// Removes both copies.
     pub(crate) fn remove(&self) -> Result<()> {
-        for copy in &self.copies {
-            match std::fs::remove_file(copy) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::Io { action: "state file", source: error });
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+        self.copies.iter().try_for_each(|copy| self.medium.remove(copy)).map_err(Error::io("state file"))
+    }
+
+    fn read_copies(&self) -> Result<[Copy; 2]> {
+        Ok([self.read_copy(0)?, self.read_copy(1)?])
     }
 
     fn counter(&self, copy: usize) -> Result<u64> {
         Ok(self.read_copy(copy)?.whole().map_or(0, |(counter, _)| counter))
     }
 
-    fn path(&self, copy: usize) -> Result<&Path> {
-        self.copies.get(copy).map(PathBuf::as_path).ok_or(Error::Internal("state file copy"))
+    fn copy_name(&self, copy: usize) -> Result<&str> {
+        self.copies.get(copy).map(String::as_str).ok_or(Error::Internal("state file copy"))
     }
 
     fn read_copy(&self, copy: usize) -> Result<Copy> {
-        let file = match OpenOptions::new().read(true).open(self.path(copy)?) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Copy::Absent),
-            Err(source) => return Err(Error::Io { action: "state file", source }),
-        };
-        let mut bytes = Zeroizing::new(Vec::new());
-        file.take(FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(Error::io("state file"))?;
-        Ok(parse(&bytes).unwrap_or(Copy::Torn))
+        let read = self.medium.read(self.copy_name(copy)?, FILE_BYTES_MAX);
+        Ok(match read.map_err(Error::io("state file"))? {
+            Some(bytes) => parse(&bytes).unwrap_or(Copy::Torn),
+            None => Copy::Absent,
+        })
     }
 }
 
@@ -103,6 +101,10 @@ impl Copy {
     }
 }
 
+fn newest(copies: [Copy; 2]) -> Option<Zeroizing<Vec<u8>>> {
+    copies.into_iter().filter_map(Copy::whole).max_by_key(|(counter, _)| *counter).map(|(_, value)| value)
+}
+
 fn parse(bytes: &[u8]) -> Option<Copy> {
     let (counter, rest) = bytes.split_first_chunk::<8>()?;
     let (sum, value) = rest.split_first_chunk::<32>()?;
@@ -114,35 +116,20 @@ fn checksum(counter: u64, value: &[u8]) -> [u8; 32] {
     labelled_hash(Label::LOCAL_CHECKSUM, &[&counter.to_le_bytes(), value])
 }
 
-fn write_through(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let created = !path.exists();
-    let mut file = options.open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    match path.parent().filter(|_| created && cfg!(unix)) {
-        Some(folder) => sync_folder(folder),
-        None => Ok(()),
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a folder is opened to be synced")]
-fn sync_folder(folder: &Path) -> std::io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "test code")]
 mod tests {
     use super::*;
+    use crate::vault::state::StateLocation;
+
+    fn state_file(folder: &tempfile::TempDir) -> StateFile {
+        StateFile::new(&StateLocation::from(folder).open().unwrap(), "pins")
+    }
 
     #[test]
     fn a_write_cut_short_at_any_byte_leaves_the_value_before() {
         let folder = tempfile::tempdir().unwrap();
-        let file = StateFile::new(folder.path(), "pins");
+        let file = state_file(&folder);
         assert!(file.read().unwrap().is_none());
         file.write(b"first").unwrap();
         file.write(b"second").unwrap();
@@ -159,9 +146,24 @@ mod tests {
     }
 
     #[test]
+    fn a_first_write_cut_short_is_no_value_where_that_is_safe_and_damage_elsewhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = state_file(&folder);
+        file.write(b"value").unwrap();
+        file.remove().unwrap();
+        std::fs::write(folder.path().join("pins.0"), b"torn").unwrap();
+        assert!(file.read_unless_torn_at_first().unwrap().is_none());
+        assert!(matches!(file.read(), Err(Error::Damaged { what: Part::LocalState })));
+        std::fs::write(folder.path().join("pins.1"), b"torn").unwrap();
+        assert!(file.read_unless_torn_at_first().is_err());
+        file.write(b"again").unwrap();
+        assert_eq!(file.read_unless_torn_at_first().unwrap().unwrap().as_slice(), b"again");
+    }
+
+    #[test]
     fn two_torn_copies_are_damage_and_not_an_empty_state() {
         let folder = tempfile::tempdir().unwrap();
-        let file = StateFile::new(folder.path(), "pins");
+        let file = state_file(&folder);
         file.write(b"value").unwrap();
         std::fs::write(folder.path().join("pins.0"), b"torn").unwrap();
         assert!(matches!(file.read(), Err(Error::Damaged { what: Part::LocalState })));
