@@ -44,14 +44,14 @@ impl NewDevice {
 }
 
 /// A device's fresh keys and its line for the roster.
-struct FreshDevice {
-    signing: SigningKey,
-    hybrid: HybridSecretKey,
-    member: Member,
+pub(super) struct FreshDevice {
+    pub(super) signing: SigningKey,
+    pub(super) hybrid: HybridSecretKey,
+    pub(super) member: Member,
 }
 
 impl FreshDevice {
-    fn generate(device: NewDevice, random: &mut dyn Random) -> Result<Self> {
+    pub(super) fn generate(device: NewDevice, random: &mut dyn Random) -> Result<Self> {
         let signing = SigningKey::generate(random)?;
         let hybrid = HybridSecretKey::from_seed(Secret::generate(random)?);
         let recipient = Recipient::device(hybrid.public().clone(), random.bytes()?);
@@ -149,7 +149,7 @@ impl Vault {
     }
 
     /// This device's first commit, on top of whatever `before` shows.
-    fn first_commit(
+    pub(super) fn first_commit(
         &self,
         work: &mut Work,
         roster: &Roster,
@@ -183,14 +183,25 @@ impl Vault {
 
     /// Seals all roots to everybody in the roster and nobody else (K12).
     pub(super) fn write_envelopes(&self, work: &mut Work, roster: &Roster, at: &ObjectRef) -> Result<()> {
+        roster
+            .state()
+            .recipients()
+            .try_for_each(|recipient| self.write_envelope(work, recipient, at).map(drop))
+    }
+
+    /// Seals all roots to one recipient, and says where the envelope lies.
+    pub(super) fn write_envelope(
+        &self,
+        work: &mut Work,
+        recipient: &Recipient,
+        at: &ObjectRef,
+    ) -> Result<Place> {
         let Work { keys, random, .. } = work;
         let contents = EnvelopeContents { account: self.account(), roots: &keys.roots, roster: at };
-        for recipient in roster.state().recipients() {
-            let signer = (self.device(), &keys.signing);
-            let sealed = Envelope::seal(&contents, recipient, signer, random.as_mut())?;
-            self.gate.put(&sealed, self.clock.now_ms())?;
-        }
-        Ok(())
+        let signer = (self.device(), &keys.signing);
+        let sealed = Envelope::seal(&contents, recipient, signer, random.as_mut())?;
+        self.gate.put(&sealed, self.clock.now_ms())?;
+        Ok(sealed.context().place)
     }
 
     /// Joins with the recovery code, on a new device, without any other. What the store shows cannot be
@@ -225,7 +236,7 @@ impl Vault {
             hybrid: code.hybrid_key(),
             signing: code.signing_key(),
         };
-        Self::join(Arc::new(store), state.as_ref(), &secret, device, environment)
+        Self::enter(Arc::new(store), state.as_ref(), &secret, device, environment)
     }
 
     /// Joins with the password and the device secret that [`Vault::set_password`] gave out.
@@ -255,10 +266,10 @@ impl Vault {
             hybrid: HybridSecretKey::from_seed(seeds.hybrid),
             signing: SigningKey::from_seed(seeds.signing),
         };
-        Self::join(store, state.as_ref(), &secret, device, Environment::default())
+        Self::enter(store, state.as_ref(), &secret, device, Environment::default())
     }
 
-    fn join(
+    fn enter(
         store: Arc<dyn Store>,
         state: &Path,
         secret: &AccountSecret,
@@ -383,7 +394,7 @@ fn genesis(fresh: &FreshDevice, code: &RecoveryCode, now_ms: i64, random: &mut d
     Roster::begin(&genesis, &fresh.signing, &signing, now_ms)
 }
 
-fn empty_home(state: &Path) -> Result<Home> {
+pub(super) fn empty_home(state: &Path) -> Result<Home> {
     let home = Home::open(state)?;
     if home.is_ready()? {
         return Err(Error::VaultExists);

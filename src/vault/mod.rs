@@ -3,6 +3,7 @@
 //! This room owns the local state and does the I/O; what it may send is decided by the gate, what it may
 //! believe by history and keys.
 
+mod admission;
 mod backup;
 mod check;
 mod clock;
@@ -12,7 +13,10 @@ mod contents;
 mod devices;
 mod enroll;
 mod folder;
+mod invite;
 mod job;
+mod join;
+mod rendezvous;
 mod restore;
 mod secrets;
 mod snapshots;
@@ -32,7 +36,9 @@ pub use enroll::NewDevice;
 pub use folder::{
     Attributes, EntryType, FileMeta, Folder, SkipReason, Skipped, SourceFile, SourceItem, Walk,
 };
+pub use invite::Inviting;
 pub use job::{Job, Progress};
+pub use join::Joining;
 pub use restore::{Failure, RestorePlan, RestoreReport, Selection};
 pub use snapshots::{At, Difference, Listed, Snapshot, SnapshotId};
 pub use target::{FileWriter, Finished, ItemError, Overwrite, Placed, Problem, Target};
