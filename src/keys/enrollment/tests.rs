@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     Error, Part,
     crypto::{HybridSecretKey, Random, Secret, SeededRandom, SigningKey},
-    keys::{AccountId, DeviceId, Member, Recipient},
+    keys::{AccountId, Change, DeviceId, Member, Recipient, Roster, Signer, SignerId},
 };
 
 fn inviter(seed: u64) -> Inviter {
@@ -108,4 +108,35 @@ fn a_check_code_has_eight_digits_and_reads_back() {
     for text in ["", "0000003", "000000345", "0000003x", "٠٠٠٠٠٠٣٤"] {
         assert!(matches!(CheckCode::parse(text), Err(Error::MistypedCode(_))), "{text}");
     }
+}
+
+#[test]
+fn attack_d1_a_device_is_introduced_only_with_its_own_keys_and_by_who_invited_it() {
+    let ((phone, phone_key), (laptop, _), (other, _)) = (device(1), device(2), device(3));
+    let holder = HybridSecretKey::from_seed(Secret::take(&mut [9; 32]));
+    let recovery = Recipient::recovery(holder.public().clone(), [9; 16], phone_key.verifying_key());
+    let genesis = Change::Genesis { salt: [5; 16], device: phone.clone(), recovery, format_version: 1 };
+    let roster = Roster::begin(&genesis, &phone_key, &phone_key, 0).unwrap();
+    let with = |signer, member: Member| {
+        let mut roster = roster.clone();
+        let signer = Signer { id: signer, key: &phone_key };
+        roster.append(&signer, &Change::AddDevice(member), None, 0).unwrap();
+        roster
+    };
+    let is_introduced = |roster: &Roster| check_introduced(roster, &laptop, phone.id).is_ok();
+    let mut honest = with(SignerId::Device(phone.id), laptop.clone());
+    assert!(is_introduced(&honest));
+    assert!(!is_introduced(&roster));
+    assert!(!is_introduced(&with(SignerId::Recovery, laptop.clone())), "by somebody else");
+    for changed in [
+        Member { signing_key: other.signing_key, ..laptop.clone() },
+        Member { recipient: other.recipient, ..laptop.clone() },
+        Member { name: "phone".into(), ..laptop.clone() },
+        Member { id: other.id, ..laptop.clone() },
+    ] {
+        assert!(!is_introduced(&with(SignerId::Device(phone.id), changed)));
+    }
+    let revoke = Change::RevokeDevice { device: laptop.id, last_sequence: 0, last_hash: [0; 32] };
+    honest.append(&Signer { id: SignerId::Device(phone.id), key: &phone_key }, &revoke, None, 0).unwrap();
+    assert!(!is_introduced(&honest), "revoked since");
 }
