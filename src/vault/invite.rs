@@ -15,7 +15,7 @@ use crate::{
     crypto::Place,
     history::Head,
     keys::{
-        Anchor, Applicant, Change, CheckCode, Confirmed, EnrollAnswer, Invitation, Inviter, Member,
+        Anchor, Applicant, Change, CheckCode, Confirmed, DeviceId, EnrollAnswer, Invitation, Inviter, Member,
         ObjectRef, Recipient, Roster, Signer, SignerId,
     },
 };
@@ -132,6 +132,12 @@ impl Inviting<'_> {
                 Err(error)
             }
         }
+    }
+
+    /// The asking device, once one asks.
+    #[must_use]
+    pub fn applicant_device(&self) -> Option<DeviceId> {
+        self.applicant().map(Applicant::device)
     }
 
     /// The name that the asking device gives itself, once one asks. Proves nothing.

@@ -7,13 +7,23 @@ use strongroom::{
 };
 
 use super::{
+    args::DevicesAction,
+    enroll,
     exit::{Outcome, Status},
     output::Output,
     session::Session,
     values::show_time,
 };
 
-pub(crate) fn list(session: &Session, output: &mut Output) -> Outcome {
+pub(crate) fn run(session: &Session, action: Option<DevicesAction>, output: &mut Output) -> Outcome {
+    match action {
+        None | Some(DevicesAction::List) => list(session, output),
+        Some(DevicesAction::Invite(invite)) => enroll::invite(session, invite, output),
+        Some(DevicesAction::Join(join)) => enroll::join(session, join, output),
+    }
+}
+
+fn list(session: &Session, output: &mut Output) -> Outcome {
     let vault = session.vault()?;
     let devices = vault.devices()?;
     let lines: Vec<_> = devices.iter().map(|device| line(device, vault.device())).collect();

@@ -9,6 +9,7 @@ mod backup;
 mod check;
 mod consent;
 mod devices;
+mod enroll;
 mod exit;
 mod ledger;
 mod look;
@@ -58,7 +59,7 @@ fn run(args: Args, output: &mut Output) -> Outcome {
         Command::Diff { a, b } => look::diff(&session, &a, &b, output),
         Command::Cat { what, at } => look::cat(&session, &what, &at, output),
         Command::Restore(restore) => restore::run(&session, &restore, output),
-        Command::Devices { action: _ } => devices::list(&session, output),
+        Command::Devices { action } => devices::run(&session, action, output),
         Command::Password { action } => secrets::password(&session, action, output),
         Command::Recovery { action } => secrets::recovery(&session, action, output),
         Command::Check { read_data } => check::run(&session, read_data.unwrap_or(0), output),

@@ -57,6 +57,12 @@ pub struct Applicant {
 }
 
 impl Applicant {
+    /// Its id.
+    #[must_use]
+    pub fn device(&self) -> DeviceId {
+        self.confirmed.member.id
+    }
+
     /// As it calls itself: an attacker may call itself anything.
     #[must_use]
     pub fn name(&self) -> &str {
