@@ -30,7 +30,7 @@ pub struct Inviting<'v> {
 
 enum State {
     Open,
-    Asked(Applicant),
+    Asked(Box<Applicant>),
     Spent,
 }
 
@@ -124,7 +124,7 @@ impl Inviting<'_> {
         self.state = State::Spent;
         match self.inviter.receive(object) {
             Ok(applicant) => {
-                self.state = State::Asked(applicant);
+                self.state = State::Asked(Box::new(applicant));
                 Ok(())
             }
             Err(error) => {
