@@ -4,6 +4,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
     clippy::disallowed_methods,
     reason = "a test may fail loudly, and prepares files"
 )]

@@ -122,7 +122,7 @@ impl Screen {
 
     fn line_where(&mut self, wanted: impl Fn(&str) -> bool) -> String {
         loop {
-            let line = self.lines.next().expect("one more line").unwrap();
+            let line = self.lines.next().unwrap().unwrap();
             self.seen.push_str(&line);
             if wanted(&line) {
                 return line;

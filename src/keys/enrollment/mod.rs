@@ -24,4 +24,5 @@ pub use joiner::Joiner;
 pub use request::EnrollRequest;
 
 #[cfg(test)]
+#[expect(clippy::string_slice, reason = "test code")]
 mod tests;
