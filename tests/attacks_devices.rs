@@ -404,6 +404,34 @@ fn attack_d2_the_check_code_covers_every_byte_that_was_said() {
 }
 
 #[test]
+fn attack_d2_the_check_code_needs_the_secret_of_the_exchange() {
+    let who = (DeviceId([2; 16]), Anchor::new(7, [3; 32]));
+    let inviter = Inviter::generate(AccountId([1; 16]), who, &mut SeededRandom::new(8)).unwrap();
+    // The same randomness makes the same exchange: this is what only the inviting device has.
+    let exchange = ExchangeSecret::generate(&mut SeededRandom::new(8)).unwrap();
+    let photo = Photo::of(inviter.invitation());
+    assert_eq!(photo.field(65, 32), exchange.public());
+    let (joiner, object, _) = ask(inviter.invitation());
+    let plain = photo.open(object);
+    let share: [u8; 32] = parse_request(&plain).1.share.try_into().unwrap();
+    let transcript = labelled_hash(Label::HASH_ENROLLMENT, &[&photo.hash(), &plain]);
+    // By the words of FORMAT F-94.
+    let code = |shared: &[u8]| {
+        let material = [photo.field(17, 32), shared].concat();
+        let session =
+            strongroom::crypto::derive_from_material(&transcript, &material, Label::ENROLL_SESSION, &[]);
+        let number = derive_from_key::<8>(&session, Label::ENROLL_CHECK_CODE, &[&transcript]);
+        let digits = format!("{:08}", u64::from_le_bytes(*number.expose()) % 100_000_000);
+        format!("{} {}", &digits[..4], &digits[4..])
+    };
+    let shown = joiner.check_code().to_string();
+    assert_eq!(code(exchange.agree(&share).unwrap().expose()), shown);
+    for known in [&[0; 32], photo.field(17, 32), photo.field(65, 32), &share] {
+        assert_ne!(code(known), shown);
+    }
+}
+
+#[test]
 fn attack_d2_a_stolen_answer_and_the_photograph_open_nothing() {
     let phone = Phone::new();
     let (_, photo) = admitted(&phone);
