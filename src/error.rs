@@ -114,6 +114,14 @@ pub enum Error {
         entries: u64,
     },
 
+    /// The two check codes of an enrollment differ: somebody else answered the invitation, or it was
+    /// changed on its way. The device was not admitted, and the invitation is spent (D2).
+    #[error("the check codes differ: the device was not admitted, and the invitation is spent")]
+    CheckCodeDiffers,
+    /// An invitation that admits nobody any more (D3).
+    #[error("the invitation is refused: {0}")]
+    InvitationRefused(&'static str),
+
     /// The store failed.
     #[error("store: {0}")]
     Store(#[from] crate::store::StoreError),
@@ -200,6 +208,8 @@ pub enum Part {
     Record,
     /// A proof that two histories carry one device's signature.
     ForkProof,
+    /// A message between a new device and the one that invited it.
+    Enrollment,
     /// A file of the local state.
     LocalState,
 }
@@ -218,6 +228,7 @@ impl fmt::Display for Part {
             Self::TreePage => "tree page",
             Self::Record => "record",
             Self::ForkProof => "fork proof",
+            Self::Enrollment => "enrollment message",
             Self::LocalState => "local state",
         })
     }

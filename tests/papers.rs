@@ -5,12 +5,13 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-const PAPERS: [&str; 7] = [
+const PAPERS: [&str; 8] = [
     "README.md",
     "SECURITY.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "docs/ARCHITECTURE.md",
+    "docs/PROTOCOL.md",
     "docs/TESTING.md",
     "docs/THREAT-MODEL.md",
 ];

@@ -16,7 +16,7 @@ use prost::Message as _;
 #[test]
 fn generated_messages_match_the_proto_files() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let protos = ["content", "history", "keys", "local", "record", "tree"]
+    let protos = ["content", "history", "keys", "local", "record", "tree", "enrollment"]
         .map(|name| root.join(format!("proto/strongroom/v1/{name}.proto")));
     let descriptors = protox::compile(&protos, [root.join("proto")]).expect("the proto files compile");
     // protox and prost-build may carry different prost versions: pass the set as bytes.

@@ -13,6 +13,7 @@
 )]
 
 mod content;
+mod enrollment;
 mod history;
 mod input;
 mod keys;
@@ -24,6 +25,7 @@ mod tree;
 mod world;
 
 pub use content::{chunker, index_fragment, pack_directory};
+pub use enrollment::{enroll_request, invitation};
 pub use history::commit;
 pub use keys::{envelope, keyring, recovery_code, roster};
 pub use kinds::{message_xml, record, vcard};
@@ -35,12 +37,14 @@ pub use tree::tree_page;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 17] = [
     ("object", object),
     ("recovery_code", recovery_code),
     ("roster", roster),
     ("envelope", envelope),
     ("keyring", keyring),
+    ("invitation", invitation),
+    ("enroll_request", enroll_request),
     ("commit", commit),
     ("tree_page", tree_page),
     ("index_fragment", index_fragment),

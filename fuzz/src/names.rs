@@ -43,7 +43,7 @@ fn check_name(name: &[u8]) {
     }
 }
 
-/// A name that is read has one of the three forms, and is the one that its parts give.
+/// A name that is read has one of the known forms, and is the one that its parts give.
 pub fn store_name(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Some(device) = DeviceId::parse(text) {
@@ -59,8 +59,10 @@ pub fn store_name(data: &[u8]) {
         ["commits", device, number] => {
             number.parse().ok().map(|number| ObjectName::commit(&id(device), number))
         }
+        ["enroll", rendezvous, "request"] => Some(ObjectName::enroll_request(&id(rendezvous))),
+        ["enroll", rendezvous, "answer"] => Some(ObjectName::enroll_answer(&id(rendezvous))),
         _ => panic!("another form"),
     };
     assert!(again.is_some_and(|again| again == name), "no object can have this name");
-    assert_eq!(name.id().is_some(), parts[0] != "commits");
+    assert_eq!(name.id().is_some(), !["commits", "enroll"].contains(&parts[0]));
 }

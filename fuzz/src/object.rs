@@ -106,16 +106,18 @@ fn elsewhere(mut input: Input<'_>) {
     let (bytes, message) = &templates()[0];
     let account = input.number(1) as u8;
     let epoch = input.number(4) as u32;
-    let object = ObjectType::ALL[input.number(1) % 6];
+    let object = ObjectType::ALL[input.number(1) % ObjectType::ALL.len()];
     let id = |input: &mut Input<'_>| {
         let mut id = ID;
         id.iter_mut().zip(input.bytes(16)).for_each(|(to, from)| *to = *from);
         id
     };
-    let place = match input.number(1) % 3 {
+    let place = match input.number(1) % 5 {
         0 => Place::Object(id(&mut input)),
         1 => Place::Commit { device: id(&mut input), sequence: input.number(8) as u64 },
-        _ => Place::Envelope { locator: id(&mut input), id: id(&mut input) },
+        2 => Place::Envelope { locator: id(&mut input), id: id(&mut input) },
+        3 => Place::EnrollRequest(id(&mut input)),
+        _ => Place::EnrollAnswer(id(&mut input)),
     };
     let kind = String::from_utf8_lossy(input.bytes(64)).into_owned();
     let other = Context::new([account; 16], epoch, object, &kind, place);

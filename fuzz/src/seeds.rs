@@ -33,17 +33,19 @@ pub struct Seed {
     pub bytes: Vec<u8>,
 }
 
-type Seeds = Vec<(&'static str, Vec<u8>)>;
+pub(super) type Seeds = Vec<(&'static str, Vec<u8>)>;
 
 /// All seeds of all targets.
 #[must_use]
 pub fn all() -> Vec<Seed> {
-    let targets: [(&str, Seeds); 15] = [
+    let targets: [(&str, Seeds); 17] = [
         ("object", objects()),
         ("recovery_code", codes()),
         ("roster", rosters()),
         ("envelope", envelopes()),
         ("keyring", keyrings()),
+        ("invitation", super::enrollment::invitation_seeds()),
+        ("enroll_request", super::enrollment::request_seeds()),
         ("commit", commits()),
         ("tree_page", trees()),
         ("index_fragment", fragments()),
@@ -61,13 +63,13 @@ pub fn all() -> Vec<Seed> {
     targets.into_iter().flat_map(named).collect()
 }
 
-fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
+pub(super) fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
     let mut mutant = bytes.to_vec();
     mutant[at % bytes.len()] ^= 1;
     mutant
 }
 
-fn cut(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn cut(bytes: &[u8]) -> Vec<u8> {
     bytes[..bytes.len() * 2 / 3].to_vec()
 }
 
@@ -487,6 +489,8 @@ fn names() -> Seeds {
         ("commit", commit.clone().into()),
         ("envelope", ObjectName::envelope(&id, &id).to_string().into()),
         ("upper-case", commit.to_uppercase().into()),
+        ("enroll-request", ObjectName::enroll_request(&id).to_string().into()),
+        ("enroll-answer", ObjectName::enroll_answer(&id).to_string().into()),
         ("number-too-large", format!("commits/{}/99999999999999999999", "ab".repeat(16)).into()),
         ("device", "D1".repeat(16).into()),
         ("device-with-signs", "+1".repeat(16).into()),

@@ -18,12 +18,24 @@ pub enum ObjectType {
     Commit = 5,
     /// An epoch root for one recipient.
     Envelope = 6,
+    /// A new device asks to be admitted.
+    EnrollRequest = 7,
+    /// What a device that was admitted needs to begin.
+    EnrollAnswer = 8,
 }
 
 impl ObjectType {
     /// All types.
-    pub const ALL: [Self; 6] =
-        [Self::Pack, Self::Index, Self::Keyring, Self::Roster, Self::Commit, Self::Envelope];
+    pub const ALL: [Self; 8] = [
+        Self::Pack,
+        Self::Index,
+        Self::Keyring,
+        Self::Roster,
+        Self::Commit,
+        Self::Envelope,
+        Self::EnrollRequest,
+        Self::EnrollAnswer,
+    ];
 }
 
 /// Where a sealed object lies in the store.
@@ -46,6 +58,10 @@ pub enum Place {
         /// 16 random bytes.
         id: [u8; 16],
     },
+    /// What a new device says at the rendezvous of an invitation.
+    EnrollRequest([u8; 16]),
+    /// What the inviting device says there.
+    EnrollAnswer([u8; 16]),
 }
 
 /// Everything a sealed object is bound to.
@@ -94,6 +110,16 @@ impl Context {
                 out.push(3);
                 out.extend(locator);
                 out.extend(id);
+            }
+            Place::EnrollRequest(rendezvous) => {
+                out.push(4);
+                out.extend(rendezvous);
+                out.extend([0; 16]);
+            }
+            Place::EnrollAnswer(rendezvous) => {
+                out.push(5);
+                out.extend(rendezvous);
+                out.extend([0; 16]);
             }
         }
         out.extend(self.kind.as_bytes());

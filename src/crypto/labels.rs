@@ -54,6 +54,22 @@ labels! {
     SIGN_ENVELOPE = "sign/envelope";
     /// What a recipient signs when it agrees to an account.
     SIGN_ACCEPTANCE = "sign/acceptance";
+    /// What a new device signs when it asks to be admitted.
+    SIGN_ENROLLMENT = "sign/enrollment";
+    /// One-time secret of an invitation to the key that seals the request.
+    ENROLL_REQUEST = "enroll/request";
+    /// One-time secret and exchanged secret to the session of an enrollment.
+    ENROLL_SESSION = "enroll/session";
+    /// Session to the key that seals the answer.
+    ENROLL_ANSWER = "enroll/answer";
+    /// Session to the digits that people compare.
+    ENROLL_CHECK_CODE = "enroll/check-code";
+    /// Typing check of an invitation.
+    INVITATION_CHECK = "invitation-check";
+    /// Hash of an invitation.
+    HASH_INVITATION = "hash/invitation";
+    /// Hash of an invitation and the request that answers it.
+    HASH_ENROLLMENT = "hash/enrollment";
     /// Hash of a commit.
     HASH_COMMIT = "hash/commit";
     /// Hash of a roster entry.

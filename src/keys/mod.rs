@@ -3,6 +3,7 @@
 //! Pure. A key is either random and wrapped or derived under a label; none is ever taken from the store
 //! without an authenticated chain to the account secret or the device's own keys (K1).
 
+mod enrollment;
 mod envelope;
 mod epoch;
 mod ids;
@@ -12,6 +13,10 @@ mod recipient;
 mod recovery_code;
 mod roster;
 
+pub use enrollment::{
+    Anchor, Applicant, CheckCode, Confirmed, EnrollAnswer, EnrollRequest, Invitation, Inviter, Joiner, Terms,
+    check_introduced,
+};
 pub use envelope::{Envelope, EnvelopeContents};
 pub use epoch::{EpochRoot, EpochRoots, RootId};
 pub use ids::{AccountId, DeviceId};

@@ -264,12 +264,12 @@ fn low_five(value: u16) -> u8 {
     low & 31
 }
 
-fn is_separator(character: char) -> bool {
+pub(super) fn is_separator(character: char) -> bool {
     character.is_whitespace() || matches!(character, '-' | '\u{2010}'..='\u{2015}')
 }
 
 /// Looks at the whole alphabet whatever the character is.
-fn decode(character: char) -> Option<u8> {
+pub(super) fn decode(character: char) -> Option<u8> {
     if !character.is_ascii_graphic() {
         return None;
     }
@@ -285,7 +285,7 @@ fn decode(character: char) -> Option<u8> {
 }
 
 /// Looks at the whole alphabet whatever the value is.
-fn encode(value: u8) -> char {
+pub(super) fn encode(value: u8) -> char {
     let mut letter = 0;
     for (candidate, other) in (0..).zip(ALPHABET) {
         letter.conditional_assign(&other, value.ct_eq(&candidate));

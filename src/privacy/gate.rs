@@ -135,6 +135,8 @@ pub fn object_name(place: Place) -> ObjectName {
         Place::Object(id) => ObjectName::object(&id),
         Place::Commit { device, sequence } => ObjectName::commit(&device, sequence),
         Place::Envelope { locator, id } => ObjectName::envelope(&locator, &id),
+        Place::EnrollRequest(rendezvous) => ObjectName::enroll_request(&rendezvous),
+        Place::EnrollAnswer(rendezvous) => ObjectName::enroll_answer(&rendezvous),
     }
 }
 
@@ -156,5 +158,7 @@ fn type_name(object: ObjectType) -> &'static str {
         ObjectType::Roster => "roster",
         ObjectType::Commit => "commit",
         ObjectType::Envelope => "envelope",
+        ObjectType::EnrollRequest => "enroll-request",
+        ObjectType::EnrollAnswer => "enroll-answer",
     }
 }

@@ -1,10 +1,11 @@
-//! Names of stored objects: the three places of a vault, nothing else (FORMAT F-2).
+//! Names of stored objects: the four places of a vault, nothing else (FORMAT F-2).
 
 use std::fmt;
 
 use crate::{Error, Result};
 
-/// A valid object name: `objects/HEX`, `commits/HEX/SEQUENCE` or `envelopes/HEX/HEX`.
+/// A valid object name: `objects/HEX`, `commits/HEX/SEQUENCE`, `envelopes/HEX/HEX`, `enroll/HEX/request` or
+/// `enroll/HEX/answer`.
 ///
 /// HEX is 32 lower-case hexadecimal digits, SEQUENCE is 20 decimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,16 +36,29 @@ impl ObjectName {
         format!("envelopes/{}/", Hex(locator))
     }
 
+    /// What a new device says at a rendezvous.
+    #[must_use]
+    pub fn enroll_request(rendezvous: &[u8; 16]) -> Self {
+        Self(format!("enroll/{}/request", Hex(rendezvous)))
+    }
+
+    /// What the inviting device says there.
+    #[must_use]
+    pub fn enroll_answer(rendezvous: &[u8; 16]) -> Self {
+        Self(format!("enroll/{}/answer", Hex(rendezvous)))
+    }
+
     /// Reads a name that a store listed; any other form is refused.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when it is not one of the three forms.
+    /// [`Error::InvalidArgument`] when it is not one of these forms.
     pub fn parse(text: &str) -> Result<Self> {
         let parts: Vec<&str> = text.split('/').collect();
         let valid = match parts.as_slice() {
             ["objects", id] => is_hex(id),
             ["commits", device, sequence] => is_hex(device) && is_sequence(sequence),
             ["envelopes", locator, id] => is_hex(locator) && is_hex(id),
+            ["enroll", rendezvous, "request" | "answer"] => is_hex(rendezvous),
             _ => false,
         };
         if valid { Ok(Self(text.to_owned())) } else { Err(Error::InvalidArgument("not an object name")) }
@@ -56,7 +70,7 @@ impl ObjectName {
         &self.0
     }
 
-    /// The last 32 hexadecimal digits as bytes; `None` for a commit.
+    /// The last 32 hexadecimal digits as bytes; `None` for a commit and for what lies at a rendezvous.
     #[must_use]
     pub fn id(&self) -> Option<[u8; 16]> {
         let hex = self.0.rsplit('/').next().filter(|part| part.len() == 32)?;
@@ -96,11 +110,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_have_three_forms_and_read_back() {
+    fn names_have_four_forms_and_read_back() {
         let id = [0xab; 16];
-        for name in [ObjectName::object(&id), ObjectName::commit(&id, 7), ObjectName::envelope(&id, &id)] {
+        for name in [
+            ObjectName::object(&id),
+            ObjectName::commit(&id, 7),
+            ObjectName::envelope(&id, &id),
+            ObjectName::enroll_request(&id),
+            ObjectName::enroll_answer(&id),
+        ] {
             assert_eq!(ObjectName::parse(name.as_str()).unwrap(), name);
         }
+        assert_eq!(ObjectName::enroll_request(&id).id(), None);
         assert_eq!(ObjectName::object(&id).id(), Some(id));
         assert_eq!(ObjectName::commit(&id, 7).id(), None);
         assert_eq!(
@@ -119,6 +140,8 @@ mod tests {
             "x/abababababababababababababababab",
             "objects/ABABABABABABABABABABABABABABABAB",
             "commits/abababababababababababababababab/7",
+            "enroll/abababababababababababababababab",
+            "enroll/abababababababababababababababab/other",
             "commits/abababababababababababababababab/18446744073709551616",
         ] {
             assert!(ObjectName::parse(text).is_err(), "{text}");

@@ -44,14 +44,14 @@ impl NewDevice {
 }
 
 /// A device's fresh keys and its line for the roster.
-struct FreshDevice {
-    signing: SigningKey,
-    hybrid: HybridSecretKey,
-    member: Member,
+pub(super) struct FreshDevice {
+    pub(super) signing: SigningKey,
+    pub(super) hybrid: HybridSecretKey,
+    pub(super) member: Member,
 }
 
 impl FreshDevice {
-    fn generate(device: NewDevice, random: &mut dyn Random) -> Result<Self> {
+    pub(super) fn generate(device: NewDevice, random: &mut dyn Random) -> Result<Self> {
         let signing = SigningKey::generate(random)?;
         let hybrid = HybridSecretKey::from_seed(Secret::generate(random)?);
         let recipient = Recipient::device(hybrid.public().clone(), random.bytes()?);
@@ -150,7 +150,7 @@ impl Vault {
     }
 
     /// This device's first commit. It has no data yet; what it has seen of the others it says.
-    fn first_commit(&self, view: &mut View) -> Result<()> {
+    pub(super) fn first_commit(&self, view: &mut View) -> Result<()> {
         let work = &mut *self.work();
         self.reconcile(work, view)?;
         self.database.keep_commits(&view.new_commits)?;
@@ -161,16 +161,24 @@ impl Vault {
     /// Seals all roots to everybody in the roster and nobody else (K12). The owner's own secrets come first:
     /// a device that is killed on the way leaves a vault that they open (R8).
     pub(super) fn write_envelopes(&self, work: &mut Work, roster: &Roster, at: &ObjectRef) -> Result<()> {
-        let Work { keys, random, .. } = work;
-        let contents = EnvelopeContents { account: self.account(), roots: &keys.roots, roster: at };
         let mut recipients: Vec<&Recipient> = roster.state().recipients().collect();
         recipients.sort_by_key(|recipient| recipient.signing_key().is_none());
-        for recipient in recipients {
-            let signer = (self.device(), &keys.signing);
-            let sealed = Envelope::seal(&contents, recipient, signer, random.as_mut())?;
-            self.gate.put(&sealed, self.clock.now_ms())?;
-        }
-        Ok(())
+        recipients.into_iter().try_for_each(|recipient| self.write_envelope(work, recipient, at).map(drop))
+    }
+
+    /// Seals all roots to one recipient, and says where the envelope lies.
+    pub(super) fn write_envelope(
+        &self,
+        work: &mut Work,
+        recipient: &Recipient,
+        at: &ObjectRef,
+    ) -> Result<Place> {
+        let Work { keys, random, .. } = work;
+        let contents = EnvelopeContents { account: self.account(), roots: &keys.roots, roster: at };
+        let signer = (self.device(), &keys.signing);
+        let sealed = Envelope::seal(&contents, recipient, signer, random.as_mut())?;
+        self.gate.put(&sealed, self.clock.now_ms())?;
+        Ok(sealed.context().place)
     }
 
     /// Joins with the recovery code, on a new device, without any other. What the store shows cannot be
@@ -205,7 +213,7 @@ impl Vault {
             hybrid: code.hybrid_key(),
             signing: code.signing_key(),
         };
-        Self::join(Arc::new(store), &state.into(), &secret, device, environment)
+        Self::enter(Arc::new(store), &state.into(), &secret, device, environment)
     }
 
     /// Joins with the password and the device secret that [`Vault::set_password`] gave out.
@@ -236,10 +244,10 @@ impl Vault {
             hybrid: HybridSecretKey::from_seed(seeds.hybrid),
             signing: SigningKey::from_seed(seeds.signing),
         };
-        Self::join(store, &state, &secret, device, Environment::default())
+        Self::enter(store, &state, &secret, device, Environment::default())
     }
 
-    fn join(
+    fn enter(
         store: Arc<dyn Store>,
         state: &StateLocation,
         secret: &AccountSecret,
@@ -351,7 +359,7 @@ fn unite(
 }
 
 /// A roster as a new device keeps it; nothing in it is news to its owner, who is there.
-fn unseen(roster: &Roster) -> KnownRoster {
+pub(super) fn unseen(roster: &Roster) -> KnownRoster {
     let told = roster.entries().map(|(hash, ..)| hash).collect();
     KnownRoster { roster: roster.clone(), objects: Gathered::default(), told }
 }
@@ -376,7 +384,7 @@ fn genesis(
     Roster::begin(&genesis, &fresh.signing, &signing, now_ms)
 }
 
-fn empty_home(state: &StateLocation) -> Result<Home> {
+pub(super) fn empty_home(state: &StateLocation) -> Result<Home> {
     let home = Home::open(state)?;
     if home.is_ready()? {
         return Err(Error::VaultExists);

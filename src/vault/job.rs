@@ -138,6 +138,18 @@ impl Job {
         }
         if self.cancelled.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
     }
+
+    /// A step that waits for something outside, such as a person: rests for `time`, or until the job is
+    /// cancelled.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`].
+    pub fn rest(&self, time: std::time::Duration) -> Result<()> {
+        let idle = lock(&self.paused);
+        let is_running = |_: &mut bool| !self.cancelled.load(Ordering::Relaxed);
+        drop(self.resumed.wait_timeout_while(idle, time, is_running));
+        self.step(|_| {})
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -3,6 +3,7 @@
 //! This room owns the local state and does the I/O; what it may send is decided by the gate, what it may
 //! believe by history and keys.
 
+mod admission;
 mod backup;
 mod check;
 mod clock;
@@ -12,10 +13,13 @@ mod contents;
 mod devices;
 mod enroll;
 mod folder;
+mod invite;
 mod job;
+mod join;
 mod merge;
 mod reanchor;
 mod records;
+mod rendezvous;
 mod restore;
 mod secrets;
 mod snapshots;
@@ -38,7 +42,9 @@ pub use enroll::NewDevice;
 pub use folder::{
     Attributes, EntryType, FileMeta, Folder, SkipReason, Skipped, SourceFile, SourceItem, Walk,
 };
+pub use invite::Inviting;
 pub use job::{Job, Progress};
+pub use join::Joining;
 pub use merge::{Conflict, MergeFunction};
 pub use records::Records;
 pub use restore::{Failure, RestorePlan, RestoreReport, Selection};

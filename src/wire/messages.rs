@@ -627,3 +627,37 @@ impl FileType {
         }
     }
 }
+/// At enroll/RENDEZVOUS/request, sealed under the invitation's one-time secret.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct SignedEnrollRequest {
+    /// An encoded EnrollRequest, exactly as signed.
+    #[prost(bytes = "vec", tag = "1")]
+    pub request: ::prost::alloc::vec::Vec<u8>,
+    /// By the signing key that the request introduces.
+    #[prost(bytes = "vec", tag = "2")]
+    pub signature: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct EnrollRequest {
+    /// The new device's X25519 share, 32 bytes, for this one enrollment.
+    #[prost(bytes = "vec", tag = "1")]
+    pub share: ::prost::alloc::vec::Vec<u8>,
+    /// What the roster shall say of it.
+    #[prost(message, optional, tag = "2")]
+    pub device: ::core::option::Option<AddDevice>,
+}
+/// At enroll/RENDEZVOUS/answer, sealed under the session: only the two devices can make it or read it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct EnrollAnswer {
+    /// The inviting device's commit that made the new device known.
+    #[prost(uint64, tag = "1")]
+    pub sequence: u64,
+    #[prost(bytes = "vec", tag = "2")]
+    pub hash: ::prost::alloc::vec::Vec<u8>,
+    /// The envelope for the new device, below its locator: 16 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub envelope: ::prost::alloc::vec::Vec<u8>,
+}

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods, reason = "tests")]
 
+mod enroll;
 mod failures;
 #[cfg(unix)]
 mod interrupt;

@@ -203,6 +203,36 @@ pub(crate) enum DevicesAction {
     },
     /// Begin a new epoch: what is written from now on is sealed under new keys
     Rotate,
+    /// Let a new device in: shows an invitation, good for ten minutes and one device
+    Invite(Invite),
+    /// Ask to be let in, as a new device, with an invitation
+    Join(Join),
+}
+
+#[derive(Group)]
+pub(crate) struct Invite {
+    /// Write the invitation to this new file instead of showing it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) text_file: Option<PathBuf>,
+    /// Compare with the check code in this file, as soon as it is there, instead of asking for it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) expect_check_file: Option<PathBuf>,
+}
+
+#[derive(Group)]
+pub(crate) struct Join {
+    /// The invitation; other users of this machine may see it, a file they do not
+    #[arg(value_name = "TEXT", required_unless_present = "text_file", conflicts_with = "text_file")]
+    pub(crate) text: Option<String>,
+    /// The file that holds the invitation
+    #[arg(long, value_name = "FILE")]
+    pub(crate) text_file: Option<PathBuf>,
+    /// Write the check code to this new file instead of showing it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) check_file: Option<PathBuf>,
+    /// What to call this device
+    #[arg(long, default_value = "unnamed device")]
+    pub(crate) name: String,
 }
 
 #[derive(Subcommand)]

@@ -8,6 +8,7 @@ use strongroom::{
 
 use super::{
     args::DevicesAction,
+    enroll,
     exit::{Fault, Outcome, Status},
     output::Output,
     progress::hold_interrupt,
@@ -18,6 +19,8 @@ use super::{
 pub(crate) fn run(session: &Session, action: Option<DevicesAction>, output: &mut Output) -> Outcome {
     match action {
         None | Some(DevicesAction::List) => list(session, output),
+        Some(DevicesAction::Invite(invite)) => enroll::invite(session, invite, output),
+        Some(DevicesAction::Join(join)) => enroll::join(session, join, output),
         Some(DevicesAction::Revoke { id }) => revoke(session, &id, output),
         Some(DevicesAction::Rotate) => {
             hold_interrupt()?;

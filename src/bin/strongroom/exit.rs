@@ -17,7 +17,7 @@ pub(crate) enum Status {
     /// Damaged or missing data, each named.
     Damaged = 3,
     WrongSecret = 4,
-    /// Rollback or fork.
+    /// Rollback or fork; or a new device that was not let in, or not by this invitation.
     Freshness = 5,
     NotConsented = 6,
     Cancelled = 130,
@@ -49,6 +49,7 @@ impl Status {
             Error::InvalidArgument(_) => Self::Usage,
             Error::WrongSecret | Error::MistypedCode(_) | Error::PasswordParameters => Self::WrongSecret,
             Error::NotConsented { .. } => Self::NotConsented,
+            Error::CheckCodeDiffers | Error::InvitationRefused(_) => Self::Freshness,
             Error::Cancelled => Self::Cancelled,
             error if error.is_damage() => Self::Damaged,
             error if error.is_freshness() => Self::Freshness,

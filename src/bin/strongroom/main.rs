@@ -9,6 +9,7 @@ mod backup;
 mod check;
 mod consent;
 mod devices;
+mod enroll;
 mod exit;
 mod ledger;
 mod look;

@@ -71,6 +71,14 @@ impl Output {
         List { output: self, name, items: 0 }
     }
 
+    /// What a person has to see before the command can go on: on standard error, for it is no result.
+    pub(crate) fn tell(&mut self, lines: &[&str]) {
+        let mut to = io::stderr().lock();
+        for line in lines.iter().flat_map(|text| text.lines()) {
+            let _ = writeln!(to, "{}", printable(line));
+        }
+    }
+
     /// One line on standard error. There is nowhere to report that it cannot be written.
     pub(crate) fn error(&mut self, what: &dyn Display) {
         let _ = self.out.flush();

@@ -54,6 +54,13 @@ pub(crate) fn hold_interrupt() -> Result<(), Fault> {
     cancel_on_interrupt(&Arc::new(Job::new()))
 }
 
+/// A job without a bar, for waiting on people, that the first Ctrl-C cancels.
+pub(crate) fn waiting() -> Result<Arc<Job>, Fault> {
+    let job = Arc::new(Job::new());
+    cancel_on_interrupt(&job)?;
+    Ok(job)
+}
+
 fn cancel_on_interrupt(job: &Arc<Job>) -> Result<(), Fault> {
     let job = Arc::clone(job);
     let mut again = false;

@@ -58,7 +58,7 @@ pub struct Member {
 }
 
 impl Member {
-    fn to_wire(&self) -> messages::AddDevice {
+    pub(in crate::keys) fn to_wire(&self) -> messages::AddDevice {
         messages::AddDevice {
             device: self.id.0.to_vec(),
             signing_key: self.signing_key.as_bytes().to_vec(),
@@ -67,7 +67,7 @@ impl Member {
         }
     }
 
-    fn from_wire(wire: &messages::AddDevice) -> Result<Self> {
+    pub(in crate::keys) fn from_wire(wire: &messages::AddDevice) -> Result<Self> {
         let damaged = || Error::damaged(Part::Roster);
         let messages::AddDevice { device, signing_key, recipient, name } = wire;
         if name.len() > DEVICE_NAME_BYTES_MAX || name.chars().any(char::is_control) {

@@ -9,7 +9,7 @@ use super::{DirectoryStore, system::failed};
 use crate::store::{ObjectName, StoreError, StoredObject};
 
 /// The folders below the root that hold objects.
-pub(super) const TOPS: [&str; 3] = ["objects", "commits", "envelopes"];
+pub(super) const TOPS: [&str; 4] = ["objects", "commits", "envelopes", "enroll"];
 
 type Entry = Result<(String, fs::DirEntry), StoreError>;
 

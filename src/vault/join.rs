@@ -1,0 +1,132 @@
+//! Joining: how a new device gets into the account that invited it (`docs/PROTOCOL.md`, "Enrollment").
+//!
+//! Until the answer was verified nothing is kept in the state folder but the ledger of what was sent; a
+//! device that was interrupted begins again with a new invitation.
+
+use std::sync::Arc;
+
+use super::{
+    Environment, Job, NewDevice, Vault,
+    admission::Admission,
+    enroll::{FreshDevice, empty_home, unseen},
+    rendezvous::{Lifetime, clean, wait_for},
+    state::{DeviceKeys, Home, StateLocation},
+    view::View,
+};
+use crate::{
+    Error, Result,
+    crypto::Place,
+    keys::{CheckCode, EpochRoots, Invitation, Joiner, Terms},
+    privacy::{Consent, Gate},
+    store::{Store, StoreErrorKind},
+};
+
+/// A new device that asked to be admitted.
+pub struct Joining {
+    terms: Terms,
+    store: Arc<dyn Store>,
+    gate: Gate,
+    home: Home,
+    environment: Environment,
+    fresh: FreshDevice,
+    joiner: Joiner,
+    lifetime: Lifetime,
+}
+
+impl Vault {
+    /// Asks the device that gave out `invitation` to be admitted. Show the check code: it is typed on that
+    /// device.
+    ///
+    /// # Errors
+    /// [`Error::InvitationRefused`] when another device used the invitation; [`Error::VaultExists`] when the
+    /// folder already holds a vault; [`Error::Damaged`] for an invitation that no device made;
+    /// [`Error::Store`], [`Error::Io`].
+    pub fn join(
+        store: impl Store + 'static,
+        state: impl Into<StateLocation>,
+        invitation: &Invitation,
+        device: NewDevice,
+    ) -> Result<(Joining, CheckCode)> {
+        Self::join_in(store, state, invitation, device, Environment::default())
+    }
+
+    /// As [`Vault::join`], in an environment of the caller's.
+    ///
+    /// # Errors
+    /// As [`Vault::join`].
+    pub fn join_in(
+        store: impl Store + 'static,
+        state: impl Into<StateLocation>,
+        invitation: &Invitation,
+        device: NewDevice,
+        mut environment: Environment,
+    ) -> Result<(Joining, CheckCode)> {
+        let home = empty_home(&state.into())?;
+        let store: Arc<dyn Store> = Arc::new(store);
+        let gate = Gate::new(Arc::clone(&store), Consent::none(), home.ledger()?);
+        let random = environment.random.as_mut();
+        let fresh = FreshDevice::generate(device, random)?;
+        let (joiner, sealed) = Joiner::ask(invitation, (&fresh.member, &fresh.signing), random)?;
+        let terms = invitation.terms();
+        if gate.length(Place::EnrollAnswer(terms.rendezvous))?.is_some() {
+            return Err(used());
+        }
+        let lifetime = Lifetime::starting(environment.clock.as_ref());
+        gate.put(&sealed, environment.clock.now_ms()).map_err(used_if_taken)?;
+        let check_code = joiner.check_code().clone();
+        let joining = Joining { terms, store, gate, home, environment, fresh, joiner, lifetime };
+        Ok((joining, check_code))
+    }
+}
+
+impl Joining {
+    /// What the user types on the inviting device.
+    #[must_use]
+    pub fn check_code(&self) -> &CheckCode {
+        self.joiner.check_code()
+    }
+
+    /// Waits until this device is admitted, verifies what it was let in to, and makes its first commit.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`]; [`Error::InvitationRefused`] when ten minutes passed without an answer;
+    /// [`Error::Damaged`], [`Error::Missing`], [`Error::Rollback`], [`Error::Fork`] when the store does not
+    /// show what the inviting device had; [`Error::Store`], [`Error::Io`]. After any of these begin again
+    /// with a new invitation.
+    pub fn finish(self, job: &Job) -> Result<Vault> {
+        let place = Place::EnrollAnswer(self.terms.rendezvous);
+        let time = (self.lifetime, self.environment.clock.as_ref());
+        let answer = self.joiner.open_answer(wait_for(&self.gate, place, time, job)?)?;
+        let admission = Admission { gate: &self.gate, terms: self.terms, fresh: &self.fresh, answer };
+        let (roots, before) = admission.verify(self.environment.clock.now_ms())?;
+        let places = [Place::EnrollRequest(self.terms.rendezvous), place];
+        let vault = self.enter(roots, before)?;
+        clean(&vault.gate, places);
+        Ok(vault)
+    }
+
+    fn enter(self, roots: EpochRoots, mut before: View) -> Result<Vault> {
+        let Self { terms, store, gate, home, environment, fresh, .. } = self;
+        drop(gate);
+        let FreshDevice { signing, hybrid, member } = fresh;
+        let keys = DeviceKeys { account: terms.account, device: member.id, signing, hybrid, roots };
+        home.write_roster(&unseen(&before.roster))?;
+        home.write_keys(&keys)?;
+        let vault = Vault::assemble(store, home, keys, environment)?;
+        vault.first_commit(&mut before)?;
+        vault.home.set_ready()?;
+        Ok(vault)
+    }
+}
+
+/// A request lies there already: the invitation was seen by somebody else, or used twice (D3).
+fn used_if_taken(error: Error) -> Error {
+    match error {
+        Error::Store(error) if error.kind() == StoreErrorKind::AlreadyExists => used(),
+        error => error,
+    }
+}
+
+fn used() -> Error {
+    Error::InvitationRefused("another device has used it")
+}
