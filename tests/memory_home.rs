@@ -130,11 +130,11 @@ fn an_image_is_a_whole_device_and_goes_its_own_way() {
     let twin = Vault::open_in(world.store.clone(), &clone, world.environment(5)).unwrap();
     backup(&vault, 2).unwrap();
     assert_eq!(restored(&vault), 2);
-    assert!(matches!(backup(&twin, 3), Err(Error::Fork { .. })), "the twin meets a commit of its own name");
+    assert!(matches!(backup(&twin, 3), Err(Error::Cloned { .. })), "the twin meets a commit of its own name");
     world.home.restore(&image);
     assert!(backup(&vault, 3).is_err(), "what was open before is dead");
     let old = world.open(6).unwrap();
-    assert!(matches!(backup(&old, 3), Err(Error::Fork { .. })));
+    assert!(matches!(backup(&old, 3), Err(Error::Cloned { .. })));
 }
 
 #[test]

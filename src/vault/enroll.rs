@@ -160,10 +160,15 @@ impl Vault {
 
     /// Seals all roots to everybody in the roster and nobody else (K12). The owner's own secrets come first:
     /// a device that is killed on the way leaves a vault that they open (R8).
-    pub(super) fn write_envelopes(&self, work: &mut Work, roster: &Roster, at: &ObjectRef) -> Result<()> {
+    pub(super) fn write_envelopes(
+        &self,
+        work: &mut Work,
+        roster: &Roster,
+        at: &ObjectRef,
+    ) -> Result<Vec<Place>> {
         let mut recipients: Vec<&Recipient> = roster.state().recipients().collect();
         recipients.sort_by_key(|recipient| recipient.signing_key().is_none());
-        recipients.into_iter().try_for_each(|recipient| self.write_envelope(work, recipient, at).map(drop))
+        recipients.into_iter().map(|recipient| self.write_envelope(work, recipient, at)).collect()
     }
 
     /// Seals all roots to one recipient, and says where the envelope lies.

@@ -57,15 +57,15 @@ impl Vault {
         let change = Change::AddDevice(member.clone());
         view.roster.append(&signer, &change, None, self.clock.now_ms())?;
         view.rosters.whole = None;
-        self.reconcile(work, &mut view)?;
-        let roster = view.rosters.whole.clone().ok_or(Error::Internal("a roster that was not written"))?;
-        let place = self.write_envelope(work, &member.recipient, &roster)?;
+        let envelopes = self.reconcile(work, &mut view)?;
         let kinds = self.own_kinds(&view);
         let head = self.commit(work, &mut view, kinds)?;
-        match place {
-            Place::Envelope { id, .. } => Ok(EnrollAnswer::new(anchor_of(head), id)),
-            _ => Err(Error::Internal("an envelope in another place")),
-        }
+        let own = envelopes.into_iter().find_map(|place| match place {
+            Place::Envelope { locator, id } if locator == member.recipient.locator() => Some(id),
+            _ => None,
+        });
+        let envelope = own.ok_or(Error::Internal("no envelope for the new device"))?;
+        Ok(EnrollAnswer::new(anchor_of(head), envelope))
     }
 }
 

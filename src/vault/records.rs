@@ -112,7 +112,8 @@ impl Vault {
         let root = keys.roots.get(current).ok_or(Error::Missing { what: Part::Envelope })?;
         view.keyring.add_kind(kind.name(), root, random.as_mut())?;
         view.keyrings.whole = None;
-        self.reconcile(work, view)
+        self.reconcile(work, view)?;
+        Ok(())
     }
 }
 

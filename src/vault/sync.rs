@@ -157,6 +157,7 @@ impl Vault {
         job: &Job,
         outcome: &mut Outcome,
     ) -> Result<()> {
+        self.settle_edits()?;
         let mut states = self.own_kinds(view);
         let mut done = Vec::new();
         let mut journals = Vec::new();
@@ -179,12 +180,13 @@ impl Vault {
         states.sort_by(|a, b| a.kind.cmp(&b.kind));
         if force || done.iter().any(|(.., changed)| *changed) {
             self.reconcile(work, view)?;
-            outcome.commit = Some(self.commit(work, view, states)?);
+            let edits: Vec<_> = journals.into_iter().flat_map(|journal| journal.applied).collect();
+            outcome.commit = Some(self.commit_edits(work, view, states, &edits)?);
+            self.settle_edits()?;
             self.settle_merges(
                 done.into_iter().map(|(merged, settled, run, _)| (merged, settled, run)),
                 outcome,
             )?;
-            journals.iter().try_for_each(|journal| self.database.clear_edits(&journal.applied))?;
         }
         Ok(())
     }

@@ -10,8 +10,9 @@ use std::{
 
 use super::{
     Clock,
+    merge::value_id,
     records::MergeFunctions,
-    state::{Database, DeviceKeys, Home, KnownRoster, Pending, StateLocation},
+    state::{Database, DeviceKeys, Home, KnownRoster, Pending, StateLocation, WaitingEdit},
     view::{Gathered, Known, Reader, View},
 };
 use crate::{
@@ -182,6 +183,14 @@ impl Vault {
         }
     }
 
+    /// Edits that a commit of this device's has wait no longer.
+    pub(super) fn settle_edits(&self) -> Result<()> {
+        self.database.settle_edits(|sequence, commit| {
+            let kept = self.database.commit(self.device, sequence)?;
+            Ok(kept.is_some_and(|signed| value_id(&signed) == commit))
+        })
+    }
+
     /// Finishes a commit that was signed when this device was last interrupted: the same bytes are sent
     /// again, so that at most one commit can ever exist under that number.
     fn settle_pending(&self, work: &Work) -> Result<()> {
@@ -285,8 +294,8 @@ impl Vault {
 
     /// Makes the account ready to be written in: whoever was cut off is cut off by a new epoch, and what
     /// several devices wrote at once about devices and keys becomes one roster and one keyring (D7, D10).
-    /// The commit that follows makes it known.
-    pub(super) fn reconcile(&self, work: &mut Work, view: &mut View) -> Result<()> {
+    /// The commit that follows makes it known. Gives the places of the envelopes that it wrote.
+    pub(super) fn reconcile(&self, work: &mut Work, view: &mut View) -> Result<Vec<Place>> {
         if view.roster.state().is_rotation_due() {
             self.begin_epoch(work, view)?;
         }
@@ -302,14 +311,15 @@ impl Vault {
             view.keyrings.objects.insert(reference.id());
             view.keyrings.whole = Some(reference);
         }
+        let mut envelopes = Vec::new();
         if view.rosters.whole.is_none() {
             let (reference, sealed) = view.roster.seal(root, random.as_mut())?;
             self.gate.put(&sealed, self.clock.now_ms())?;
-            self.write_envelopes(work, &view.roster, &reference)?;
+            envelopes = self.write_envelopes(work, &view.roster, &reference)?;
             view.rosters.objects.insert(reference.id());
             view.rosters.whole = Some(reference);
         }
-        Ok(())
+        Ok(envelopes)
     }
 
     /// A new root, announced and kept on this device first: nothing may be sealed under a root that could
@@ -328,6 +338,17 @@ impl Vault {
 
     /// Signs, keeps, sends and pins the next commit of this device. The view was reconciled.
     pub(super) fn commit(&self, work: &mut Work, view: &mut View, kinds: Vec<KindState>) -> Result<Head> {
+        self.commit_edits(work, view, kinds, &[])
+    }
+
+    /// The same, with edits of single records in it.
+    pub(super) fn commit_edits(
+        &self,
+        work: &mut Work,
+        view: &mut View,
+        kinds: Vec<KindState>,
+        edits: &[WaitingEdit],
+    ) -> Result<Head> {
         let unready = Error::Internal("a commit without roster or keyring");
         let (Some(roster), Some(keyring)) = (view.rosters.whole.clone(), view.keyrings.whole.clone()) else {
             return Err(unready);
@@ -348,6 +369,9 @@ impl Vault {
         let (commit, sealed) =
             Commit::seal(self.account, (self.device, &keys.signing), body, root, random.as_mut())?;
         let sequence = commit.head().sequence;
+        if !edits.is_empty() {
+            self.database.mark_edits(edits, sequence, value_id(commit.signed()))?;
+        }
         self.home.write_pending(&Pending { sequence, object: sealed.bytes().to_vec() })?;
         self.send_commit(&sealed, sequence)?;
         view.pins.pin(&commit, self.clock.now_ms());

@@ -20,25 +20,40 @@ pub(crate) struct IndexDamage {
     pub(crate) error: Error,
 }
 
-/// Makes sure that every pack a kind's state leads to is known here.
+/// Makes sure that every pack a kind's state leads to is known here. A fragment counts as known once all that
+/// it leads to is: whoever is killed in between begins again.
 pub(crate) fn load_index(access: &KindAccess<'_>, state: &KindState) -> Result<Vec<IndexDamage>> {
     let mut damage = Vec::new();
     let mut seen = BTreeSet::new();
-    let mut open: Vec<ObjectRef> = state.index.clone();
-    while let Some(reference) = open.pop() {
+    let mut open: Vec<Step> = state.index.iter().cloned().map(Step::Fetch).collect();
+    while let Some(step) = open.pop() {
+        let reference = match step {
+            Step::Fetch(reference) => reference,
+            Step::Remember(reference, fragment) => {
+                remember(access, &reference, &fragment, damage.is_empty())?;
+                continue;
+            }
+        };
         if !seen.insert(reference.id()) || access.database.knows_fragment(reference.id())? {
             continue;
         }
         match fetch_fragment(access, &reference) {
             Ok(fragment) => {
-                remember(access, &reference, &fragment)?;
-                open.extend(fragment.older().iter().cloned());
+                let older: Vec<_> = fragment.older().iter().cloned().map(Step::Fetch).collect();
+                open.push(Step::Remember(reference, fragment));
+                open.extend(older);
             }
             Err(error) if error.is_damage() => damage.push(IndexDamage { error }),
             Err(error) => return Err(error),
         }
     }
     Ok(damage)
+}
+
+/// What is left to do, last first.
+enum Step {
+    Fetch(ObjectRef),
+    Remember(ObjectRef, IndexFragment),
 }
 
 pub(crate) fn fetch_fragment(access: &KindAccess<'_>, reference: &ObjectRef) -> Result<IndexFragment> {
@@ -54,7 +69,12 @@ pub(crate) fn fetch_fragment(access: &KindAccess<'_>, reference: &ObjectRef) -> 
     Err(failure)
 }
 
-fn remember(access: &KindAccess<'_>, reference: &ObjectRef, fragment: &IndexFragment) -> Result<()> {
+fn remember(
+    access: &KindAccess<'_>,
+    reference: &ObjectRef,
+    fragment: &IndexFragment,
+    is_whole: bool,
+) -> Result<()> {
     access.database.write(|transaction| {
         for pack in fragment.packs() {
             let row = PackRow {
@@ -69,7 +89,7 @@ fn remember(access: &KindAccess<'_>, reference: &ObjectRef, fragment: &IndexFrag
                 .map(|(offset, chunk)| (chunk.id(), offset, chunk.stored_length(), chunk.compressed_from()));
             Database::add_pack(transaction, &row, chunks)?;
         }
-        Database::add_fragment(transaction, reference.id(), access.kind)
+        if is_whole { Database::add_fragment(transaction, reference.id(), access.kind) } else { Ok(()) }
     })
 }
 

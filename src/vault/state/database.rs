@@ -28,6 +28,8 @@ const COMMITS: TableDefinition<'_, ([u8; 16], u64), &[u8]> = TableDefinition::ne
 const ENVELOPES: TableDefinition<'_, [u8; 16], ()> = TableDefinition::new("envelopes");
 /// (kind NUL tree key) to (number, when, whether it is a deletion, bytes): edits that wait for a sync.
 const EDITS: TableDefinition<'_, &[u8], (u64, i64, bool, &[u8])> = TableDefinition::new("edits");
+/// (kind NUL tree key) to (number of the edit, sequence and value id of the commit that has it).
+const SENT_EDITS: TableDefinition<'_, &[u8], (u64, u64, ValueId)> = TableDefinition::new("sent-edits");
 /// Name to number.
 const COUNTERS: TableDefinition<'_, &str, u64> = TableDefinition::new("counters");
 
@@ -85,6 +87,7 @@ impl Database {
             transaction.open_table(COMMITS).map_err(failed)?;
             transaction.open_table(ENVELOPES).map_err(failed)?;
             transaction.open_table(EDITS).map_err(failed)?;
+            transaction.open_table(SENT_EDITS).map_err(failed)?;
             transaction.open_table(COUNTERS).map_err(failed)?;
             Ok(())
         })?;
@@ -269,16 +272,40 @@ impl Database {
         Ok(kinds)
     }
 
-    /// Edits that a commit has; one that was made again meanwhile waits on.
-    pub(crate) fn clear_edits(&self, applied: &[WaitingEdit]) -> Result<()> {
+    /// Notes which commit is going to have these edits, before it is sent: a device that is killed right
+    /// after must not apply them again, on top of what the same commit took over from others.
+    pub(crate) fn mark_edits(&self, edits: &[WaitingEdit], sequence: u64, commit: ValueId) -> Result<()> {
         self.write(|transaction| {
-            let mut table = transaction.open_table(EDITS).map_err(failed)?;
-            for edit in applied {
+            let mut table = transaction.open_table(SENT_EDITS).map_err(failed)?;
+            for edit in edits {
                 let row = edit_row(&edit.kind, &edit.key);
-                let number = table.get(row.as_slice()).map_err(failed)?.map(|known| known.value().0);
-                if number == Some(edit.number) {
-                    table.remove(row.as_slice()).map_err(failed)?;
+                table.insert(row.as_slice(), (edit.number, sequence, commit)).map_err(failed)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Forgets the edits that a commit of this device's has; one that was made again meanwhile waits on.
+    pub(crate) fn settle_edits(&self, is_sent: impl Fn(u64, ValueId) -> Result<bool>) -> Result<()> {
+        let table = self.0.begin_read().map_err(failed)?.open_table(SENT_EDITS).map_err(failed)?;
+        let mut marked = Vec::new();
+        for row in table.iter().map_err(failed)? {
+            let (key, value) = row.map_err(failed)?;
+            let (number, sequence, commit) = value.value();
+            marked.push((key.value().to_vec(), is_sent(sequence, commit)?.then_some(number)));
+        }
+        if marked.is_empty() {
+            return Ok(());
+        }
+        self.write(|transaction| {
+            let mut edits = transaction.open_table(EDITS).map_err(failed)?;
+            let mut sent = transaction.open_table(SENT_EDITS).map_err(failed)?;
+            for (row, number) in &marked {
+                let waiting = edits.get(row.as_slice()).map_err(failed)?.map(|known| known.value().0);
+                if number.is_some() && waiting == *number {
+                    edits.remove(row.as_slice()).map_err(failed)?;
                 }
+                sent.remove(row.as_slice()).map_err(failed)?;
             }
             Ok(())
         })
