@@ -236,3 +236,63 @@ fn two_rotations_at_once_end_in_one_state() {
     world.settle();
     world.assert_all_have(&Kind::NOTES, &[("n/a", "x")]);
 }
+
+#[test]
+fn a_restored_folder_is_this_devices_own_from_then_on() {
+    let world = world(2, &[Kind::NOTES]);
+    let a = world.folder.path().join("a/notes");
+    for name in ["kept.md", "deleted.md", "edited.md", "twice.md"] {
+        write(&a, name, "base");
+    }
+    fs::create_dir_all(a.join("folder")).unwrap();
+    fs::write(a.join("folder/inside.md"), "inside").unwrap();
+    backup(&world, 0, &a);
+    world.sync(1);
+    let all = restored_paths(&world, 1, "b");
+    assert_eq!(all.len(), 6);
+    let b = world.folder.path().join("b/notes/notes");
+    fs::remove_file(b.join("deleted.md")).unwrap();
+    fs::remove_dir_all(b.join("folder")).unwrap();
+    write(&b, "edited.md", "edited by b");
+    write(&b, "twice.md", "by b, later");
+    write(&a, "twice.md", "by a");
+    fs::write(a.join("folder/new.md"), "a new one in a folder that b deletes").unwrap();
+    backup(&world, 0, &a);
+    let report = backup(&world, 1, &b);
+    assert_eq!((report.deleted, report.conflicts.len()), (3, 1), "{report:?}");
+    world.settle();
+    let all = restored_paths(&world, 0, "out");
+    let copy = all.keys().find(|path| path.contains("conflict")).unwrap().clone();
+    let names: Vec<&str> = all.keys().map(String::as_str).collect();
+    let wanted = ["edited.md", "folder", "folder/new.md", "kept.md", copy.as_str(), "twice.md"];
+    assert_eq!(names, wanted);
+    assert_eq!(all["edited.md"], "edited by b");
+    let mut twice = [all["twice.md"].as_str(), all[&copy].as_str()];
+    twice.sort_unstable();
+    assert_eq!(twice, ["by a", "by b, later"]);
+}
+
+/// Restores and gives every path below the source, with the text of files.
+fn restored_paths(world: &World, device: usize, name: &str) -> BTreeMap<String, String> {
+    let out = world.folder.path().join(name);
+    let vault = &world.devices[device];
+    let plan = vault.plan_restore(&[Selection::kind(Kind::NOTES)], &At::Latest).unwrap();
+    let report = vault.restore(plan, &out, &Job::new()).unwrap();
+    assert!(report.failures.is_empty(), "{:?}", report.failures);
+    let root = out.join("notes/notes");
+    let mut found = BTreeMap::new();
+    let mut open = vec![root.clone()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+            if path.is_dir() {
+                open.push(path);
+                found.insert(name, String::new());
+            } else {
+                found.insert(name, fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    found
+}

@@ -1,5 +1,7 @@
 //! Restore: plan, then act. What is damaged or missing is named; everything else comes back, exactly.
 
+mod noted;
+
 use std::path::Path;
 
 use super::{
@@ -59,6 +61,8 @@ pub struct RestorePlan {
     entries: u64,
     bytes: u64,
     freshness: Freshness,
+    /// Whether it is the newest state, which this device has from then on.
+    newest: bool,
     overwrite: Overwrite,
 }
 
@@ -181,7 +185,8 @@ impl Vault {
             entries += found;
             parts.push(Part { kind: kind.clone(), state, prefix });
         }
-        Ok(RestorePlan { parts, entries, bytes, freshness: view.freshness, overwrite: Overwrite::No })
+        let (freshness, newest) = (view.freshness, *at == At::Latest);
+        Ok(RestorePlan { parts, entries, bytes, freshness, newest, overwrite: Overwrite::No })
     }
 
     /// Carries a plan out: writes `INTO/KIND/SOURCE/…`, `INTO/messages/messages.xml`,
@@ -195,6 +200,7 @@ impl Vault {
         const OTHER_BYTES: usize = 16 * 1024 * 1024;
         let work = &mut *self.work();
         let view = self.refresh(work)?;
+        let into = into.as_ref();
         let mut target = Target::create(into)?.overwrite(plan.overwrite);
         let mut report =
             RestoreReport { entries: 0, bytes: 0, failures: Vec::new(), freshness: plan.freshness };
@@ -221,6 +227,9 @@ impl Vault {
                 reason: problem.error.to_string(),
                 damage: false,
             });
+        }
+        for part in plan.parts.iter().filter(|_| plan.newest) {
+            self.note_restored(&view, part, into)?;
         }
         Ok(report)
     }

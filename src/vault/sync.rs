@@ -22,7 +22,8 @@ use crate::{
 /// How often a device says that it is there, in milliseconds: once a day.
 const HEARTBEAT_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// Changes that an outcome lists one by one; more are only counted, and [`Vault::diff`] gives them all.
+/// Changes that an outcome lists one by one; more are only counted, and [`Vault::diff`] gives them all. A
+/// first sync that brings more lists none.
 pub const LISTED_CHANGES_MAX: usize = 100_000;
 
 /// What a sync brought.
@@ -243,6 +244,11 @@ impl Vault {
         outcome: &mut Outcome,
     ) -> Result<Option<Run>> {
         if before == after.root {
+            return Ok(None);
+        }
+        let entries = after.root.map_or(0, Root::entries);
+        if before.is_none() && entries > u64::try_from(LISTED_CHANGES_MAX).unwrap_or(u64::MAX) {
+            outcome.changed += entries;
             return Ok(None);
         }
         let is_stream = [Kind::MESSAGES, Kind::CALLS, Kind::CONTACTS].contains(kind);

@@ -283,7 +283,7 @@ fn record_of(meta: &FileMeta, link_target: Option<Vec<u8>>, taken_ms: Option<i64
     })
 }
 
-fn stat_of(meta: &FileMeta) -> FileStat {
+pub(crate) fn stat_of(meta: &FileMeta) -> FileStat {
     let number = |value: i64| u64::from_le_bytes(value.to_le_bytes());
     FileStat([
         meta.size,
