@@ -28,8 +28,8 @@ use strongroom::{
     },
     history::{Commit, CommitBody, Freshness, Head},
     keys::{
-        AccountId, Change, DeviceId, Envelope, EnvelopeContents, EpochRoot, Keyring, Member, Recipient,
-        RecoveryCode, Roster, Signer, SignerId,
+        AccountId, Change, DeviceId, Envelope, EnvelopeContents, EpochRoot, EpochRoots, Keyring, Member,
+        Recipient, RecoveryCode, Roster, Signer, SignerId,
     },
     kinds::Kind,
     store::{
@@ -81,8 +81,14 @@ fn code_recipient(code: &RecoveryCode) -> Recipient {
     Recipient::recovery(code.hybrid_key().public().clone(), code.locator(), signing)
 }
 
+/// The root of epoch 0 that every genesis here announces.
+fn first_root() -> EpochRoot {
+    EpochRoot::new(0, Secret::take(&mut [8; 32]))
+}
+
 fn genesis(device: &Person, recovery: Recipient) -> Change {
-    Change::Genesis { salt: [5; 16], device: device.member(), recovery, format_version: FORMAT_VERSION }
+    let (root_id, format_version) = (first_root().id(), FORMAT_VERSION);
+    Change::Genesis { salt: [5; 16], device: device.member(), recovery, format_version, root_id }
 }
 
 /// A roster with one device and the holder of its recovery code.
@@ -96,9 +102,9 @@ fn account() -> (Person, Person, Roster) {
 /// The attacker's own account at the store: its roster and an envelope sealed to `victim`.
 fn attackers_world(victim: &Recipient, roster: &Roster, attacker: &Person) -> Vec<(ObjectName, Vec<u8>)> {
     let random = &mut OsRandom;
-    let root = EpochRoot::generate(0, random).unwrap();
-    let (reference, sealed_roster) = roster.seal(&root, random).unwrap();
-    let contents = EnvelopeContents { account: roster.account(), roots: &[root], roster: &reference };
+    let (reference, sealed_roster) = roster.seal(&first_root(), random).unwrap();
+    let roots = EpochRoots::new([first_root()]);
+    let contents = EnvelopeContents { account: roster.account(), roots: &roots, roster: &reference };
     let signer = (attacker.id, &attacker.signing);
     let envelope = Envelope::seal(&contents, victim, signer, random).unwrap();
     [sealed_roster, envelope]
@@ -157,8 +163,8 @@ fn attack_k1_an_agreement_of_the_code_is_not_forged_and_not_carried_to_another_a
     // The agreement to one account, under the genesis of another.
     let honest = Roster::begin(&change, &attacker.signing, &code.signing_key(), 0).unwrap();
     let other = {
-        let Change::Genesis { device, recovery, .. } = change else { panic!("a genesis") };
-        Change::Genesis { salt: [6; 16], device, recovery, format_version: FORMAT_VERSION }
+        let Change::Genesis { device, recovery, root_id, .. } = change else { panic!("a genesis") };
+        Change::Genesis { salt: [6; 16], device, recovery, format_version: FORMAT_VERSION, root_id }
     };
     let other = Roster::begin(&other, &attacker.signing, &code.signing_key(), 0).unwrap();
     let carried = rewritten(&other, 0, &attacker.signing, |entry| {
@@ -170,14 +176,14 @@ fn attack_k1_an_agreement_of_the_code_is_not_forged_and_not_carried_to_another_a
 }
 
 #[test]
-fn attack_k1_a_replaced_keyring_or_roster_stops_every_device_and_nothing_is_written() {
+fn attack_k1_a_replaced_keyring_or_roster_is_never_used() {
     let phone = Phone::new();
     let stranger = Phone::new();
     phone.write("a.txt", "first");
     phone.backup(&Kind::FILES).unwrap();
     let _secret = phone.vault.set_password("correct horse").unwrap();
     phone.backup(&Kind::FILES).unwrap();
-    let honest = phone.store.snapshot();
+    let mut honest = phone.store.snapshot();
     let all = objects(&phone.store);
     for object in ["keyring", "roster"] {
         let written = phone.written(object);
@@ -196,16 +202,25 @@ fn attack_k1_a_replaced_keyring_or_roster_stops_every_device_and_nothing_is_writ
         for (n, plant) in plants.iter().enumerate() {
             phone.store.restore(&honest);
             replace(&phone.store, newest, plant);
-            phone.write("a.txt", format!("changed {object} {n}"));
             let puts = phone.store.traffic().puts;
-            assert!(phone.backup(&Kind::FILES).unwrap_err().is_damage(), "{object} {n}");
             let joined = phone.recover(&format!("new {object} {n}"));
             assert!(joined.err().is_some_and(|error| error.is_damage()), "{object} {n}");
             assert_eq!(phone.store.traffic().puts, puts, "{object} {n}: something was written");
         }
+        // A device that has read it keeps it, and does not ask again: it goes on with what it knows, and
+        // whoever gets the true object reads what it wrote.
+        phone.write("a.txt", format!("changed with another {object}"));
+        assert_eq!(phone.backup(&Kind::FILES).unwrap().changed, 1);
+        assert_eq!(phone.written(object), written, "what was planted is taken for new");
+        replace(&phone.store, newest, &all[newest]);
+        honest = phone.store.snapshot();
+        let joined = phone.recover(&format!("new {object}")).unwrap();
+        let out = phone.path(&format!("out {object}"));
+        assert_eq!(restore_all(&joined, &out).unwrap().failures, []);
+        let changed = attack_support::files(&out)["files/source/a.txt"].clone();
+        assert_eq!(changed, format!("changed with another {object}").into_bytes());
+        phone.store.restore(&honest);
     }
-    phone.store.restore(&honest);
-    assert_eq!(phone.backup(&Kind::FILES).unwrap().changed, 1);
 }
 
 #[test]
@@ -234,18 +249,25 @@ fn attack_k2_a_keyring_with_anything_missing_zero_or_out_of_order_is_refused() {
     let account = AccountId([4; 16]);
     let kind = |name: &str| messages::KindKeys {
         kind: name.to_owned(),
-        chunk_id_key: vec![1; 32],
-        chunk_cut_key: vec![2; 32],
-        content_keys: (0..2).map(|epoch| messages::ContentKey { epoch, key: vec![3; 32] }).collect(),
+        content_keys: (0..2)
+            .map(|epoch| messages::ContentKey { epoch, root_id: vec![2; 16], key: vec![3; 32] })
+            .collect(),
     };
     let whole = messages::Keyring {
         account: account.0.to_vec(),
         version: 1,
+        naming_key: vec![1; 32],
         kinds: vec![kind("files"), kind("notes")],
     };
-    assert!(Keyring::from_wire(&whole, account).is_some());
+    assert!(Keyring::take_wire(&mut whole.clone(), account).is_some());
+    // Two devices began an epoch at once, or the same kind in one epoch: a key of each (D10).
+    let mut several = whole.clone();
+    let keys = &mut several.kinds[0].content_keys;
+    keys.insert(1, messages::ContentKey { root_id: vec![4; 16], ..keys[0].clone() });
+    keys.insert(1, messages::ContentKey { key: vec![4; 32], ..keys[0].clone() });
+    assert!(Keyring::take_wire(&mut several, account).is_some());
     type Break = fn(&mut messages::Keyring);
-    let breaks: [(&str, Break); 20] = [
+    let breaks: [(&str, Break); 22] = [
         ("no account", |k| k.account.clear()),
         ("other account", |k| k.account[0] ^= 1),
         ("no version", |k| k.version = 0),
@@ -258,23 +280,31 @@ fn attack_k2_a_keyring_with_anything_missing_zero_or_out_of_order_is_refused() {
                 .map(|n| messages::KindKeys { kind: format!("k{n:02}"), ..k.kinds[0].clone() })
                 .collect()
         }),
-        ("no id key", |k| k.kinds[0].chunk_id_key.clear()),
-        ("zero id key", |k| k.kinds[0].chunk_id_key.fill(0)),
-        ("short id key", |k| k.kinds[0].chunk_id_key.truncate(31)),
-        ("no cut key", |k| k.kinds[0].chunk_cut_key.clear()),
-        ("zero cut key", |k| k.kinds[1].chunk_cut_key.fill(0)),
-        ("long cut key", |k| k.kinds[1].chunk_cut_key.push(1)),
+        ("no naming key", |k| k.naming_key.clear()),
+        ("zero naming key", |k| k.naming_key.fill(0)),
+        ("short naming key", |k| k.naming_key.truncate(31)),
+        ("long naming key", |k| k.naming_key.push(1)),
+        ("no root id", |k| k.kinds[0].content_keys[0].root_id.clear()),
+        ("long root id", |k| k.kinds[1].content_keys[0].root_id.push(1)),
         ("no content keys", |k| k.kinds[0].content_keys.clear()),
         ("empty content key", |k| k.kinds[0].content_keys[0].key.clear()),
         ("zero content key", |k| k.kinds[0].content_keys[1].key.fill(0)),
         ("long content key", |k| k.kinds[0].content_keys[1].key.push(0)),
-        ("epoch twice", |k| k.kinds[0].content_keys[1].epoch = 0),
+        ("key twice", |k| k.kinds[0].content_keys[1].epoch = 0),
         ("epochs unordered", |k| k.kinds[0].content_keys.swap(0, 1)),
+        ("roots unordered", |k| {
+            k.kinds[0].content_keys[0].root_id[0] = 3;
+            k.kinds[0].content_keys[1].epoch = 0;
+        }),
+        ("keys unordered", |k| {
+            k.kinds[0].content_keys[0].key[0] = 4;
+            k.kinds[0].content_keys[1].epoch = 0;
+        }),
     ];
     for (what, break_it) in breaks {
         let mut wire = whole.clone();
         break_it(&mut wire);
-        assert!(Keyring::from_wire(&wire, account).is_none(), "{what}");
+        assert!(Keyring::take_wire(&mut wire, account).is_none(), "{what}");
     }
 }
 
@@ -443,19 +473,20 @@ fn keys_of_old_code(phone: &Phone, world: &Objects) -> (AccountId, Vec<ObjectKey
     let envelope = Envelope::open(&phone.code.hybrid_key(), locator, id_of(name), bytes.clone()).unwrap();
     let (account, reference) = (envelope.account(), envelope.roster().clone());
     let object = |id: [u8; 16]| world[ObjectName::object(&id).as_str()].clone();
-    let root = EpochRoot::new(0, envelope.newest_root().unwrap().root().duplicate());
-    let roster = Roster::open(account, &root, &reference, object(reference.id())).unwrap();
+    let unverified = envelope.unverified_roots();
+    let roster = Roster::open(account, unverified, &reference, object(reference.id())).unwrap();
     let roots = envelope.verify(&roster).unwrap();
     let device = &roster.state().devices()[0];
     let commit = &world[ObjectName::commit(&device.id().0, 1).as_str()];
     let commit = Commit::open(account, device, roster.state(), &roots, 1, commit).unwrap();
     let keyring = &commit.body().keyring;
-    let keyring = Keyring::open(account, &root, keyring, object(keyring.id())).unwrap();
+    let keyring = Keyring::open(account, &roots, keyring, object(keyring.id())).unwrap();
+    let [root] = roots.iter().collect::<Vec<_>>()[..] else { panic!("one root") };
     let mut keys = vec![root.commit_key(account), root.keyring_key(account), root.roster_key(account)];
     for kind in Kind::ALL {
         let kind = keyring.kind(kind.name()).unwrap();
-        assert_eq!(kind.epochs().collect::<Vec<_>>(), [0]);
-        keys.push(kind.content_key(0).unwrap());
+        assert_eq!((kind.content_keys(0).count(), kind.content_keys(1).count()), (1, 0));
+        keys.extend(kind.content_keys(0));
     }
     (account, keys)
 }
@@ -593,29 +624,49 @@ fn attack_d1_d8_only_members_change_the_roster() {
     let two = try_append(&roster, holder(&recovery.signing), &add(&second)).unwrap();
     // The code may add its holder's device and nothing else.
     let revoke = Change::RevokeDevice { device: device.id, last_sequence: 0, last_hash: [0; 32] };
-    for change in [&revoke, &Change::BeginEpoch(1), &Change::RemovePassword] {
+    for change in [&revoke, &Change::BeginEpoch(1, [1; 16]), &Change::RemovePassword] {
         assert!(try_append(&two, holder(&recovery.signing), change).is_err());
     }
-    assert!(try_append(&two, device.signer(), &Change::BeginEpoch(2)).is_err(), "an epoch is skipped");
-    assert!(try_append(&two, device.signer(), &Change::BeginEpoch(0)).is_err(), "an epoch comes again");
+    assert!(
+        try_append(&two, device.signer(), &Change::BeginEpoch(2, [1; 16])).is_err(),
+        "an epoch is skipped"
+    );
+    assert!(
+        try_append(&two, device.signer(), &Change::BeginEpoch(0, [1; 16])).is_err(),
+        "an epoch comes again"
+    );
     assert!(try_append(&two, device.signer(), &Change::RequireFormat(0)).is_err(), "V1: the floor goes down");
     assert!(try_append(&two, device.signer(), &Change::RequireFormat(1)).is_err(), "V1: nothing new");
     let revoked = try_append(&two, second.signer(), &revoke).unwrap();
-    for change in [&add(&stranger), &Change::BeginEpoch(1), &revoke] {
+    for change in [&add(&stranger), &Change::BeginEpoch(1, [1; 16]), &revoke] {
         assert!(try_append(&revoked, device.signer(), change).is_err(), "D6: a revoked device speaks");
     }
     assert!(try_append(&revoked, second.signer(), &add(&device)).is_err(), "a revoked device comes back");
-    // An envelope that a revoked device or a stranger wrote brings no root.
-    let root = || EpochRoot::generate(0, &mut OsRandom).unwrap();
-    let (reference, _) = revoked.seal(&root(), &mut OsRandom).unwrap();
-    for (writer, good) in [(&second, true), (&device, false), (&stranger, false)] {
-        let contents = EnvelopeContents { account: revoked.account(), roots: &[root()], roster: &reference };
-        let to = second.member().recipient;
-        let sealed = Envelope::seal(&contents, &to, (writer.id, &writer.signing), &mut OsRandom).unwrap();
-        let Place::Envelope { locator, id } = sealed.context().place else { panic!("an envelope") };
-        let envelope = Envelope::open(&second.hybrid, locator, id, sealed.bytes().to_vec()).unwrap();
-        assert_eq!(envelope.verify(&revoked).is_ok(), good);
+    // An envelope brings the roots that the roster announces, and no other, whoever signs it. That its writer
+    // was cut off meanwhile is no reason to refuse them: an announced root is known to be the account's, and
+    // devices that were away need what was written before the revocation. A stranger's is refused all the same.
+    let planted = || EpochRoot::generate(0, &mut OsRandom).unwrap();
+    let (reference, _) = revoked.seal(&first_root(), &mut OsRandom).unwrap();
+    for (writer, member) in [(&second, true), (&device, true), (&stranger, false)] {
+        for (root, announced) in [(first_root(), true), (planted(), false)] {
+            let roots = EpochRoots::new([root]);
+            let contents = EnvelopeContents { account: revoked.account(), roots: &roots, roster: &reference };
+            let to = second.member().recipient;
+            let signer = (writer.id, &writer.signing);
+            let sealed = Envelope::seal(&contents, &to, signer, &mut OsRandom).unwrap();
+            let Place::Envelope { locator, id } = sealed.context().place else { panic!("an envelope") };
+            let envelope = Envelope::open(&second.hybrid, locator, id, sealed.bytes().to_vec()).unwrap();
+            assert_eq!(envelope.verify(&revoked).is_ok(), member && announced);
+        }
     }
+    // One root too many spoils the rest.
+    let roots = EpochRoots::new([first_root(), planted()]);
+    let contents = EnvelopeContents { account: revoked.account(), roots: &roots, roster: &reference };
+    let to = second.member().recipient;
+    let sealed = Envelope::seal(&contents, &to, (second.id, &second.signing), &mut OsRandom).unwrap();
+    let Place::Envelope { locator, id } = sealed.context().place else { panic!("an envelope") };
+    let envelope = Envelope::open(&second.hybrid, locator, id, sealed.bytes().to_vec()).unwrap();
+    assert!(envelope.verify(&revoked).is_err());
 }
 
 #[test]
@@ -649,7 +700,7 @@ fn attack_k12_a_new_secret_counts_only_with_its_holders_agreement() {
 }
 
 #[test]
-fn attack_d1_a_chain_of_entries_that_was_cut_sorted_or_edited_is_refused() {
+fn attack_d1_a_graph_of_entries_that_was_cut_sorted_or_edited_is_refused() {
     let (device, _, mut roster) = account();
     let before = roster.clone();
     for _ in 0..3 {
@@ -674,12 +725,13 @@ fn attack_d1_a_chain_of_entries_that_was_cut_sorted_or_edited_is_refused() {
         }
     }
     assert!(parse(&encode([])).is_err());
-    // Signed by the right member, but not the next link.
+    // Signed by the right member, but not on top of what is there.
     type Edit = fn(&mut messages::RosterEntry);
-    let edits: [(&str, Edit); 7] = [
-        ("previous", |entry| entry.previous[0] ^= 1),
-        ("no previous", |entry| entry.previous.clear()),
-        ("index", |entry| entry.index += 1),
+    let edits: [(&str, Edit); 8] = [
+        ("unknown parent", |entry| entry.parents[0][0] ^= 1),
+        ("no parent", |entry| entry.parents.clear()),
+        ("parent twice", |entry| entry.parents.push(entry.parents[0].clone())),
+        ("short parent", |entry| entry.parents[0].truncate(31)),
         ("account", |entry| entry.account[0] ^= 1),
         ("no change", |entry| entry.change = None),
         ("signer", |entry| entry.signer = b"recovery".to_vec()),
@@ -702,11 +754,14 @@ fn attack_d1_a_chain_of_entries_that_was_cut_sorted_or_edited_is_refused() {
     unsigned[3].entry = entry.encode_to_vec();
     assert!(parse(&encode(unsigned)).is_err());
     assert!(parse(&[roster.encode(), vec![0x78, 1]].concat()).is_err(), "R3: an unknown field");
-    // A shorter chain is valid in itself, but continues nothing longer; nor does another branch.
-    assert!(roster.continues(&before) && !before.continues(&roster));
+    // A shorter one is valid in itself, but does not include the longer; nor does another branch. What both
+    // branches say is what anybody has who has both.
+    assert!(roster.includes(&before) && !before.includes(&roster));
     let mut branch = before.clone();
     branch.append(&device.signer(), &Change::AddDevice(Person::new().member()), None, 0).unwrap();
-    assert!(!roster.continues(&branch) && !branch.continues(&roster));
+    assert!(!roster.includes(&branch) && !branch.includes(&roster));
+    assert!(roster.unite(&branch).unwrap() && roster.includes(&branch));
+    assert_eq!(parse(&roster.encode()).unwrap().length(), 5);
 }
 
 #[test]
@@ -756,7 +811,8 @@ fn attack_d6_a_commit_counts_only_with_its_own_devices_signature_and_while_it_ma
     let (device, _, mut roster) = account();
     let other = Person::new();
     roster.append(&device.signer(), &Change::AddDevice(other.member()), None, 0).unwrap();
-    let root = EpochRoot::generate(0, &mut OsRandom).unwrap();
+    let root = first_root();
+    let roots = EpochRoots::new([first_root()]);
     let (reference, _) = roster.seal(&root, &mut OsRandom).unwrap();
     let body = |previous| CommitBody {
         previous,
@@ -775,7 +831,7 @@ fn attack_d6_a_commit_counts_only_with_its_own_devices_signature_and_while_it_ma
     };
     let open = |roster: &Roster, of: &Person, sequence, bytes: &[u8]| {
         let device = roster.state().device(of.id).unwrap();
-        Commit::open(account, device, roster.state(), std::slice::from_ref(&root), sequence, bytes)
+        Commit::open(account, device, roster.state(), &roots, sequence, bytes)
     };
     // Whoever has the epoch root can seal, but not sign for another.
     let (first, sealed) = seal(&other, &other, None);

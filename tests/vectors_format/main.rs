@@ -14,6 +14,7 @@
 
 mod must_fail;
 mod objects;
+mod rosters;
 #[cfg(unix)]
 mod small_store;
 mod world;
@@ -33,7 +34,8 @@ use strongroom::{Part, Result};
 
 use objects::{objects_json, read_object};
 use world::{
-    DEVICE, World, b3, frozen, hex, regenerating, seeded, tree_entries, unbase64, unhex, vectors, world,
+    DEVICE, World, b3, frozen, hex, regenerating, root_of, seeded, tree_entries, unbase64, unhex, vectors,
+    world,
 };
 
 #[test]
@@ -74,9 +76,15 @@ fn the_key_schedule_is_frozen() {
             },
             "epoch": {
                 "account": hex(&account.0), "root": hex(world.root.expose()), "epoch": 0,
+                "root_id": hex(&root_of(&world.root).id()),
                 "commit_key": epoch_key(Label::EPOCH_COMMIT),
                 "keyring_key": epoch_key(Label::EPOCH_KEYRING),
                 "roster_key": epoch_key(Label::EPOCH_ROSTER),
+            },
+            "naming": {
+                "naming_key": hex(world.naming_key.expose()), "kind": "notes",
+                "chunk_id_key": hex(world.id_key.expose()),
+                "chunk_cut_key": hex(world.cut_key.expose()),
             },
             "contexts": contexts.iter().map(|context| hex(&context.encode())).collect::<Vec<_>>(),
         }),
@@ -99,7 +107,7 @@ fn sealed_objects_are_frozen_and_open() {
 
 #[test]
 fn trees_are_frozen() {
-    let World { tree, tree_root, id_key, .. } = world();
+    let World { tree, tree_root, id_key, cut_key, .. } = world();
     let root = tree_root.to_wire();
     let vectors = frozen(
         "tree.json",
@@ -107,7 +115,7 @@ fn trees_are_frozen() {
             "about": "The map from `source`, a zero byte, n in five digits, to (n mod 97) bytes n mod 256, for n \
                       from 0 to 1999. Pages in the order in which they are closed.",
             "chunk_id_key": hex(id_key.expose()),
-            "chunk_cut_key": hex(seeded::<32>(7).expose()),
+            "chunk_cut_key": hex(cut_key.expose()),
             "root": { "page": hex(&root.page), "level": root.level, "entries": root.entries },
             "pages": tree.order.iter().map(|id| hex(id)).collect::<Vec<_>>(),
             "page_lengths": tree.order.iter().map(|id| tree.pages[id].len()).collect::<Vec<_>>(),

@@ -7,15 +7,13 @@ use serde_json::{Value, json};
 use strongroom::content::{IndexFragment, read_directory};
 use strongroom::crypto::{Context, Label, ObjectType, Place, SeededRandom, SigningKey};
 use strongroom::history::Commit;
-use strongroom::keys::{Change, DeviceSecret, Keyring, RecoveryCode, Roster, Signer, SignerId};
+use strongroom::keys::{DeviceSecret, Envelope, Keyring, ObjectRef, RecoveryCode, Roster};
 use strongroom::tree::{PageWriter, Root};
 use strongroom::wire::{decode_strict, messages};
 use strongroom::{Error, Part, Result};
 
 use crate::objects::{objects_json, read_object};
-use crate::world::{
-    DEVICE, MemoryPages, World, base64, frozen, hex, recovery_recipient, unbase64, unhex, world,
-};
+use crate::world::{DEVICE, MemoryPages, World, base64, frozen, hex, unbase64, unhex, world};
 
 /// The class of an error, as the vectors name it.
 fn class(error: &Error) -> &'static str {
@@ -75,7 +73,7 @@ fn must_fail() -> Vec<Value> {
 }
 
 fn structures(cases: &mut Vec<Value>) {
-    let World { roster, signing, code, keyring, objects, commit_head, .. } = world();
+    let World { signing, code, objects, commit_head, .. } = world();
     let mut case = |parse: &str, what: &str, plain: Vec<u8>| {
         let error = if what == "newer version" { "newer format" } else { "damaged" };
         let plain = base64(&plain);
@@ -84,74 +82,15 @@ fn structures(cases: &mut Vec<Value>) {
         );
     };
     let unknown = |plain: &[u8]| [plain, &[0xf8, 0x07, 0x01][..]].concat();
-    for name in ["roster", "keyring", "commit", "index"] {
-        case(name, "an unknown field", unknown(&objects[name].1));
-        case(name, "cut off", objects[name].1[..objects[name].1.len() - 1].to_vec());
+    for name in ["roster", "keyring", "commit", "index", "envelope"] {
+        let plain = if name == "envelope" { envelope(&|_| {}) } else { objects[name].1.clone() };
+        case(name, "an unknown field", unknown(&plain));
+        case(name, "cut off", plain[..plain.len() - 1].to_vec());
         case(name, "empty", Vec::new());
     }
-    // Roster: an entry that may not be there, and signatures that do not fit.
-    let wire: messages::Roster = decode_strict(&roster.encode(), 1 << 20, Part::Roster).unwrap();
-    let with = |entries: Vec<messages::SignedRosterEntry>| messages::Roster { entries }.encode_to_vec();
-    let genesis = wire.entries[0].clone();
-    let mut forged = genesis.clone();
-    forged.signature[40] ^= 1;
-    case("roster", "signature of the genesis", with(vec![forged]));
-    let entry = |change: &Change,
-                 signer: SignerId,
-                 key: &SigningKey,
-                 edit: &dyn Fn(&mut messages::RosterEntry)| {
-        let mut longer = roster.clone();
-        longer
-            .append(&Signer { id: SignerId::Device(DEVICE), key: signing }, &Change::BeginEpoch(1), None, 0)
-            .unwrap();
-        let wire: messages::Roster = decode_strict(&longer.encode(), 1 << 20, Part::Roster).unwrap();
-        let mut entry: messages::RosterEntry =
-            decode_strict(&wire.entries[1].entry, 1 << 20, Part::Roster).unwrap();
-        entry.change = Some(change_to_wire(change));
-        entry.signer = match signer {
-            SignerId::Recovery => b"recovery".to_vec(),
-            SignerId::Password => b"password".to_vec(),
-            _ => DEVICE.0.to_vec(),
-        };
-        edit(&mut entry);
-        let entry = entry.encode_to_vec();
-        let signature = key.sign(Label::SIGN_ROSTER, &entry).as_bytes().to_vec();
-        with(vec![genesis.clone(), messages::SignedRosterEntry { entry, signature }])
-    };
-    let (device, begin) = (SignerId::Device(DEVICE), Change::BeginEpoch(1));
-    let same = |_: &mut messages::RosterEntry| {};
-    Roster::parse(roster.account(), &entry(&begin, device, signing, &same)).unwrap();
-    case("roster", "signed by another key", entry(&begin, device, &code.signing_key(), &same));
-    case("roster", "the code begins an epoch", entry(&begin, SignerId::Recovery, &code.signing_key(), &same));
-    case("roster", "no password signs", entry(&begin, SignerId::Password, signing, &same));
-    case("roster", "an epoch left out", entry(&Change::BeginEpoch(2), device, signing, &same));
-    case("roster", "wrong index", entry(&begin, device, signing, &|entry| entry.index = 2));
-    case("roster", "wrong previous", entry(&begin, device, signing, &|entry| entry.previous[0] ^= 1));
-    case("roster", "another account", entry(&begin, device, signing, &|entry| entry.account[0] ^= 1));
-    case(
-        "roster",
-        "agreement where none belongs",
-        entry(&begin, device, signing, &|e| e.acceptance = vec![0; 64]),
-    );
-    let recipient = recovery_recipient(&RecoveryCode::generate(&mut SeededRandom::new(11)).unwrap());
-    case(
-        "roster",
-        "a recovery code that did not agree",
-        entry(&Change::SetRecovery(recipient), device, signing, &same),
-    );
-    case("roster", "the same entry twice", with(vec![genesis.clone(), genesis.clone()]));
-    // Keyring.
-    let with = |edit: &dyn Fn(&mut messages::Keyring)| {
-        let mut wire = keyring.clone();
-        edit(&mut wire);
-        wire.encode_to_vec()
-    };
-    case("keyring", "a key of zeros", with(&|wire| wire.kinds[0].chunk_id_key = vec![0; 32]));
-    case("keyring", "a short key", with(&|wire| wire.kinds[0].chunk_cut_key.truncate(31)));
-    case("keyring", "no content key", with(&|wire| wire.kinds[0].content_keys.clear()));
-    case("keyring", "a kind twice", with(&|wire| wire.kinds.push(wire.kinds[0].clone())));
-    case("keyring", "version 0", with(&|wire| wire.version = 0));
-    case("keyring", "another account", with(&|wire| wire.account[0] ^= 1));
+    crate::rosters::must_fail(&mut |what, plain| case("roster", what, plain));
+    keyrings(&mut |what, plain| case("keyring", what, plain));
+    envelopes(&mut |what, plain| case("envelope", what, plain));
     // Commit.
     let signed: messages::SignedCommit = decode_strict(&objects["commit"].1, 1 << 20, Part::Commit).unwrap();
     let with = |key: &SigningKey, edit: &dyn Fn(&mut messages::Commit)| {
@@ -166,6 +105,21 @@ fn structures(cases: &mut Vec<Value>) {
     case("commit", "another sequence", with(signing, &|wire| wire.sequence = commit_head.sequence + 1));
     case("commit", "no previous", with(signing, &|wire| wire.previous.clear()));
     case("commit", "a kind twice", with(signing, &|wire| wire.kinds.push(wire.kinds[0].clone())));
+    case(
+        "commit",
+        "a merged device twice",
+        with(signing, &|wire| {
+            let merged = &mut wire.kinds[0].merged;
+            merged.push(merged[0].clone());
+        }),
+    );
+    case(
+        "commit",
+        "a merged device with a short id",
+        with(signing, &|wire| {
+            wire.kinds[0].merged[0].device.truncate(15);
+        }),
+    );
     case("commit", "no keyring", with(signing, &|wire| wire.keyring = None));
     case("commit", "an odd length", with(signing, &|wire| wire.roster.as_mut().unwrap().length = 16385));
     case("commit", "version 0", with(signing, &|wire| wire.format_version = 0));
@@ -191,18 +145,89 @@ fn structures(cases: &mut Vec<Value>) {
     case("tree page", "no entries", Vec::new());
 }
 
-fn change_to_wire(change: &Change) -> messages::roster_entry::Change {
-    use messages::roster_entry::Change as Wire;
-    match change {
-        Change::BeginEpoch(epoch) => Wire::BeginEpoch(messages::BeginEpoch { epoch: *epoch }),
-        Change::SetRecovery(recipient) => Wire::SetRecovery(messages::Recipient {
-            public_key: recipient.public_key().as_bytes().to_vec(),
-            locator: recipient.locator().to_vec(),
-            signing_key: recipient.signing_key().unwrap().as_bytes().to_vec(),
-            password: None,
+/// A keyring of the account with something changed that a reader must notice.
+fn keyrings(case: &mut dyn FnMut(&str, Vec<u8>)) {
+    type Edit = fn(&mut messages::Keyring);
+    let edits: [(&str, Edit); 13] = [
+        ("a content key of zeros", |wire| wire.kinds[0].content_keys[0].key.fill(0)),
+        ("a short content key", |wire| wire.kinds[0].content_keys[0].key.truncate(31)),
+        ("a naming key of zeros", |wire| wire.naming_key.fill(0)),
+        ("a short naming key", |wire| wire.naming_key.truncate(31)),
+        ("a long naming key", |wire| wire.naming_key.push(1)),
+        ("no naming key", |wire| wire.naming_key.clear()),
+        ("a short root id", |wire| wire.kinds[0].content_keys[0].root_id.truncate(15)),
+        ("no content key", |wire| wire.kinds[0].content_keys.clear()),
+        ("a content key twice", |wire| {
+            let keys = &mut wire.kinds[0].content_keys;
+            keys.push(keys[0].clone());
         }),
-        _ => panic!("not used here"),
+        ("content keys out of order", |wire| {
+            let keys = &mut wire.kinds[0].content_keys;
+            keys.insert(0, messages::ContentKey { epoch: 1, ..keys[0].clone() });
+        }),
+        ("a kind twice", |wire| wire.kinds.push(wire.kinds[0].clone())),
+        ("version 0", |wire| wire.version = 0),
+        ("another account", |wire| wire.account[0] ^= 1),
+    ];
+    for (what, edit) in edits {
+        let mut wire = world().keyring.clone();
+        edit(&mut wire);
+        case(what, wire.encode_to_vec());
     }
+}
+
+/// The envelope of the vectors as its recipient sees it, with `edit` and signed anew.
+fn envelope(edit: &dyn Fn(&mut messages::EnvelopeBody)) -> Vec<u8> {
+    let World { signing, .. } = world();
+    let (mut body, _) = read_envelope();
+    edit(&mut body);
+    let body = body.encode_to_vec();
+    let signature = signing.sign(Label::SIGN_ENVELOPE, &body).as_bytes().to_vec();
+    messages::SignedEnvelope { body, signer: DEVICE.0.to_vec(), signature }.encode_to_vec()
+}
+
+fn envelopes(case: &mut dyn FnMut(&str, Vec<u8>)) {
+    let plain = envelope(&|_| {});
+    let mut signed: messages::SignedEnvelope = decode_strict(&plain, 1 << 20, Part::Envelope).unwrap();
+    signed.signature[40] ^= 1;
+    case("signature", signed.encode_to_vec());
+    signed.signature[40] ^= 1;
+    signed.signer = vec![0xd9; 16];
+    case("signed by a device that the roster does not have", signed.encode_to_vec());
+    let root = |epoch, byte| messages::EpochSecret { epoch, root: vec![byte; 32] };
+    type Edit<'a> = &'a dyn Fn(&mut messages::EnvelopeBody);
+    let edits: [(&str, Edit<'_>); 8] = [
+        ("no roots", &|body| body.roots.clear()),
+        ("a root twice", &|body| body.roots.push(body.roots[0].clone())),
+        ("a root that the roster does not announce", &|body| body.roots.push(root(1, 7))),
+        ("a root of an announced epoch that the roster does not announce", &|body| {
+            body.roots = vec![root(0, 7)]
+        }),
+        ("roots out of order", &|body| body.roots.insert(0, root(1, 7))),
+        ("a short root", &|body| body.roots[0].root.truncate(31)),
+        ("another locator", &|body| body.locator[0] ^= 1),
+        ("no roster", &|body| body.roster = None),
+    ];
+    for (what, edit) in edits {
+        case(what, envelope(edit));
+    }
+}
+
+/// The body of the envelope of the vectors, and where the envelope lies.
+fn read_envelope() -> (messages::EnvelopeBody, ([u8; 16], [u8; 16])) {
+    let World { root, roster, objects, .. } = world();
+    let Place::Envelope { locator, id } = objects["envelope"].0.context().place else {
+        panic!("an envelope lies elsewhere")
+    };
+    let roster_object = ObjectRef::of(&objects["roster"].0).unwrap();
+    let body = messages::EnvelopeBody {
+        account: roster.account().0.to_vec(),
+        roots: vec![messages::EpochSecret { epoch: 0, root: root.expose().to_vec() }],
+        roster: Some(roster_object.to_wire()),
+        locator: locator.to_vec(),
+        id: id.to_vec(),
+    };
+    (body, (locator, id))
 }
 
 fn codes(cases: &mut Vec<Value>) {
@@ -227,7 +252,8 @@ fn what_must_fail_fails_as_it_must() {
             "about": "`object` with `change`: an object of objects.json, where `flip` inverts the lowest bit of the byte \
                       at that offset, `byte` sets one, `zero` sets some to zero, `length` cuts or fills with zeros, \
                       `context` replaces the context. `parse` with `plain`: a message (a whole plaintext for a pack, \
-                      a page as a root for a tree page) of that account. `code`: a recovery code. An implementation \
+                      a page as a root for a tree page, what the envelope of objects.json holds for an \
+                      envelope) of that account. `code`: a recovery code. An implementation \
                       need not tell the classes of `error` apart, but for `newer format` and `mistyped code`.",
             "cases": must_fail(),
         }),
@@ -271,8 +297,12 @@ fn parse_plain(name: &str, plain: &[u8]) -> Result<()> {
     match name {
         "roster" => Roster::parse(account, plain).map(drop),
         "keyring" => {
-            let wire: messages::Keyring = decode_strict(plain, 1 << 20, Part::Keyring)?;
-            Keyring::from_wire(&wire, account).map(drop).ok_or(Error::Damaged { what: Part::Keyring })
+            let mut wire: messages::Keyring = decode_strict(plain, 1 << 20, Part::Keyring)?;
+            Keyring::take_wire(&mut wire, account).map(drop).ok_or(Error::Damaged { what: Part::Keyring })
+        }
+        "envelope" => {
+            let (_, (locator, id)) = read_envelope();
+            Envelope::parse(plain, locator, id)?.verify(roster).map(drop)
         }
         "commit" => {
             let device = roster.state().device(DEVICE).unwrap();

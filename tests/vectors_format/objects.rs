@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 use strongroom::content::{IndexFragment, open_pack};
 use strongroom::crypto::{Context, HEADER_BYTES, Label, ObjectKey, Place, Sealed, Secret, open_message};
 use strongroom::history::Commit;
-use strongroom::keys::{AccountId, Envelope, EpochRoot, Keyring, ObjectRef, RecoveryCode, Roster};
+use strongroom::keys::{
+    AccountId, Envelope, EpochRoot, EpochRoots, Keyring, ObjectRef, RecoveryCode, Roster,
+};
 use strongroom::wire::messages;
 use strongroom::{Part, Result};
 
@@ -34,6 +36,7 @@ pub(crate) fn objects_json() -> Value {
         "root": hex(world.root.expose()),
         "kind": "notes",
         "content_key": hex(world.content_key.expose()),
+        "naming_key": hex(world.naming_key.expose()),
         "chunk_id_key": hex(world.id_key.expose()),
         "chunks": world.chunk_plain.iter().map(|plain| hex(plain)).collect::<Vec<_>>(),
         "commit_sequence": world.commit_head.sequence,
@@ -46,6 +49,7 @@ pub(crate) fn objects_json() -> Value {
 pub(crate) fn read_object(vectors: &Value, name: &str, context: Context, bytes: Vec<u8>) -> Result<()> {
     let account = AccountId(array(&vectors["account"]));
     let root = EpochRoot::new(0, Secret::from_slice(&unhex(&vectors["root"])).unwrap());
+    let roots = EpochRoots::new([root]);
     let key = ObjectKey::new(Secret::from_slice(&unhex(&vectors["content_key"])).unwrap());
     let kind = context.kind.clone();
     let reference = || {
@@ -58,13 +62,13 @@ pub(crate) fn read_object(vectors: &Value, name: &str, context: Context, bytes: 
         "message" => open_message(&key, &context, bytes).map(drop),
         "pack" => open_pack(&key, &context, bytes).map(drop),
         "index" => IndexFragment::open(&key, account, &kind, &reference(), bytes).map(drop),
-        "keyring" => Keyring::open(account, &root, &reference(), bytes).map(drop),
-        "roster" => Roster::open(account, &root, &reference(), bytes).map(drop),
+        "keyring" => Keyring::open(account, &roots, &reference(), bytes).map(drop),
+        "roster" => Roster::open(account, &roots, &reference(), bytes).map(drop),
         "commit" => {
             let state = world().roster.state();
             let Place::Commit { device, sequence } = context.place else { panic!("no commit") };
             let known = state.device(DEVICE).filter(|_| device == DEVICE.0).unwrap();
-            Commit::open(account, known, state, &[root], sequence, &bytes).map(drop)
+            Commit::open(account, known, state, &roots, sequence, &bytes).map(drop)
         }
         "envelope" => {
             let code = RecoveryCode::parse(vectors["recovery_code"].as_str().unwrap()).unwrap();

@@ -12,13 +12,13 @@ use prost::Message as _;
 use serde_json::Value;
 use strongroom::content::{ChunkId, IndexFragment, PackBuilder, StoredChunk, open_pack};
 use strongroom::crypto::{
-    Context, HybridSecretKey, ObjectKey, ObjectType, Place, Sealed, Secret, SeededRandom, SigningKey,
-    keyed_hash, open_message, seal_message,
+    Context, HybridSecretKey, Label, ObjectKey, ObjectType, Place, Sealed, Secret, SeededRandom, SigningKey,
+    derive_from_key, keyed_hash, open_message, seal_message,
 };
 use strongroom::history::{Commit, CommitBody, Head, KindState};
 use strongroom::keys::{
-    Change, DeviceId, Envelope, EnvelopeContents, EpochRoot, Keyring, Member, ObjectRef, Recipient,
-    RecoveryCode, Roster,
+    Change, DeviceId, Envelope, EnvelopeContents, EpochRoot, EpochRoots, Keyring, Member, ObjectRef,
+    Recipient, RecoveryCode, Roster,
 };
 use strongroom::tree::{Borders, Builder, PageReader, PageWriter, Root};
 use strongroom::wire::{decode_strict, messages};
@@ -34,7 +34,9 @@ pub(crate) struct World {
     pub(crate) root: Secret<32>,
     pub(crate) roster: Roster,
     pub(crate) content_key: Secret<32>,
+    pub(crate) naming_key: Secret<32>,
     pub(crate) id_key: Secret<32>,
+    pub(crate) cut_key: Secret<32>,
     pub(crate) keyring: messages::Keyring,
     pub(crate) tree: MemoryPages,
     pub(crate) tree_root: Root,
@@ -62,7 +64,10 @@ pub(crate) fn make_world() -> World {
     let code = RecoveryCode::generate(&mut SeededRandom::new(1)).unwrap();
     let signing = SigningKey::from_seed(seeded(2));
     let hybrid = HybridSecretKey::from_seed(seeded(3));
-    let (root, content_key, id_key, cut_key) = (seeded(4), seeded(5), seeded(6), seeded(7));
+    let (root, content_key, naming_key) = (seeded(4), seeded(5), seeded(6));
+    let name = |label| derive_from_key(&naming_key, label, &[b"notes"]);
+    let (id_key, cut_key) = (name(Label::NAMING_CHUNK_ID), name(Label::NAMING_CHUNK_CUT));
+    let epoch = root_of(&root);
     let member = Member {
         id: DEVICE,
         signing_key: signing.verifying_key(),
@@ -70,11 +75,15 @@ pub(crate) fn make_world() -> World {
         name: "phone".to_owned(),
     };
     let recovery = recovery_recipient(&code);
-    let genesis =
-        Change::Genesis { salt: [0x5a; 16], device: member, recovery: recovery.clone(), format_version: 1 };
+    let genesis = Change::Genesis {
+        salt: [0x5a; 16],
+        device: member,
+        recovery: recovery.clone(),
+        format_version: 1,
+        root_id: epoch.id(),
+    };
     let roster = Roster::begin(&genesis, &signing, &code.signing_key(), TIME_MS).unwrap();
     let account = roster.account();
-    let epoch = root_of(&root);
     let mut objects = BTreeMap::new();
 
     let context = Context::new(account.0, 0, ObjectType::Index, "notes", Place::Object([0x0b; 16]));
@@ -87,13 +96,21 @@ pub(crate) fn make_world() -> World {
 
     let kind_keys = messages::KindKeys {
         kind: "notes".to_owned(),
-        chunk_id_key: id_key.expose().to_vec(),
-        chunk_cut_key: cut_key.expose().to_vec(),
-        content_keys: vec![messages::ContentKey { epoch: 0, key: content_key.expose().to_vec() }],
+        content_keys: vec![messages::ContentKey {
+            epoch: 0,
+            root_id: epoch.id().to_vec(),
+            key: content_key.expose().to_vec(),
+        }],
     };
-    let wire = messages::Keyring { account: account.0.to_vec(), version: 1, kinds: vec![kind_keys] };
-    let (keyring_ref, sealed) = Keyring::from_wire(&wire, account).unwrap().seal(&epoch, random).unwrap();
-    objects.insert("keyring", (sealed, wire.encode_to_vec()));
+    let mut wire = messages::Keyring {
+        account: account.0.to_vec(),
+        version: 1,
+        naming_key: naming_key.expose().to_vec(),
+        kinds: vec![kind_keys],
+    };
+    let plain = wire.encode_to_vec();
+    let (keyring_ref, sealed) = Keyring::take_wire(&mut wire, account).unwrap().seal(&epoch, random).unwrap();
+    objects.insert("keyring", (sealed, plain));
 
     let mut tree = MemoryPages { id_key: id_key.duplicate(), pages: HashMap::new(), order: Vec::new() };
     let borders = Borders::new(&cut_key);
@@ -124,7 +141,12 @@ pub(crate) fn make_world() -> World {
         roster: roster_ref.clone(),
         keyring: keyring_ref,
         keyring_version: 1,
-        kinds: vec![KindState { kind: "notes".to_owned(), root: Some(tree_root), index: vec![index_ref] }],
+        kinds: vec![KindState {
+            kind: "notes".to_owned(),
+            root: Some(tree_root),
+            index: vec![index_ref],
+            merged: vec![(DeviceId([0xd2; 16]), 3)],
+        }],
         seen: vec![(DeviceId([0xd2; 16]), Head { sequence: 3, hash: [0x33; 32] })],
         nonce: [0x77; 16],
         device_time_ms: TIME_MS,
@@ -133,7 +155,8 @@ pub(crate) fn make_world() -> World {
     let plain = open_message(&epoch.commit_key(account), sealed.context(), sealed.bytes().to_vec()).unwrap();
     objects.insert("commit", (sealed, plain));
 
-    let contents = EnvelopeContents { account, roots: &[root_of(&root)], roster: &roster_ref };
+    let roots = EpochRoots::new([root_of(&root)]);
+    let contents = EnvelopeContents { account, roots: &roots, roster: &roster_ref };
     let sealed = Envelope::seal(&contents, &recovery, (DEVICE, &signing), random).unwrap();
     objects.insert("envelope", (sealed, Vec::new()));
     let keyring = decode_strict(&objects["keyring"].1, 1 << 20, Part::Keyring).unwrap();
@@ -144,7 +167,9 @@ pub(crate) fn make_world() -> World {
         root,
         roster,
         content_key,
+        naming_key,
         id_key,
+        cut_key,
         keyring,
         tree,
         tree_root,

@@ -58,6 +58,8 @@ pub(super) struct Node {
     pub(super) depth: u32,
     pub(super) parents: Vec<EntryHash>,
     pub(super) signer: SignerId,
+    /// The entry that let its signer in, as the signer knew it; zeros at genesis.
+    pub(super) standing: EntryHash,
     pub(super) change: Arc<Change>,
     /// Every entry that its signer knew.
     pub(super) past: Past,

@@ -1,8 +1,10 @@
 //! What a set of entries adds up to.
 
+use std::collections::BTreeSet;
+
 use super::{
     entry::{Change, Member, SignerId},
-    graph::{Node, Past},
+    graph::{EntryHash, Node, Past},
 };
 use crate::{
     Error, Part, Result,
@@ -15,6 +17,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Device {
     member: Member,
+    added: EntryHash,
     state: DeviceState,
 }
 
@@ -34,6 +37,10 @@ pub enum DeviceState {
 }
 
 impl Device {
+    fn new(member: &Member, added: EntryHash) -> Self {
+        Self { member: member.clone(), added, state: DeviceState::Active }
+    }
+
     /// Its id.
     #[must_use]
     pub fn id(&self) -> DeviceId {
@@ -84,12 +91,19 @@ impl Device {
     }
 }
 
+/// A code's or password's recipient, and the entry that set it.
+#[derive(Clone)]
+struct Holder {
+    recipient: Recipient,
+    set: EntryHash,
+}
+
 /// What a set of entries says together.
 #[derive(Clone)]
 pub struct RosterState {
     devices: Vec<Device>,
-    recovery: Option<Recipient>,
-    password: Option<Recipient>,
+    recovery: Option<Holder>,
+    password: Option<Holder>,
     /// Every root that was announced, with whether it may be written under.
     epochs: Vec<(u32, RootId, bool)>,
     rotation_due: bool,
@@ -112,13 +126,13 @@ impl RosterState {
     /// The recovery code's recipient; none when it was replaced by somebody who was cut off meanwhile.
     #[must_use]
     pub fn recovery(&self) -> Option<&Recipient> {
-        self.recovery.as_ref()
+        self.recovery.as_ref().map(|holder| &holder.recipient)
     }
 
     /// The password's recipient, if one is set.
     #[must_use]
     pub fn password(&self) -> Option<&Recipient> {
-        self.password.as_ref()
+        self.password.as_ref().map(|holder| &holder.recipient)
     }
 
     /// The current epoch and its root: what is written is sealed under it. Of several with one number the
@@ -157,18 +171,20 @@ impl RosterState {
     /// Everybody that an epoch root has to be sealed to, and nobody else (K12).
     pub fn recipients(&self) -> impl Iterator<Item = &Recipient> {
         let devices = self.devices.iter().filter(|device| device.is_active()).map(Device::recipient);
-        devices.chain(&self.recovery).chain(&self.password)
+        devices.chain(self.recovery()).chain(self.password())
     }
 
-    /// The key that checks a signer's entries, if it may sign now.
-    pub(super) fn signing_key(&self, signer: SignerId) -> Option<&VerifyingKey> {
-        match signer {
+    /// The key that checks a signer's entries, and the entry that let it in, if it may sign now.
+    pub(super) fn standing(&self, signer: SignerId) -> Option<(&VerifyingKey, EntryHash)> {
+        let holder = match signer {
             SignerId::Device(id) => {
-                self.device(id).filter(|device| device.is_active()).map(Device::signing_key)
+                let device = self.device(id).filter(|device| device.is_active())?;
+                return Some((device.signing_key(), device.added));
             }
-            SignerId::Recovery => self.recovery.as_ref().and_then(Recipient::signing_key),
-            SignerId::Password => self.password.as_ref().and_then(Recipient::signing_key),
-        }
+            SignerId::Recovery => self.recovery.as_ref()?,
+            SignerId::Password => self.password.as_ref()?,
+        };
+        Some((holder.recipient.signing_key()?, holder.set))
     }
 }
 
@@ -184,37 +200,44 @@ pub(super) fn evaluate(nodes: &[Node], within: Option<&Past>) -> Result<RosterSt
     };
     check_format(*format_version)?;
     let mut state = RosterState {
-        devices: vec![Device { member: device.clone(), state: DeviceState::Active }],
+        devices: vec![Device::new(device, genesis.hash)],
         recovery: None,
         password: None,
         epochs: vec![(0, *root_id, true)],
         rotation_due: false,
         format_version: *format_version,
     };
-    let mut written = Written { recoveries: vec![(0, recovery)], passwords: Vec::new(), epochs: vec![0] };
+    let mut written = Written {
+        let_in: BTreeSet::from([genesis.hash]),
+        recoveries: vec![(0, recovery)],
+        passwords: Vec::new(),
+        epochs: vec![0],
+    };
     for (place, node) in rest {
-        let counts = state.has_granted(node.signer) && !is_void(*place, node, &cuts);
+        let counts = written.let_in.contains(&node.standing) && !is_void(*place, node, &cuts);
         state.apply(*place, node, counts, &mut written)?;
     }
     let replaced = |place: usize, signer| {
         cuts.iter().any(|(_, cut)| cut.change.cuts(signer) && cut.past.contains(place))
     };
     let newest = |granted: &[(usize, &Recipient)], signer| {
-        let left = granted.iter().rev().find(|(place, _)| !replaced(*place, signer));
-        left.map(|(_, recipient)| (*recipient).clone())
+        let (place, recipient) = granted.iter().rev().find(|(place, _)| !replaced(*place, signer))?;
+        Some(Holder { recipient: (*recipient).clone(), set: nodes.get(*place)?.hash })
     };
     state.recovery = newest(&written.recoveries, SignerId::Recovery);
     state.password = newest(&written.passwords, SignerId::Password);
     let current = state.epoch();
-    let begun = state.epochs.iter().position(|(epoch, id, _)| (*epoch, *id) == current);
+    let begun = state.epochs.iter().position(|(epoch, id, counts)| (*epoch, *id) == current && *counts);
     let begun = begun.and_then(|index| written.epochs.get(index)).and_then(|place| nodes.get(*place));
     let begun = begun.ok_or_else(damaged)?;
     state.rotation_due = cuts.iter().any(|(place, _)| !begun.past.contains(*place));
     Ok(state)
 }
 
-/// Where the grants stand that later cuts may replace.
+/// The grants that count, and where those stand that later cuts may replace.
 struct Written<'a> {
+    /// The entries by which somebody was let in who may let in others: what counts stands on one of them.
+    let_in: BTreeSet<EntryHash>,
     recoveries: Vec<(usize, &'a Recipient)>,
     passwords: Vec<(usize, &'a Recipient)>,
     epochs: Vec<usize>,
@@ -232,14 +255,6 @@ fn is_void(place: usize, node: &Node, cuts: &[(usize, &Node)]) -> bool {
 }
 
 impl RosterState {
-    /// Whether the signer's own entry into the account counts.
-    fn has_granted(&self, signer: SignerId) -> bool {
-        match signer {
-            SignerId::Device(id) => self.device(id).is_some(),
-            SignerId::Recovery | SignerId::Password => true,
-        }
-    }
-
     /// A cut applies always, a grant only if it `counts`.
     fn apply<'a>(
         &mut self,
@@ -254,15 +269,22 @@ impl RosterState {
                 if self.devices.len() >= DEVICES_MAX {
                     return Err(Error::damaged(Part::Roster));
                 }
-                self.devices.push(Device { member: member.clone(), state: DeviceState::Active });
+                self.devices.push(Device::new(member, node.hash));
+                written.let_in.insert(node.hash);
             }
             Change::RevokeDevice { device, last_sequence, last_hash } => {
                 if let Some(known) = self.devices.iter_mut().find(|known| known.id() == *device) {
                     known.cut(*last_sequence, *last_hash);
                 }
             }
-            Change::SetRecovery(recipient) if counts => written.recoveries.push((place, recipient)),
-            Change::SetPassword(recipient) if counts => written.passwords.push((place, recipient)),
+            Change::SetRecovery(recipient) if counts => {
+                written.recoveries.push((place, recipient));
+                written.let_in.insert(node.hash);
+            }
+            Change::SetPassword(recipient) if counts => {
+                written.passwords.push((place, recipient));
+                written.let_in.insert(node.hash);
+            }
             Change::BeginEpoch(epoch, root_id) => {
                 self.epochs.push((*epoch, *root_id, counts));
                 written.epochs.push(place);

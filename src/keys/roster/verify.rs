@@ -34,11 +34,12 @@ pub(super) fn accept(
     let parents = parents.iter().map(|hash| hash.as_slice().try_into().ok()).collect::<Option<Vec<_>>>();
     let parents: Vec<EntryHash> = parents.ok_or_else(damaged)?;
     let (depth, past) = stand(nodes, &parents).ok_or_else(damaged)?;
-    let node = Node {
+    let mut node = Node {
         hash: hash_entry(&signed),
         depth,
         parents,
         signer: SignerId::from_wire(signer)?,
+        standing: EntryHash::default(),
         change: Arc::new(change),
         past,
         signed: Arc::new(signed),
@@ -46,7 +47,7 @@ pub(super) fn accept(
     if nodes.last().is_some_and(|last| (last.depth, last.hash) >= (node.depth, node.hash)) {
         return Err(damaged());
     }
-    check(account, nodes, &node)?;
+    node.standing = check(account, nodes, &node)?;
     nodes.push(node);
     Ok(())
 }
@@ -65,8 +66,8 @@ fn stand(nodes: &[Node], parents: &[EntryHash]) -> Option<(u32, Past)> {
     Some((depth, past))
 }
 
-/// The signer could sign then, did sign, and was allowed to do this then.
-fn check(account: AccountId, nodes: &[Node], node: &Node) -> Result<()> {
+/// The signer could sign then, did sign, and was allowed to do this then; gives the entry that let it in.
+fn check(account: AccountId, nodes: &[Node], node: &Node) -> Result<EntryHash> {
     let damaged = || Error::damaged(Part::Roster);
     let state = match (nodes.is_empty(), node.change.as_ref()) {
         (true, genesis @ Change::Genesis { device, .. }) => {
@@ -84,9 +85,10 @@ fn check(account: AccountId, nodes: &[Node], node: &Node) -> Result<()> {
         }
         _ => return Err(damaged()),
     };
-    let key = state.signing_key(node.signer).ok_or_else(damaged)?;
+    let (key, standing) = state.standing(node.signer).ok_or_else(damaged)?;
     let signature = Signature::from_bytes(&node.signed.signature, Part::Roster)?;
-    key.verify(Label::SIGN_ROSTER, &node.signed.entry, &signature, Part::Roster)
+    key.verify(Label::SIGN_ROSTER, &node.signed.entry, &signature, Part::Roster)?;
+    Ok(standing)
 }
 
 /// Codes and passwords may only add their holder's new device.

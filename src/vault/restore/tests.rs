@@ -7,7 +7,6 @@ use crate::{
     vault::{
         NewDevice,
         contents::{ContentWriter, Cut, encode_entry, write_content, write_index},
-        vault::NextCommit,
     },
 };
 
@@ -22,10 +21,11 @@ fn committed(folder: &Path, mut entries: Vec<Entry<'_>>) -> Vault {
     {
         let work = &mut *vault.work();
         let mut view = vault.refresh(work).unwrap();
+        vault.reconcile(work, &mut view).unwrap();
         let job = Job::new();
         let state = {
             let access = vault.access("files", &view).unwrap();
-            let run = vault.database.begin_run("files", [0; 32]).unwrap();
+            let run = vault.database.begin_run("files").unwrap();
             let (clock, random) = (vault.clock.as_ref(), work.random.as_mut());
             let writer = ContentWriter::new(access, run, &job, clock, random, false).unwrap();
             entries.sort_by(|a, b| a.0.cmp(&b.0));
@@ -41,11 +41,10 @@ fn committed(folder: &Path, mut entries: Vec<Entry<'_>>) -> Vault {
             let borders = Borders::new(access.keys.chunk_cut_key());
             let root = apply(None, edits.into_iter(), &mut &writer, &borders).unwrap();
             writer.flush().unwrap();
-            let (index, _) = write_index(&writer, &[], 0).unwrap();
-            KindState { kind: "files".to_owned(), root, index }
+            let index = writer.with_random(|random| write_index(&access, random, &[], 0)).unwrap().0;
+            KindState { root, index, ..KindState::empty("files") }
         };
-        let next = NextCommit::of_kinds(&view, vec![state]);
-        vault.commit(work, &mut view, next).unwrap();
+        vault.commit(work, &mut view, vec![state]).unwrap();
     }
     vault
 }
