@@ -34,7 +34,7 @@ impl Read for Export {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         if self.line.is_empty() && self.next <= self.count {
             let n = self.next;
-            let read = u64::from(n % self.every == 0);
+            let read = u64::from((n + 1) % self.every == 0);
             self.line = if n == self.count {
                 b"</smses>".to_vec()
             } else {

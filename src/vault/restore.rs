@@ -229,7 +229,11 @@ impl Vault {
             });
         }
         for part in plan.parts.iter().filter(|_| plan.newest) {
-            self.note_restored(&view, part, into)?;
+            match self.note_restored(&view, part, into) {
+                // The restore itself told of it.
+                Err(error) if error.is_damage() => {}
+                noted => noted?,
+            }
         }
         Ok(report)
     }

@@ -115,7 +115,13 @@ fn attack_d1_a_device_is_introduced_only_with_its_own_keys_and_by_who_invited_it
     let ((phone, phone_key), (laptop, _), (other, _)) = (device(1), device(2), device(3));
     let holder = HybridSecretKey::from_seed(Secret::take(&mut [9; 32]));
     let recovery = Recipient::recovery(holder.public().clone(), [9; 16], phone_key.verifying_key());
-    let genesis = Change::Genesis { salt: [5; 16], device: phone.clone(), recovery, format_version: 1 };
+    let genesis = Change::Genesis {
+        salt: [5; 16],
+        device: phone.clone(),
+        recovery,
+        format_version: 1,
+        root_id: [7; 16],
+    };
     let roster = Roster::begin(&genesis, &phone_key, &phone_key, 0).unwrap();
     let with = |signer, member: Member| {
         let mut roster = roster.clone();

@@ -1,6 +1,9 @@
 //! Reads chunks: whole packs where neighbours will be wanted too, single segments where not.
 
-use std::{cell::RefCell, collections::VecDeque};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, VecDeque},
+};
 
 use crate::{
     Error, Part, Result,
@@ -61,6 +64,10 @@ impl<K: PartialEq + Copy> Cache<K> {
 pub(crate) struct ContentReader<'a> {
     pub(crate) access: KindAccess<'a>,
     packs: RefCell<Cache<u64>>,
+    /// Bytes that were asked for of each pack.
+    asked: RefCell<BTreeMap<u64, u32>>,
+    /// Whether few of a pack's chunks will be wanted.
+    sparse: bool,
     pages: RefCell<Cache<ChunkId>>,
 }
 
@@ -72,8 +79,15 @@ impl<'a> ContentReader<'a> {
         Self {
             access,
             packs: RefCell::new(Cache::new(packs)),
+            asked: RefCell::default(),
+            sparse: false,
             pages: RefCell::new(Cache::new(PAGES_BYTES.min(memory_bytes / 2))),
         }
+    }
+
+    /// For a look here and there, as a comparison of two trees takes it.
+    pub(crate) fn sparse(access: KindAccess<'a>, memory_bytes: usize) -> Self {
+        Self { sparse: true, ..Self::new(access, memory_bytes) }
     }
 
     /// The plain bytes of a chunk, checked against its id.
@@ -99,13 +113,25 @@ impl<'a> ContentReader<'a> {
         if let Some(found) = self.packs.borrow_mut().with(place.pack, cut) {
             return found;
         }
-        if self.packs.borrow().limit < 2 * OBJECT_BYTES_MAX {
+        if self.packs.borrow().limit < 2 * OBJECT_BYTES_MAX || !self.is_worth_all(row, place) {
             return self.segments(row, place);
         }
         let plain = self.open_pack(row)?;
         let found = cut(&plain);
         self.packs.borrow_mut().add(place.pack, plain);
         found
+    }
+
+    /// A pack is fetched as a whole once as much of it was asked for as it takes to fetch it by segments: a
+    /// walk through neighbours soon does, a look here and there never.
+    fn is_worth_all(&self, row: &PackRow, place: &ChunkPlace) -> bool {
+        if !self.sparse {
+            return true;
+        }
+        let mut asked = self.asked.borrow_mut();
+        let bytes = asked.entry(place.pack).or_default();
+        *bytes = bytes.saturating_add(place.stored);
+        u64::from(*bytes) * 8 >= u64::from(row.length)
     }
 
     fn open_pack(&self, row: &PackRow) -> Result<Vec<u8>> {

@@ -65,9 +65,14 @@ fn sources(part: &Part, reader: &ContentReader<'_>) -> Result<Vec<String>> {
         let Some((key, _)) = next.filter(|(key, _)| key.starts_with(&part.prefix)) else {
             return Ok(sources);
         };
-        let (source, _) = parse_file_key(&key)?;
-        start = [source.as_bytes(), &[1]].concat();
-        sources.push(source.to_owned());
+        match parse_file_key(&key) {
+            Ok((source, _)) => {
+                start = [source.as_bytes(), &[1]].concat();
+                sources.push(source.to_owned());
+            }
+            // A hostile name: the restore itself told of it.
+            Err(_) => start = [&key[..], &[0]].concat(),
+        }
     }
 }
 
