@@ -20,7 +20,7 @@ use strongroom::{
 use super::{
     input::Counted,
     object::templates,
-    world::{DEVICE, device_key, member, object_ref, recovery, root, secret, world},
+    world::{DEVICE, device_key, member, object_ref, recovery, root, roots, secret, world},
 };
 
 /// One input of a target.
@@ -104,6 +104,8 @@ fn codes() -> Seeds {
         ("upper-case-with-spaces", other.to_uppercase().replace('-', " \n").into_bytes()),
         ("one-wrong", flipped(code.as_bytes(), 12)),
         ("cut", cut(code.as_bytes())),
+        // Enough zeros for the randomness of both codes, and the choice of characters after it (I8).
+        ("randomness-of-zeros", vec![0; 40]),
         ("no-ascii", "ｑｐｚｒ-ÿ\u{a0}q".as_bytes().to_vec()),
     ]
 }
@@ -113,7 +115,7 @@ fn rosters() -> Seeds {
     let (second, hybrid) = (DeviceId([0xd2; 16]), HybridSecretKey::from_seed(secret(0x42)));
     let mut longer = first.clone();
     append(&mut longer, SignerId::Recovery, &Change::AddDevice(member(second, "laptop", &hybrid)), None);
-    append(&mut longer, SignerId::Device(DEVICE), &Change::BeginEpoch(1), None);
+    append(&mut longer, SignerId::Device(DEVICE), &Change::BeginEpoch(1, [1; 16]), None);
     append(
         &mut longer,
         SignerId::Device(DEVICE),
@@ -133,10 +135,41 @@ fn rosters() -> Seeds {
     vec![
         ("genesis", first.encode()),
         ("add-epoch-revoke", longer.encode()),
+        ("two-at-once", at_once(&longer)),
+        ("revoked-meanwhile", revoked(&first)),
         ("password-and-recovery", with_password.encode()),
         ("bad-signature", flipped(&first.encode(), first.encode().len() - 1)),
         ("cut", cut(&longer.encode())),
     ]
+}
+
+/// Two devices go on at once, and one goes on from both.
+fn at_once(longer: &Roster) -> Vec<u8> {
+    let (mut one, mut two) = (longer.clone(), longer.clone());
+    let by_device = SignerId::Device(DEVICE);
+    append(&mut one, by_device, &Change::BeginEpoch(2, [2; 16]), None);
+    let hybrid = HybridSecretKey::from_seed(secret(0x43));
+    append(&mut two, by_device, &Change::AddDevice(member(DeviceId([0xd3; 16]), "tablet", &hybrid)), None);
+    one.unite(&two).unwrap();
+    append(&mut one, by_device, &Change::BeginEpoch(3, [3; 16]), None);
+    one.encode()
+}
+
+/// A device that is cut off writes on as if it did not know: it replaces the code, and with it adds another.
+fn revoked(first: &Roster) -> Vec<u8> {
+    let (second, hybrid) = (DeviceId([0xd2; 16]), HybridSecretKey::from_seed(secret(0x42)));
+    let mut honest = first.clone();
+    append(&mut honest, SignerId::Recovery, &Change::AddDevice(member(second, "laptop", &hybrid)), None);
+    let mut forked = honest.clone();
+    let revoke = Change::RevokeDevice { device: second, last_sequence: 0, last_hash: [0; 32] };
+    append(&mut honest, SignerId::Device(DEVICE), &revoke, None);
+    let replaced = recovery(&world().code, &hybrid);
+    append(&mut forked, SignerId::Device(second), &Change::SetRecovery(replaced.clone()), Some(&replaced));
+    let ghost = member(DeviceId([0xd4; 16]), "ghost", &hybrid);
+    append(&mut forked, SignerId::Recovery, &Change::AddDevice(ghost), None);
+    honest.unite(&forked).unwrap();
+    assert!(honest.state().device(DeviceId([0xd4; 16])).is_none());
+    honest.encode()
 }
 
 fn append(roster: &mut Roster, id: SignerId, change: &Change, accepting: Option<&Recipient>) {
@@ -150,16 +183,18 @@ fn append(roster: &mut Roster, id: SignerId, change: &Change, accepting: Option<
 }
 
 fn envelopes() -> Seeds {
-    let body = messages::EnvelopeBody {
+    let body = |roots| messages::EnvelopeBody {
         account: world().account().0.to_vec(),
-        epoch: 2,
-        root: vec![7; 32],
-        earlier_roots: vec![vec![5; 32], vec![6; 32]],
+        roots,
         roster: Some(object_ref(1).to_wire()),
         locator: world().code.locator().to_vec(),
         id: vec![9; 16],
-    }
-    .encode_to_vec();
+    };
+    let announced = body(roots().to_wire()).encode_to_vec();
+    let root = |epoch, byte| messages::EpochSecret { epoch, root: vec![byte; 32] };
+    let several = body(vec![root(0, 5), root(1, 6), root(2, 7)]).encode_to_vec();
+    let twice = body(vec![root(0, 5), root(0, 5)]).encode_to_vec();
+    let body = announced;
     let signature = device_key(DEVICE).sign(Label::SIGN_ENVELOPE, &body).as_bytes().to_vec();
     let signed = messages::SignedEnvelope { body: body.clone(), signer: DEVICE.0.to_vec(), signature };
     let signed = signed.encode_to_vec();
@@ -168,9 +203,13 @@ fn envelopes() -> Seeds {
         ("body", [&[1], &body[..]].concat()),
         ("signed-cut", [&[0], &cut(&signed)[..]].concat()),
         ("body-flipped", [&[1], &flipped(&body, 20)[..]].concat()),
+        ("body-roots-not-announced", [&[1], &several[..]].concat()),
+        ("body-root-twice", [&[1], &twice[..]].concat()),
         ("sealed", vec![2]),
         ("sealed-parameters-changed", vec![2, 0, 0xa0, 4, 0, 0, 0xff]),
         ("sealed-ciphertext-changed", vec![2, 4, 0x50, 0, 0, 0, 3, 1, 2, 3]),
+        // The byte of the version is not below any seal: a higher one is told apart.
+        ("sealed-newer-version", vec![2, 0, 7, 0, 0, 0, 3]),
     ]
 }
 
@@ -178,14 +217,24 @@ fn keyrings() -> Seeds {
     let keyring = |kinds: &[(&str, u32)]| {
         let kinds = kinds.iter().map(|(kind, epochs)| messages::KindKeys {
             kind: (*kind).to_owned(),
-            chunk_id_key: vec![1; 32],
-            chunk_cut_key: vec![2; 32],
             content_keys: (0..*epochs)
-                .map(|epoch| messages::ContentKey { epoch, key: vec![3; 32] })
+                .map(|epoch| messages::ContentKey { epoch, root_id: vec![2; 16], key: vec![3; 32] })
                 .collect(),
         });
-        messages::Keyring { account: world().account().0.to_vec(), version: 1, kinds: kinds.collect() }
-            .encode_to_vec()
+        messages::Keyring {
+            account: world().account().0.to_vec(),
+            version: 1,
+            naming_key: vec![1; 32],
+            kinds: kinds.collect(),
+        }
+        .encode_to_vec()
+    };
+    let rotated_at_once = {
+        let bytes = keyring(&[("files", 2)]);
+        let mut wire = messages::Keyring::decode(bytes.as_slice()).unwrap();
+        let keys = &mut wire.kinds[0].content_keys;
+        keys.push(messages::ContentKey { root_id: vec![4; 16], ..keys[1].clone() });
+        wire.encode_to_vec()
     };
     let all = keyring(&[("calls", 1), ("contacts", 1), ("files", 3), ("messages", 2), ("notes", 1)]);
     vec![
@@ -193,6 +242,12 @@ fn keyrings() -> Seeds {
         ("no-kind", keyring(&[])),
         ("kinds-out-of-order", keyring(&[("notes", 1), ("calls", 1)])),
         ("kind-without-key", keyring(&[("calls", 0)])),
+        ("two-roots-of-one-epoch", rotated_at_once),
+        ("no-naming-key", {
+            let mut wire = messages::Keyring::decode(all.as_slice()).unwrap();
+            wire.naming_key.clear();
+            wire.encode_to_vec()
+        }),
         ("cut", cut(&all)),
     ]
 }
@@ -200,7 +255,12 @@ fn keyrings() -> Seeds {
 fn commits() -> Seeds {
     let head = |sequence| Head { sequence, hash: [8; 32] };
     let tree = TreeRoot { page: vec![4; 32], level: 2, entries: 900 };
-    let kind = |kind: &str, root| KindState { kind: kind.to_owned(), root, index: vec![object_ref(3)] };
+    let kind = |kind: &str, root| KindState {
+        root,
+        index: vec![object_ref(3)],
+        merged: vec![(DeviceId([0xd2; 16]), 4)],
+        ..KindState::empty(kind)
+    };
     let body = |previous, kinds, seen| CommitBody {
         previous,
         roster: object_ref(1),
@@ -248,6 +308,14 @@ fn wire_commit(body: &CommitBody) -> Vec<u8> {
                 kind: state.kind.clone(),
                 root: state.root.map(Root::to_wire),
                 index: state.index.iter().map(ObjectRef::to_wire).collect(),
+                merged: state
+                    .merged
+                    .iter()
+                    .map(|(device, sequence)| messages::MergedCommit {
+                        device: device.0.to_vec(),
+                        sequence: *sequence,
+                    })
+                    .collect(),
             })
             .collect(),
         seen: body
@@ -465,6 +533,8 @@ fn paths() -> Seeds {
         ("device", "COM².tar.gz".into()),
         ("stream", b"file.txt:stream".to_vec()),
         ("no-text", b"\xff\xfe".to_vec()),
+        // White space of any kind before a device name's dot: `NUL\u{2000}` names a device too.
+        ("device-then-white-space", "NUL\u{2000}".into()),
         ("trailing-dot", b"name. .".to_vec()),
     ]
 }

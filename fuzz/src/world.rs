@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 use strongroom::{
     crypto::{HybridSecretKey, Place, Secret, SigningKey, seal_message},
     keys::{
-        AccountId, Change, Device, DeviceId, EpochRoot, Member, ObjectRef, Recipient, RecoveryCode, Roster,
+        AccountId, Change, Device, DeviceId, EpochRoot, EpochRoots, Member, ObjectRef, Recipient,
+        RecoveryCode, Roster,
     },
 };
 
@@ -29,6 +30,7 @@ pub(super) fn world() -> &'static World {
             device: member(DEVICE, "phone", &hybrid),
             recovery: recovery(&code, &hybrid),
             format_version: 1,
+            root_id: root(0).id(),
         };
         let roster = Roster::begin(&genesis, &device_key(DEVICE), &code.signing_key(), 1_700_000_000_000);
         World { roster: roster.unwrap(), code, hybrid }
@@ -69,6 +71,10 @@ pub(super) fn secret(byte: u8) -> Secret<32> {
 
 pub(super) fn root(epoch: u32) -> EpochRoot {
     EpochRoot::new(epoch, secret(0x60))
+}
+
+pub(super) fn roots() -> EpochRoots {
+    EpochRoots::new([root(0)])
 }
 
 /// Names some object.

@@ -40,6 +40,11 @@ def check_keys():
     for name in ("commit", "keyring", "roster"):
         key = decoder.epoch_key(bytes.fromhex(of["root"]), f"epoch/{name}", bytes.fromhex(of["account"]), of["epoch"])
         same(name, key.hex(), of[f"{name}_key"])
+    same("root id", decoder.root_id(of["epoch"], bytes.fromhex(of["root"])).hex(), of["root_id"])
+    naming = keys["naming"]
+    for name, label in (("chunk_id_key", "naming/chunk-id"), ("chunk_cut_key", "naming/chunk-cut")):
+        key = decoder.expand(bytes.fromhex(naming["naming_key"]), label, naming["kind"].encode(), 32)
+        same(name, key.hex(), naming[name])
     places = [
         decoder.context(b"\1" * 16, 0, 1, decoder.place_object(b"\2" * 16), "photos"),
         decoder.context(b"\1" * 16, 5, 5, decoder.place_commit(b"\3" * 16, 258)),
@@ -66,7 +71,7 @@ class Objects:
         self.secret = decoder.recovery_secret(self.given["recovery_code"])
         plain = self.open("roster", self.blob("roster"), self.bound_to("roster"))
         self.roster = decoder.Roster(self.account, plain)
-        self.device = self.roster.devices[self.device_id]
+        self.device = self.roster.state.devices[self.device_id]
 
     def blob(self, name):
         return base64.b64decode(self.given["objects"][name]["object"])
@@ -95,9 +100,8 @@ class Objects:
                 return data
 
         signed, body = decoder.open_envelope(Store(), self.secret, bound_to[38:54])
-        device = self.roster.devices[signed.signer]
-        decoder.verify(device.signing_key, "sign/envelope", signed.body, signed.signature, "envelope")
-        decoder.need(body.roots == [self.root], "envelope")
+        decoder.check_envelope(self.roster, signed, body)
+        decoder.need([root for _, _, root in body.roots] == [self.root], "envelope")
         return b""
 
     def parse(self, name, plain):
@@ -108,6 +112,9 @@ class Objects:
         elif name == "commit":
             commit = decoder.read_commit(self.account, self.device, 0, self.given["commit_sequence"], plain)
             same("commit", commit.own_hash.hex(), self.given["commit_hash"])
+        elif name == "envelope" and plain:
+            place = self.bound_to(name)
+            decoder.check_envelope(self.roster, *decoder.read_envelope(place[22:38], place[38:54], plain))
         elif name == "index":
             decoder.need(plain, "missing index")
             decoder.read_fragment(plain)
@@ -122,6 +129,7 @@ class Objects:
         if "code" in case:
             decoder.recovery_secret(case["code"])
         elif "parse" in case:
+            decoder.need(case["plain"] or case["parse"] != "envelope", "envelope")
             self.parse(case["parse"], base64.b64decode(case["plain"]))
         else:
             name, change = case["object"], case["change"]
@@ -169,6 +177,30 @@ def check_must_fail(objects):
         else:
             sys.exit(f"{case['name']}: was accepted")
     return len(cases)
+
+
+def check_roster():
+    """F-35: what a graph says, whether it came at once or in parts."""
+    given = load("roster.json")
+    account, plain = bytes.fromhex(given["account"]), base64.b64decode(given["roster"])
+    whole = decoder.Roster(account, plain)
+    entries = [node.signed for node in whole.nodes]
+    same("entries", [node.hash.hex() for node in whole.nodes], given["entries"])
+    half = decoder.Roster(account, decoder.encode("Roster", decoder.SimpleNamespace(entries=entries[:len(entries) // 2])))
+    for roster in (whole, half.unite(whole), whole.unite(half)):
+        state = roster.state
+        devices = [
+            {"id": device.id.hex(), "revoked_after": device.revoked[0] if device.revoked else None}
+            for device in state.devices.values()
+        ]
+        same("devices", devices, given["devices"])
+        locator = lambda node: node and decoder.recipient_of(node).locator.hex()
+        same("recovery", locator(state.recovery), given["recovery"])
+        same("password", locator(state.password), given["password"])
+        epoch, root_id, _, begun = max((one for one in state.epochs if one[2]), key=lambda one: one[:2])
+        same("epoch", (epoch, root_id.hex()), (given["epoch"], given["root_id"]))
+        due = any(node.cuts is not None and node.place not in begun.past for node in roster.nodes)
+        same("rotation", due, given["rotation_due"])
 
 
 def check_tree():
@@ -233,6 +265,7 @@ def describe(path, out):
 def main():
     check_keys()
     count = check_must_fail(check_objects())
+    check_roster()
     check_tree()
     check_small_store()
     print(f"all vectors are read, {count} cases are refused")

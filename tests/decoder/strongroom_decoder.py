@@ -53,6 +53,10 @@ def need(condition, what):
         raise Refused(what)
 
 
+def ascending(items):
+    return all(a < b for a, b in zip(items, items[1:]))
+
+
 # --- F-1, F-10: primitives -----------------------------------------------------------------------------------
 
 
@@ -136,7 +140,7 @@ class XWing:
 
 # --- F-4: protobuf -------------------------------------------------------------------------------------------
 
-# A message and its fields, numbered from 1 in this order. A star is `repeated`.
+# A message and its fields, numbered from 1 in this order. A star is `repeated`, a dash a number not used.
 SCHEMAS = """
 PackDirectory chunks*:ChunkEntry
 ChunkEntry id:bytes stored_length:u32 plain_length:u32
@@ -152,26 +156,28 @@ Content length:u64 inline:bytes list_level:u32 chunks:bytes
 SignedCommit commit:bytes signature:bytes
 Commit format_version:u32 account:bytes device:bytes sequence:u64 previous:bytes epoch:u32 roster:ObjectRef
     keyring:ObjectRef keyring_version:u64 kinds*:KindState seen*:SeenHead nonce:bytes device_time_ms:i64
-KindState kind:string root:TreeRoot index*:ObjectRef
+KindState kind:string root:TreeRoot index*:ObjectRef merged*:MergedCommit
+MergedCommit device:bytes sequence:u64
 SeenHead device:bytes sequence:u64 hash:bytes
 SignedEnvelope body:bytes signer:bytes signature:bytes
-EnvelopeBody account:bytes epoch:u32 root:bytes earlier_roots*:bytes roster:ObjectRef locator:bytes id:bytes
+EnvelopeBody account:bytes roots*:EpochSecret roster:ObjectRef locator:bytes id:bytes
+EpochSecret epoch:u32 root:bytes
 Roster entries*:SignedRosterEntry
 SignedRosterEntry entry:bytes signature:bytes
-RosterEntry account:bytes index:u32 previous:bytes signer:bytes device_time_ms:i64 genesis:Genesis
+RosterEntry account:bytes parents*:bytes - signer:bytes device_time_ms:i64 genesis:Genesis
     add_device:AddDevice revoke_device:RevokeDevice set_recovery:Recipient set_password:Recipient
     remove_password:RemovePassword begin_epoch:BeginEpoch require_format:RequireFormat acceptance:bytes
-Genesis format_version:u32 device:AddDevice recovery:Recipient salt:bytes
+Genesis format_version:u32 device:AddDevice recovery:Recipient salt:bytes root_id:bytes
 AddDevice device:bytes signing_key:bytes recipient:Recipient name:string
 RevokeDevice device:bytes last_sequence:u64 last_hash:bytes
 Recipient public_key:bytes locator:bytes signing_key:bytes password:PasswordParameters
 PasswordParameters memory_kib:u32 passes:u32 lanes:u32 salt:bytes
 RemovePassword
-BeginEpoch epoch:u32
+BeginEpoch epoch:u32 root_id:bytes
 RequireFormat format_version:u32
-Keyring account:bytes version:u64 kinds*:KindKeys
-KindKeys kind:string chunk_id_key:bytes chunk_cut_key:bytes content_keys*:ContentKey
-ContentKey epoch:u32 key:bytes
+Keyring account:bytes version:u64 naming_key:bytes kinds*:KindKeys
+KindKeys kind:string content_keys*:ContentKey
+ContentKey epoch:u32 root_id:bytes key:bytes
 Record element:XmlElement contact:ContactCard file:FileEntry
 XmlElement name:string attributes*:XmlAttribute children*:XmlElement
 XmlAttribute name:string value:string data:bytes base64:bool
@@ -186,8 +192,8 @@ def read_schemas(text):
     schemas = {}
     for line in text.replace("\n    ", " ").split("\n"):
         name, *fields = line.split(" ")
-        split = [field.split(":") for field in fields]
-        schemas[name] = {n: (field.rstrip("*"), of, field[-1] == "*") for n, (field, of) in enumerate(split, 1)}
+        split = {n: field.split(":") for n, field in enumerate(fields, 1) if field != "-"}
+        schemas[name] = {n: (field.rstrip("*"), of, field[-1] == "*") for n, (field, of) in split.items()}
     return schemas
 
 
@@ -459,133 +465,214 @@ def open_envelope(store, secret, name):
     extra = data[HEADER:HEADER + 1164]
     key = expand(secret.pair.decapsulate(extra[:1120]), "envelope", secret.locator + extra, 32)
     bound_to = context(bytes(16), 0, ENVELOPE, place_envelope(secret.locator, name))
-    signed = parse_strict("SignedEnvelope", open_message(key, bound_to, data, "envelope", 1164), "envelope")
+    return read_envelope(secret.locator, name, open_message(key, bound_to, data, "envelope", 1164))
+
+
+def read_envelope(locator, name, plain):
+    signed = parse_strict("SignedEnvelope", plain, "envelope")
     body = parse_strict("EnvelopeBody", signed.body, "envelope")
-    need(body.locator == secret.locator and body.id == name and len(body.account) == 16, "envelope")
-    need(len(body.earlier_roots) == body.epoch < 4096, "envelope")
-    body.roots = body.earlier_roots + [body.root]
-    need(all(len(root) == 32 for root in body.roots), "envelope")
+    need(body.locator == locator and body.id == name and len(body.account) == 16, "envelope")
+    need(1 <= len(body.roots) <= 4096 and all(len(secret.root) == 32 for secret in body.roots), "envelope")
+    body.roots = [(secret.epoch, root_id(secret.epoch, secret.root), secret.root) for secret in body.roots]
+    need(ascending([root[:2] for root in body.roots]), "envelope")
     check_ref(body.roster, "envelope")
     return signed, body
+
+
+def check_envelope(roster, signed, body):
+    """F-32: the roster has the signer and announces every root."""
+    signer = roster.state.devices.get(signed.signer)
+    need(signer is not None, "envelope")
+    verify(signer.signing_key, "sign/envelope", signed.body, signed.signature, "envelope")
+    announced = {(epoch, name) for epoch, name, _, _ in roster.state.epochs}
+    need(all(root[:2] in announced for root in body.roots), "envelope")
 
 
 # --- F-34 … F-38: roster and keyring -------------------------------------------------------------------------
 
 
+# Whose right to sign a change takes away; of a revocation it is the device.
+CUTS = {"revoke_device": None, "set_recovery": b"recovery", "set_password": b"password", "remove_password": b"password"}
+
+
 class Roster:
-    """F-34 … F-36: verified while it is made."""
+    """F-34 … F-36: a graph of entries, verified while it is made."""
 
     def __init__(self, account, plain):
         entries = parse_strict("Roster", plain, "roster").entries
         need(1 <= len(entries) <= 4096, "roster")
-        self.account, self.entries = account, entries
-        self.devices, self.recovery, self.password, self.epoch, self.format_version = {}, None, None, 0, 0
-        previous = b""
-        for index, signed in enumerate(entries):
-            entry = parse_strict("RosterEntry", signed.entry, "roster")
-            need((entry.account, entry.index, entry.previous) == (account, index, previous), "roster")
-            changes = [name for name in CHANGES if getattr(entry, name) is not None]
-            need(len(changes) == 1, "roster")
-            self.entry(index, changes[0], getattr(entry, changes[0]), entry, signed)
-            previous = labelled_hash("hash/roster-entry", signed.entry)
+        self.account, self.nodes, self.places = account, [], {}
+        for signed in entries:
+            self.accept(signed)
+        self.state = self.evaluate(range(len(self.nodes)))
 
-    def entry(self, index, name, change, entry, signed):
-        need((name == "genesis") == (index == 0), "roster")
-        accepting = {"genesis": "recovery", "set_recovery": "recovery", "set_password": "password"}.get(name)
+    def unite(self, other):
+        """Every entry of both, in order."""
+        both = {(node.depth, node.hash): node.signed for node in self.nodes + other.nodes}
+        wire = SimpleNamespace(entries=[both[place] for place in sorted(both)])
+        return Roster(self.account, encode("Roster", wire))
+
+    def accept(self, signed):
+        entry = parse_strict("RosterEntry", signed.entry, "roster")
+        changes = [name for name in CHANGES if getattr(entry, name) is not None]
+        need(entry.account == self.account and len(changes) == 1, "roster")
+        name, change = changes[0], getattr(entry, changes[0])
+        need((name == "genesis") == (not self.nodes) == (not entry.parents), "roster")
+        need(ascending(entry.parents) and all(parent in self.places for parent in entry.parents), "roster")
+        parents = [self.nodes[self.places[parent]] for parent in entry.parents]
+        past = frozenset().union(*(parent.past | {parent.place} for parent in parents))
+        depth = max((parent.depth + 1 for parent in parents), default=0)
+        node = SimpleNamespace(
+            signed=signed, hash=labelled_hash("hash/roster-entry", signed.entry), depth=depth, past=past,
+            place=len(self.nodes), signer=entry.signer, name=name, change=change, let_in_by=None,
+            cuts=change.device if name == "revoke_device" else CUTS.get(name))
+        need(not self.nodes or (self.nodes[-1].depth, self.nodes[-1].hash) < (depth, node.hash), "roster")
+        self.check_change(name, change, entry.acceptance)
         if name == "genesis":
-            self.check_recipient(change.recovery, "recovery")
-            self.genesis(change)
-        elif accepting:
-            self.check_recipient(change, accepting)
-        recipient = change.recovery if name == "genesis" else change if accepting else None
-        if recipient:
-            message = self.account + recipient.locator + recipient.public_key
-            verify(recipient.signing_key, "sign/acceptance", message, entry.acceptance, "roster")
+            need(entry.signer == change.device.device, "roster")
+            self.nodes.append(node)
+            state = self.evaluate({0})
         else:
-            need(not entry.acceptance, "roster")
-        verify(self.signing_key(entry.signer), "sign/roster-entry", signed.entry, signed.signature, "roster")
-        if name != "genesis":
-            need(name == "add_device" or entry.signer not in (b"recovery", b"password"), "roster")
-            getattr(self, name)(change)
+            state = self.evaluate(past)
+            self.check_allowed(state, node)
+            self.nodes.append(node)
+        key, node.let_in_by = self.standing(state, entry.signer)
+        verify(key, "sign/roster-entry", signed.entry, signed.signature, "roster")
+        self.places[node.hash] = node.place
 
-    def signing_key(self, signer):
-        if signer == b"recovery":
-            return self.recovery.signing_key
-        if signer == b"password":
-            need(self.password is not None, "roster")
-            return self.password.signing_key
-        device = self.devices.get(signer)
-        need(device is not None and device.revoked is None, "roster")
-        return device.signing_key
+    def check_change(self, name, change, acceptance):
+        """F-35, F-36: the change's own form, and its recipient's agreement."""
+        accepting = {"genesis": "recovery", "set_recovery": "recovery", "set_password": "password"}.get(name)
+        if accepting:
+            recipient = change.recovery if name == "genesis" else change
+            check_recipient(recipient, accepting)
+            message = self.account + recipient.locator + recipient.public_key
+            verify(recipient.signing_key, "sign/acceptance", message, acceptance, "roster")
+        need(accepting or not acceptance, "roster")
+        if name == "genesis":
+            need(len(change.salt) == 16 and change.device is not None, "roster")
+            need(labelled_hash("account-id", encode("Genesis", change))[:16] == self.account, "roster")
+        if name in ("genesis", "begin_epoch"):
+            need(len(change.root_id) == 16, "roster")
+        if name in ("genesis", "require_format"):
+            need(change.format_version > 0, "roster")
+            if change.format_version > FORMAT_VERSION:
+                raise NewerFormat("roster")
+        if name in ("genesis", "add_device"):
+            check_device(change.device if name == "genesis" else change)
+        if name == "revoke_device":
+            need(len(change.device) == 16 and len(change.last_hash) == 32, "roster")
 
     @staticmethod
-    def check_recipient(recipient, role):
-        need(recipient is not None and len(recipient.public_key) == 1216 and len(recipient.locator) == 16, "roster")
-        need(len(recipient.signing_key) == (0 if role == "device" else 32), "roster")
-        need((recipient.password is not None) == (role == "password"), "roster")
-        if role != "device":
-            need(not has_small_order(recipient.signing_key), "roster")
-        if role == "password":
-            given = recipient.password
-            check_parameters(given.memory_kib, given.passes, given.lanes)
-            need(len(given.salt) == 32, "roster")
+    def check_allowed(state, node):
+        """F-35: what the signer may do in the state that it knew."""
+        name, change = node.name, node.change
+        need(name == "add_device" or node.signer not in (b"recovery", b"password"), "roster")
+        if name == "add_device":
+            need(change.device not in state.devices and len(state.devices) < 256, "roster")
+        elif name == "revoke_device":
+            need(change.device in state.devices and state.devices[change.device].revoked is None, "roster")
+        elif name == "remove_password":
+            need(state.password is not None, "roster")
+        elif name == "begin_epoch":
+            need(change.epoch == max(epoch[0] for epoch in state.epochs) + 1, "roster")
+        elif name == "require_format":
+            need(change.format_version > state.format_version, "roster")
 
-    def genesis(self, change):
-        need(len(change.salt) == 16 and change.format_version > 0 and change.device is not None, "roster")
-        if change.format_version > FORMAT_VERSION:
-            raise NewerFormat("roster")
-        need(labelled_hash("account-id", encode("Genesis", change))[:16] == self.account, "roster")
-        self.add_device(change.device)
-        self.recovery, self.format_version = change.recovery, change.format_version
+    @staticmethod
+    def standing(state, signer):
+        """The key of whoever may sign, and the entry that let it in."""
+        if signer in (b"recovery", b"password"):
+            node = getattr(state, signer.decode())
+            need(node is not None, "roster")
+            return recipient_of(node).signing_key, node.hash
+        device = state.devices.get(signer)
+        need(device is not None and device.revoked is None, "roster")
+        return device.signing_key, device.added
 
-    def add_device(self, change):
-        need(len(change.device) == 16 and change.device not in self.devices and len(self.devices) < 256, "roster")
-        need(len(change.signing_key) == 32 and not has_small_order(change.signing_key), "roster")
-        need(len(change.name.encode()) <= 128, "roster")
-        need(not any(unicodedata.category(character) == "Cc" for character in change.name), "roster")
-        self.check_recipient(change.recipient, "device")
-        self.devices[change.device] = SimpleNamespace(id=change.device, signing_key=change.signing_key, revoked=None)
+    def evaluate(self, within):
+        """F-35: what the entries at these places say together."""
+        nodes = [self.nodes[place] for place in sorted(within)]
+        cuts = [node for node in nodes if node.cuts is not None]
+        state = SimpleNamespace(devices={}, epochs=[], format_version=0)
+        let_in, holders = set(), {b"recovery": [], b"password": []}
+        unaware = lambda a, b: a is not b and a.place not in b.past and b.place not in a.past
+        for node in nodes:
+            name, change = node.name, node.change
+            void = any(cut.cuts == node.signer and unaware(cut, node) for cut in cuts)
+            counts = name == "genesis" or (node.let_in_by in let_in and not void)
+            if name in ("genesis", "add_device") and counts:
+                device = change.device if name == "genesis" else change
+                if device.device not in state.devices:
+                    need(len(state.devices) < 256, "roster")
+                    state.devices[device.device] = SimpleNamespace(
+                        id=device.device, signing_key=device.signing_key, revoked=None, added=node.hash)
+                    let_in.add(node.hash)
+            if name == "revoke_device" and change.device in state.devices:
+                device, last = state.devices[change.device], (change.last_sequence, change.last_hash)
+                device.revoked = min(device.revoked or last, last)
+            if name in ("genesis", "set_recovery", "set_password") and counts:
+                holders[b"password" if name == "set_password" else b"recovery"].append(node)
+                let_in.add(node.hash)
+            if name in ("genesis", "begin_epoch"):
+                state.epochs.append((0 if name == "genesis" else change.epoch, change.root_id, counts, node))
+            if name in ("genesis", "require_format"):
+                state.format_version = max(state.format_version, change.format_version)
+        for role, granted in holders.items():
+            is_cut = lambda node: any(cut.cuts == role and node.place in cut.past for cut in cuts)
+            setattr(state, role.decode(), next((node for node in reversed(granted) if not is_cut(node)), None))
+        return state
 
-    def revoke_device(self, change):
-        device = self.devices.get(change.device)
-        need(device is not None and device.revoked is None and len(change.last_hash) == 32, "roster")
-        device.revoked = (change.last_sequence, change.last_hash)
 
-    def set_recovery(self, change):
-        self.recovery = change
+def recipient_of(node):
+    return node.change.recovery if node.name == "genesis" else node.change
 
-    def set_password(self, change):
-        self.password = change
 
-    def remove_password(self, _change):
-        need(self.password is not None, "roster")
-        self.password = None
+def check_recipient(recipient, role):
+    need(recipient is not None and len(recipient.public_key) == 1216 and len(recipient.locator) == 16, "roster")
+    need(len(recipient.signing_key) == (0 if role == "device" else 32), "roster")
+    need((recipient.password is not None) == (role == "password"), "roster")
+    need(role == "device" or not has_small_order(recipient.signing_key), "roster")
+    if role == "password":
+        given = recipient.password
+        check_parameters(given.memory_kib, given.passes, given.lanes)
+        need(len(given.salt) == 32, "roster")
 
-    def begin_epoch(self, change):
-        need(change.epoch == self.epoch + 1, "roster")
-        self.epoch = change.epoch
 
-    def require_format(self, change):
-        need(change.format_version > self.format_version, "roster")
-        if change.format_version > FORMAT_VERSION:
-            raise NewerFormat("roster")
-        self.format_version = change.format_version
+def check_device(device):
+    need(len(device.device) == 16, "roster")
+    need(len(device.signing_key) == 32 and not has_small_order(device.signing_key), "roster")
+    need(len(device.name.encode()) <= 128, "roster")
+    need(not any(unicodedata.category(character) == "Cc" for character in device.name), "roster")
+    check_recipient(device.recipient, "device")
 
-    def continues(self, other):
-        return self.entries[:len(other.entries)] == other.entries
+
+def root_id(epoch, root):
+    return expand(root, "epoch/id", struct.pack("<I", epoch), 16)
 
 
 def epoch_key(root, name, account, epoch):
     return expand(root, name, account + struct.pack("<I", epoch), 32)
 
 
+def with_any(keys, read, what):
+    """What the first key that fits opens: devices may have begun an epoch at once."""
+    failure = Refused(what)
+    for key in keys:
+        try:
+            return read(key)
+        except Refused as error:
+            failure = error
+    raise failure
+
+
 def open_referenced(store, account, roots, ref, name, object_type):
     """The message of a roster or keyring."""
     check_ref(ref, name)
-    need(ref.epoch < len(roots), name)
-    key = epoch_key(roots[ref.epoch], f"epoch/{name}", account, ref.epoch)
+    keys = [epoch_key(root, f"epoch/{name}", account, epoch) for epoch, _, root in roots if epoch == ref.epoch]
     bound_to = context(account, ref.epoch, object_type, place_object(ref.name))
-    return open_message(key, bound_to, store.referenced(ref, name), name)
+    data = store.referenced(ref, name)
+    return with_any(keys, lambda key: open_message(key, bound_to, data, name), name)
 
 
 def open_roster(store, account, roots, ref):
@@ -593,21 +680,18 @@ def open_roster(store, account, roots, ref):
 
 
 def read_keyring(account, plain):
-    """F-37: version, and for each kind its chunk id key and its content keys by epoch."""
+    """F-37: version, naming key, and the content keys of each kind as (epoch, root id, key)."""
     keyring = parse_strict("Keyring", plain, "keyring")
     need(keyring.account == account and keyring.version > 0 and len(keyring.kinds) <= 64, "keyring")
-    kinds = {}
     is_key = lambda key: len(key) == 32 and any(key)
+    need(is_key(keyring.naming_key) and ascending([keys.kind.encode() for keys in keyring.kinds]), "keyring")
+    kinds = {}
     for keys in keyring.kinds:
-        name = keys.kind.encode()
-        need(1 <= len(name) <= 64 and all(name > other.encode() for other in kinds), "keyring")
-        epochs = [content.epoch for content in keys.content_keys]
-        need(1 <= len(epochs) <= 4096 and all(a < b for a, b in zip(epochs, epochs[1:])), "keyring")
-        need(is_key(keys.chunk_id_key) and is_key(keys.chunk_cut_key), "keyring")
-        need(all(is_key(content.key) for content in keys.content_keys), "keyring")
-        content_keys = {content.epoch: content.key for content in keys.content_keys}
-        kinds[keys.kind] = SimpleNamespace(chunk_id_key=keys.chunk_id_key, content_keys=content_keys)
-    return keyring.version, kinds
+        places = [(content.epoch, content.root_id, content.key) for content in keys.content_keys]
+        need(1 <= len(keys.kind.encode()) <= 64 and 1 <= len(places) <= 4096 and ascending(places), "keyring")
+        need(all(len(name) == 16 and is_key(key) for _, name, key in places), "keyring")
+        kinds[keys.kind] = set(places)
+    return keyring.version, keyring.naming_key, kinds
 
 
 # --- F-40 … F-43: history ------------------------------------------------------------------------------------
@@ -626,23 +710,24 @@ def read_commit(account, device, epoch, sequence, plain):
     check_ref(commit.roster, "commit")
     check_ref(commit.keyring, "commit")
     names = [state.kind.encode() for state in commit.kinds]
-    need(all(a < b for a, b in zip(names, names[1:])) and all(1 <= len(name) <= 64 for name in names), "commit")
+    need(ascending(names) and all(1 <= len(name) <= 64 for name in names), "commit")
     for state in commit.kinds:
-        need(len(state.index) <= 256, "commit")
+        merged = [one.device for one in state.merged]
+        need(len(state.index) <= 256 and len(merged) <= 256 and ascending(merged), "commit")
+        need(all(len(device) == 16 for device in merged), "commit")
         for ref in state.index:
             check_ref(ref, "commit")
         if state.root is not None:
             need(len(state.root.page) == 32 and state.root.level <= 32 and state.root.entries > 0, "commit")
-    seen = [head.device for head in commit.seen]
-    need(all(a < b for a, b in zip(seen, seen[1:])), "commit")
+    need(ascending([head.device for head in commit.seen]), "commit")
     need(all(len(h.device) == 16 and h.sequence > 0 and len(h.hash) == 32 for h in commit.seen), "commit")
     commit.own_hash = labelled_hash("hash/commit", signed.commit)
     return commit
 
 
-def open_commit(account, device, roots, sequence, data):
-    for epoch in reversed(range(len(roots))):
-        key = epoch_key(roots[epoch], "epoch/commit", account, epoch)
+def open_commit(account, roster, device, roots, sequence, data):
+    for epoch, _, root in reversed(roots):
+        key = epoch_key(root, "epoch/commit", account, epoch)
         bound_to = context(account, epoch, COMMIT, place_commit(device.id, sequence))
         try:
             plain = open_message(key, bound_to, data, "commit")
@@ -654,81 +739,69 @@ def open_commit(account, device, roots, sequence, data):
         if device.revoked is not None:
             last, last_hash = device.revoked
             need(sequence < last or (sequence == last and commit.own_hash == last_hash), "commit")
+        need(commit.format_version >= roster.state.format_version, "commit")
         return commit
     raise Refused("commit")
-
-
-def knows(a, b):
-    if a.device == b.device:
-        return a.sequence >= b.sequence
-    return any(head.device == b.device and head.sequence >= b.sequence for head in a.seen)
-
-
-def newest(heads):
-    """F-43."""
-    best = None
-    for _, other in sorted(heads.items()):
-        if best is None:
-            best = other
-            continue
-        best_knows, other_knows = knows(best, other), knows(other, best)
-        rank = lambda commit: (commit.keyring_version, commit.device_time_ms)
-        if best_knows != other_knows:
-            best = other if other_knows else best
-        elif rank(other) > rank(best):
-            best = other
-    return best
 
 
 class Account:
     """F-70, steps 2 to 6: from a secret to verified heads and keys."""
 
     def __init__(self, store, secret):
-        candidates, failure = [], WrongSecret("nothing opens")
+        self.store, self.roots, self.roster, self.problems = store, [], None, []
+        failure = WrongSecret("nothing opens")
         for name in store.envelopes(secret.locator):
             try:
-                candidates.append(self.candidate(store, secret, name))
+                self.envelope(secret, name)
             except Refused as error:
                 failure = error
-        candidates.sort(key=lambda one: (len(one[0]), len(one[1].entries)), reverse=True)
-        for self.roots, roster in candidates:
-            try:
-                self.store, self.account, self.roster = store, roster.account, roster
-                self.walk()
-                return
-            except Refused as error:
-                failure = error
-        raise failure
+        if self.roster is None:
+            raise failure
+        self.walk()
+        if not self.names(self.roster, secret):
+            raise WrongSecret("this secret was replaced")
+        self.read_keyrings()
 
     @staticmethod
-    def candidate(store, secret, name):
-        signed, body = open_envelope(store, secret, name)
-        need(body.roster.epoch == body.epoch, "envelope")
-        roster = open_roster(store, body.account, body.roots, body.roster)
-        recipient = getattr(roster, secret.recipient)
-        need(recipient is not None and recipient.public_key == secret.pair.public, "roster")
-        need(recipient.signing_key == secret.signing_public, "roster")
-        need(signed.signer in roster.devices, "envelope")
-        verify(roster.devices[signed.signer].signing_key, "sign/envelope", signed.body, signed.signature, "envelope")
-        return body.roots, roster
+    def names(roster, secret):
+        node = getattr(roster.state, secret.recipient)
+        recipient = node and recipient_of(node)
+        keys = (secret.pair.public, secret.signing_public)
+        return recipient is not None and (recipient.public_key, recipient.signing_key) == keys
+
+    def envelope(self, secret, name):
+        signed, body = open_envelope(self.store, secret, name)
+        roster = open_roster(self.store, body.account, body.roots, body.roster)
+        need(self.names(roster, secret), "roster")
+        check_envelope(roster, signed, body)
+        self.roster = self.roster.unite(roster) if self.roster else roster
+        self.account = self.roster.account
+        self.roots = sorted({*self.roots, *body.roots})
 
     def walk(self):
-        self.heads = {}
-        while True:
-            for device in self.roster.devices.values():
-                if device.id not in self.heads:
-                    head = self.head(device)
-                    if head is not None:
-                        self.heads[device.id] = head
-            longer = self.longer_roster()
-            if longer is None:
-                break
-            self.roster = longer
-        first = newest(self.heads)
-        need(first is not None, "missing commit")
-        plain = open_referenced(self.store, self.account, self.roots, first.keyring, "keyring", KEYRING)
-        version, self.keys = read_keyring(self.account, plain)
-        need(version == first.keyring_version, "keyring")
+        """The newest commit of each device, and every roster that one of them names."""
+        read, grown = set(), True
+        while grown:
+            self.hashes = {}
+            heads = [self.head(device) for device in self.roster.state.devices.values()]
+            self.heads, grown = {head.device: head for head in heads if head is not None}, False
+            for head in self.heads.values():
+                if head.roster.name not in read:
+                    read.add(head.roster.name)
+                    united = self.roster.unite(open_roster(self.store, self.account, self.roots, head.roster))
+                    grown = grown or len(united.nodes) > len(self.roster.nodes)
+                    self.roster = united
+        need(self.heads, "missing commit")
+        for head in self.heads.values():
+            self.problems += [f"history: {one.device.hex()}" for one in head.seen if self.is_contradicted(one)]
+
+    def is_contradicted(self, seen):
+        """F-44: another device saw a commit that the store does not show, or another in its place."""
+        device, place = self.roster.state.devices.get(seen.device), (seen.device, seen.sequence)
+        if device is None or (device.revoked is not None and seen.sequence > device.revoked[0]):
+            return False
+        newest = self.heads[seen.device].sequence if seen.device in self.heads else 0
+        return seen.sequence > newest or self.hashes.get(place, seen.hash) != seen.hash
 
     def head(self, device):
         sequences = self.store.sequences(device.id)
@@ -738,27 +811,34 @@ class Account:
         head = None
         for sequence in reversed(sequences):
             data = self.store.commit(device.id, sequence)
-            commit = open_commit(self.account, device, self.roots, sequence, data or b"")
+            commit = open_commit(self.account, self.roster, device, self.roots, sequence, data or b"")
+            self.hashes[device.id, sequence] = commit.own_hash
             if later is not None and later.sequence == sequence + 1:
                 need(later.previous == commit.own_hash, "commit chain")
             head, later = head or commit, commit
         return head
 
-    def longer_roster(self):
-        longest = self.roster
+    def read_keyrings(self):
+        """F-43: the keys of every keyring that a head names."""
+        self.keys, naming = {}, None
         for head in self.heads.values():
-            roster = open_roster(self.store, self.account, self.roots, head.roster)
-            if len(roster.entries) > len(longest.entries):
-                need(roster.continues(longest), "roster")
-                longest = roster
-        return longest if longest is not self.roster else None
+            plain = open_referenced(self.store, self.account, self.roots, head.keyring, "keyring", KEYRING)
+            version, key, kinds = read_keyring(self.account, plain)
+            need(version == head.keyring_version and key == (naming or key), "keyring")
+            naming = key
+            for kind, keys in kinds.items():
+                id_key = expand(naming, "naming/chunk-id", kind.encode(), 32)
+                known = self.keys.setdefault(kind, SimpleNamespace(chunk_id_key=id_key, content_keys=set()))
+                known.content_keys |= keys
 
     def kinds(self):
-        """(name, state) of every kind that any head has."""
-        names = sorted({state.kind for head in self.heads.values() for state in head.kinds})
-        for name in names:
-            states = {device: head for device, head in self.heads.items() if any(s.kind == name for s in head.kinds)}
-            yield name, next(state for state in newest(states).kinds if state.kind == name)
+        """F-43: (name, state) of every kind that any head has."""
+        for name in sorted({state.kind for head in self.heads.values() for state in head.kinds}):
+            states = {h.device: (h, s) for h in self.heads.values() for s in h.kinds if s.kind == name}
+            merged = {h.device: {m.device: m.sequence for m in s.merged} | {h.device: h.sequence} for h, s in states.values()}
+            has = lambda a, b: a != b and merged[a].get(b, 0) >= states[b][0].sequence
+            free = [d for d in states if not any(has(other, d) and not has(d, other) for other in states)]
+            yield name, states[max(free, key=lambda d: (states[d][0].device_time_ms, d))][1]
 
 
 # --- F-20 … F-24, F-51 … F-54: content and tree --------------------------------------------------------------
@@ -812,14 +892,14 @@ class Content:
             except Refused as error:
                 self.problems.append(str(error))
 
-    def key(self, epoch, what):
-        need(epoch in self.keys.content_keys, what)
-        return self.keys.content_keys[epoch]
+    def open(self, read, ref, kind_of_object, data, what):
+        bound_to = context(self.account, ref.epoch, kind_of_object, place_object(ref.name), self.kind)
+        keys = [key for epoch, _, key in sorted(self.keys.content_keys) if epoch == ref.epoch]
+        return with_any(keys, lambda key: read(key, bound_to, data, what), what)
 
     def fragment(self, ref):
-        bound_to = context(self.account, ref.epoch, INDEX, place_object(ref.name), self.kind)
         data = self.store.referenced(ref, "index")
-        fragment = read_fragment(open_message(self.key(ref.epoch, "index"), bound_to, data, "index"))
+        fragment = read_fragment(self.open(open_message, ref, INDEX, data, "index"))
         for pack in fragment.packs:
             offset = 0
             for chunk in pack.chunks:
@@ -833,8 +913,7 @@ class Content:
             data = self.store.object(ref.name)
             need(data is not None, "missing pack")
             need(len(data) == ref.length, "pack")
-            bound_to = context(self.account, ref.epoch, PACK, place_object(ref.name), self.kind)
-            self.packs[ref.name] = open_object(self.key(ref.epoch, "pack"), bound_to, data, "pack")
+            self.packs[ref.name] = self.open(open_object, ref, PACK, data, "pack")
             while len(self.packs) > 16:
                 self.packs.popitem(last=False)
         self.packs.move_to_end(ref.name)
@@ -1058,7 +1137,7 @@ class Restore:
     """F-70, step 7."""
 
     def __init__(self, account, into):
-        self.account, self.target, self.failures, self.entries = account, Target(into), [], 0
+        self.account, self.target, self.failures, self.entries = account, Target(into), list(account.problems), 0
         for kind, state in account.kinds():
             if kind not in account.keys:
                 self.failures.append(f"{kind}: erased")
