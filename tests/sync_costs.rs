@@ -2,7 +2,12 @@
 //! has to keep: `cargo test --release --test sync_costs -- --ignored --nocapture`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-#![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "a measurement")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a measurement"
+)]
 
 use std::{
     io::{BufReader, Read},
@@ -34,7 +39,7 @@ impl Read for Export {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         if self.line.is_empty() && self.next <= self.count {
             let n = self.next;
-            let read = u64::from((n + 1) % self.every == 0);
+            let read = u64::from((n + 1).is_multiple_of(self.every));
             self.line = if n == self.count {
                 b"</smses>".to_vec()
             } else {

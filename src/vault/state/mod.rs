@@ -4,13 +4,15 @@
 mod database;
 mod folder_medium;
 mod home;
+mod journal;
 mod location;
 mod medium;
+mod notes;
 mod state_file;
 
-pub(crate) use database::{
-    ChunkPlace, Database, FileStat, NewNote, Note, PackRow, Replica, Run, WaitingEdit,
-};
+pub(crate) use database::{ChunkPlace, Database, PackRow};
 pub(crate) use home::{DeviceKeys, Home, KnownRoster, Pending};
+pub(crate) use journal::WaitingEdit;
 pub use location::StateLocation;
 pub(crate) use medium::Medium;
+pub(crate) use notes::{FileStat, NewNote, Note, Replica, Run};
