@@ -137,6 +137,18 @@ impl Cursor {
         }
     }
 
+    /// Goes on to the first key not before `start`, past unread pages that end before it.
+    pub(super) fn go_on_to(&mut self, start: &[u8], reader: &(impl PageReader + ?Sized)) -> Result<()> {
+        loop {
+            match self.item() {
+                Some(Item::Page { child, .. }) if child.last_key.as_slice() >= start => self.enter(reader)?,
+                Some(Item::Leaf(leaf)) if leaf.key.as_slice() >= start => return Ok(()),
+                Some(_) => self.step(),
+                None => return Ok(()),
+            }
+        }
+    }
+
     /// The pages, opened or not, whose first key is the next one, from the lowest level up. Two cursors that
     /// have one such page in common may both pass over it.
     pub(super) fn pages_beginning_here(&self) -> impl Iterator<Item = (u32, ChunkId)> {

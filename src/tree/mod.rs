@@ -64,6 +64,7 @@ mod node;
 mod pages;
 mod read;
 mod root;
+mod sift;
 #[cfg(test)]
 mod tests;
 
@@ -71,6 +72,8 @@ pub use border::Borders;
 pub use build::Builder;
 pub use diff::{Change, diff};
 pub use edit::{Edit, apply};
+pub use node::is_inner_page;
 pub use pages::{PageReader, PageWriter};
 pub use read::{Scan, Walk, get, scan, scan_prefix, walk_pages};
 pub use root::Root;
+pub use sift::{Sifted, sift};

@@ -170,6 +170,13 @@ impl ChildRef {
     }
 }
 
+/// Whether the bytes of a page are those of an inner one. A page of leaves has no `level`.
+#[must_use]
+pub fn is_inner_page(bytes: &[u8]) -> bool {
+    const LEVEL: u8 = 0x08;
+    bytes.first() == Some(&LEVEL)
+}
+
 /// T1.
 pub(super) fn is_key(key: &[u8]) -> bool {
     (1..=limits::KEY_BYTES_MAX).contains(&key.len())

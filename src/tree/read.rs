@@ -72,6 +72,15 @@ impl<R: PageReader + ?Sized> Scan<'_, R> {
         Some(lost)
     }
 
+    /// Goes on to the first key not before `start`, if it stands before it.
+    ///
+    /// # Errors
+    /// As the scan itself.
+    pub fn go_on_to(&mut self, start: &[u8]) -> Result<()> {
+        let Place::In(cursor) = &mut self.place else { return Ok(()) };
+        cursor.go_on_to(start, self.reader)
+    }
+
     /// Leaves `Done` or `Failed` behind unless there is more to come.
     fn advance(&mut self) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
         let (mut cursor, start) = match std::mem::replace(&mut self.place, Place::Done) {

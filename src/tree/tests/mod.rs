@@ -4,6 +4,7 @@ mod costs;
 mod edges;
 mod hostile;
 mod properties;
+mod sifting;
 
 use std::{cell::Cell, collections::BTreeMap, collections::HashMap};
 

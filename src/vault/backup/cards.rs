@@ -2,11 +2,13 @@
 
 use std::{collections::HashMap, io::BufRead};
 
-use super::{NextEdit, edits::Pass};
+use super::{
+    NextEdit, Tally,
+    edits::{Known, Pass},
+};
 use crate::{
     Result,
     kinds::{CardReader, Kind, Policy, Record, contact_key},
-    tree::Edit,
     vault::contents::encode_entry,
 };
 
@@ -30,9 +32,11 @@ impl<R: BufRead> CardSource<R> {
         self.reader.is_none() && self.cards.len() == 0
     }
 
-    /// Reads and sorts all cards: an address book fits into memory.
-    pub(super) fn fill(&mut self) -> Result<()> {
+    /// Reads and sorts all cards: an address book fits into memory. What lies in pages that the tree holds
+    /// already is left out.
+    pub(super) fn fill(&mut self, known: &Known<'_, '_>, tally: &mut Tally) -> Result<()> {
         let Some(reader) = self.reader.take() else { return Ok(()) };
+        let compress = Policy::of(&Kind::CONTACTS).compress;
         let mut cards = Vec::new();
         let mut occurrences: HashMap<Vec<u8>, u16> = HashMap::new();
         for card in reader {
@@ -40,29 +44,21 @@ impl<R: BufRead> CardSource<R> {
             let count = occurrences.entry(contact_key(&self.source, &card, 0)?).or_default();
             let key = contact_key(&self.source, &card, *count)?;
             *count = count.saturating_add(1);
-            cards.push((key, Record::Contact(card).encode()?));
+            let record = Record::Contact(card).encode()?;
+            known.count(tally, record.len())?;
+            cards.push((key, encode_entry(known.writer(), record, None, compress)?));
         }
         cards.sort();
-        self.cards = cards.into_iter();
+        self.cards = known.sift(cards)?.entries.into_iter();
         Ok(())
     }
 
     pub(super) fn next_edit(&mut self, pass: &mut Pass<'_, '_>) -> NextEdit {
         loop {
-            let (key, record) = self.cards.next()?;
-            match Self::edit(key, record, pass) {
-                Ok(Some(edit)) => return Some(Ok(edit)),
-                Ok(None) => {}
-                Err(error) => return Some(Err(error)),
+            let (key, value) = self.cards.next()?;
+            if let Some(edit) = pass.stream_edit(&Kind::CONTACTS, key, value).transpose() {
+                return Some(edit);
             }
         }
-    }
-
-    fn edit(key: Vec<u8>, record: Vec<u8>, pass: &mut Pass<'_, '_>) -> Result<Option<Edit>> {
-        pass.tally.seen += 1;
-        pass.tally.read_bytes += u64::try_from(record.len()).unwrap_or(0);
-        pass.writer.job().step(|progress| progress.items += 1)?;
-        let value = encode_entry(pass.writer, record, None, Policy::of(&Kind::CONTACTS).compress)?;
-        pass.stream_edit(&Kind::CONTACTS, key, value)
     }
 }

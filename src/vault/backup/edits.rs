@@ -7,8 +7,9 @@ use super::{
 };
 use crate::{
     Result,
+    content::ChunkId,
     kinds::Kind,
-    tree::{self, Edit, Root, Scan},
+    tree::{self, Edit, Root, Scan, Sifted},
     vault::{
         contents::ContentWriter,
         merge::{stream_replica, value_id},
@@ -44,12 +45,12 @@ impl<'s> EditSource<'s> {
         tally: &'e mut Tally,
         limit: u64,
     ) -> Result<Edits<'e, 's, 'a>> {
+        let known = Known { root, writer, scan: None, next: None };
         match self {
             Self::Folder(_) => {}
-            Self::Messages(source) => source.fill()?,
-            Self::Cards(source) => source.fill()?,
+            Self::Messages(source) => source.fill(&known, tally)?,
+            Self::Cards(source) => source.fill(&known, tally)?,
         }
-        let known = Known { root, writer, scan: None, next: None };
         Ok(Edits { source: self, pass: Pass { writer, known, tally, limit }, ended: false })
     }
 }
@@ -63,31 +64,42 @@ pub(super) struct Pass<'e, 'a> {
 }
 
 /// What the tree holds already, asked for in ascending order.
-struct Known<'e, 'a> {
+pub(super) struct Known<'e, 'a> {
     root: Option<Root>,
     writer: &'e ContentWriter<'a>,
     scan: Option<Scan<'e, ContentWriter<'a>>>,
     next: Option<(Vec<u8>, Vec<u8>)>,
 }
 
-impl Known<'_, '_> {
-    /// The value of `key`. Neighbours are found by walking on, others by a new search.
+impl<'a> Known<'_, 'a> {
+    pub(super) fn writer(&self) -> &ContentWriter<'a> {
+        self.writer
+    }
+
+    /// Counts an entry that was read from a stream.
+    pub(super) fn count(&self, tally: &mut Tally, length: usize) -> Result<()> {
+        let bytes = u64::try_from(length).unwrap_or(0);
+        tally.seen += 1;
+        tally.read_bytes += bytes;
+        self.writer.job().step(|progress| {
+            progress.items += 1;
+            progress.bytes += bytes;
+        })
+    }
+
+    /// Leaves out what lies in pages that the tree holds already.
+    pub(super) fn sift(&self, entries: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Sifted> {
+        let keys = self.writer.access().keys;
+        tree::sift(self.root, self.writer, |page| ChunkId::derive(keys.chunk_id_key(), page), entries)
+    }
+
+    /// The value of `key`.
     fn value(&mut self, key: &[u8]) -> Result<Option<&[u8]>> {
-        const STEPS: usize = 32;
-        for _ in 0..STEPS {
-            match (&self.next, &mut self.scan) {
-                (Some((next, _)), _) if next.as_slice() >= key => break,
-                (_, Some(scan)) => match scan.next().transpose()? {
-                    Some(entry) => self.next = Some(entry),
-                    None => return Ok(None),
-                },
-                (_, None) => break,
-            }
-        }
         if self.next.as_ref().is_none_or(|(next, _)| next.as_slice() < key) {
-            let mut scan = tree::scan(self.root, self.writer, Bound::Included(key));
+            let (root, writer) = (self.root, self.writer);
+            let scan = self.scan.get_or_insert_with(|| tree::scan(root, writer, Bound::Included(key)));
+            scan.go_on_to(key)?;
             self.next = scan.next().transpose()?;
-            self.scan = Some(scan);
         }
         Ok(self.next.as_ref().filter(|(next, _)| next == key).map(|(_, value)| value.as_slice()))
     }

@@ -2,11 +2,14 @@
 
 use std::{collections::HashMap, io::BufRead};
 
-use super::{NextEdit, edits::Pass};
+use super::{
+    NextEdit, Tally,
+    edits::{Known, Pass},
+};
 use crate::{
     Result,
     kinds::{Document, ElementReader, Kind, MESSAGE_IDENTITY_BYTES, Policy, Record, message_key},
-    tree::Edit,
+    tree::Sifted,
     vault::contents::encode_entry,
 };
 
@@ -18,6 +21,8 @@ pub(super) struct MessageSource<R: BufRead> {
     reader: ElementReader<R>,
     kind: Kind,
     batch: std::vec::IntoIter<(Vec<u8>, Vec<u8>)>,
+    /// Entries of a page that the next batch may complete.
+    open: Vec<(Vec<u8>, Vec<u8>)>,
     /// How often each identity occurred in this batch and the one before.
     occurrences: [HashMap<Vec<u8>, u16>; 2],
     read_all: bool,
@@ -30,6 +35,7 @@ impl<R: BufRead> MessageSource<R> {
             reader: ElementReader::new(stream, document)?,
             kind: kind.clone(),
             batch: Vec::new().into_iter(),
+            open: Vec::new(),
             occurrences: Default::default(),
             read_all: false,
         })
@@ -39,9 +45,11 @@ impl<R: BufRead> MessageSource<R> {
         self.read_all && self.batch.len() == 0
     }
 
-    /// Reads and sorts the next batch.
-    pub(super) fn fill(&mut self) -> Result<()> {
-        let mut batch = Vec::new();
+    /// Reads and sorts the next batch, without what lies in pages that the tree holds already.
+    pub(super) fn fill(&mut self, known: &Known<'_, '_>, tally: &mut Tally) -> Result<()> {
+        let mut batch = std::mem::take(&mut self.open);
+        let kept = batch.len();
+        let compress = Policy::of(&self.kind).compress;
         let mut bytes = 0;
         self.occurrences.swap(0, 1);
         let [current, _] = &mut self.occurrences;
@@ -59,35 +67,27 @@ impl<R: BufRead> MessageSource<R> {
             let count = current.entry(identity).or_default();
             *count = count.saturating_add(1);
             let record = Record::Element(element).encode()?;
+            known.count(tally, record.len())?;
             bytes += key.len() + record.len();
-            batch.push((key, record));
+            batch.push((key, encode_entry(known.writer(), record, None, compress)?));
         }
         batch.sort();
         batch.dedup_by(|a, b| a.0 == b.0);
-        self.batch = batch.into_iter();
+        let is_growing = batch.len() > kept;
+        let Sifted { mut entries, open } = known.sift(batch)?;
+        if is_growing && !self.read_all {
+            self.open = entries.split_off(open);
+        }
+        self.batch = entries.into_iter();
         Ok(())
     }
 
     pub(super) fn next_edit(&mut self, pass: &mut Pass<'_, '_>) -> NextEdit {
         loop {
-            let (key, record) = self.batch.next()?;
-            match self.edit(key, record, pass) {
-                Ok(Some(edit)) => return Some(Ok(edit)),
-                Ok(None) => {}
-                Err(error) => return Some(Err(error)),
+            let (key, value) = self.batch.next()?;
+            if let Some(edit) = pass.stream_edit(&self.kind, key, value).transpose() {
+                return Some(edit);
             }
         }
-    }
-
-    fn edit(&self, key: Vec<u8>, record: Vec<u8>, pass: &mut Pass<'_, '_>) -> Result<Option<Edit>> {
-        pass.tally.seen += 1;
-        let bytes = u64::try_from(record.len()).unwrap_or(0);
-        pass.tally.read_bytes += bytes;
-        pass.writer.job().step(|progress| {
-            progress.items += 1;
-            progress.bytes += bytes;
-        })?;
-        let value = encode_entry(pass.writer, record, None, Policy::of(&self.kind).compress)?;
-        pass.stream_edit(&self.kind, key, value)
     }
 }

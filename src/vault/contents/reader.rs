@@ -12,7 +12,7 @@ use crate::{
     keys::{AccountId, KindKeys, RootId},
     limits::{OBJECT_BYTES_MAX, PAGE_ENCODED_BYTES_MAX},
     privacy::Gate,
-    tree::PageReader,
+    tree::{PageReader, is_inner_page},
     vault::state::{ChunkPlace, Database, PackRow},
     wire::messages,
 };
@@ -69,6 +69,8 @@ pub(crate) struct ContentReader<'a> {
     /// Whether few of a pack's chunks will be wanted.
     sparse: bool,
     pages: RefCell<Cache<ChunkId>>,
+    /// Inner pages that the local database has not got yet.
+    inner: RefCell<Vec<(ChunkId, Vec<u8>)>>,
 }
 
 impl<'a> ContentReader<'a> {
@@ -82,12 +84,15 @@ impl<'a> ContentReader<'a> {
             asked: RefCell::default(),
             sparse: false,
             pages: RefCell::new(Cache::new(PAGES_BYTES.min(memory_bytes / 2))),
+            inner: RefCell::default(),
         }
     }
 
     /// For a look here and there, as a comparison of two trees takes it.
     pub(crate) fn sparse(access: KindAccess<'a>, memory_bytes: usize) -> Self {
-        Self { sparse: true, ..Self::new(access, memory_bytes) }
+        let mut reader = Self::new(access, memory_bytes);
+        reader.sparse = true;
+        reader
     }
 
     /// The plain bytes of a chunk, checked against its id.
@@ -167,9 +172,29 @@ impl<'a> ContentReader<'a> {
         Err(failure)
     }
 
-    /// Keeps a page that was just written.
+    /// Keeps a page that was just read or written.
     pub(crate) fn remember_page(&self, id: ChunkId, bytes: Vec<u8>) {
+        const INNER_MAX: usize = 64;
+        if is_inner_page(&bytes) {
+            let mut inner = self.inner.borrow_mut();
+            inner.push((id, bytes.clone()));
+            if inner.len() >= INNER_MAX {
+                self.keep(&mut inner);
+            }
+        }
         self.pages.borrow_mut().add(id, bytes);
+    }
+
+    /// What is not kept is read again.
+    fn keep(&self, inner: &mut Vec<(ChunkId, Vec<u8>)>) {
+        let _ = self.access.database.keep_inner_pages(inner);
+        inner.clear();
+    }
+
+    /// An inner page from the local database, which is believed only after it was checked (I10).
+    fn kept_page(&self, id: ChunkId) -> Result<Option<Vec<u8>>> {
+        let kept = self.access.database.inner_page(id)?;
+        Ok(kept.filter(|page| ChunkId::derive(self.access.keys.chunk_id_key(), page) == id))
     }
 
     pub(crate) fn cached_page(&self, id: ChunkId) -> Option<Vec<u8>> {
@@ -177,9 +202,22 @@ impl<'a> ContentReader<'a> {
     }
 }
 
+impl Drop for ContentReader<'_> {
+    fn drop(&mut self) {
+        let mut inner = self.inner.take();
+        if !inner.is_empty() {
+            self.keep(&mut inner);
+        }
+    }
+}
+
 impl PageReader for ContentReader<'_> {
     fn page(&self, id: &ChunkId) -> Result<Vec<u8>> {
         if let Some(page) = self.cached_page(*id) {
+            return Ok(page);
+        }
+        if let Some(page) = self.kept_page(*id)? {
+            self.pages.borrow_mut().add(*id, page.clone());
             return Ok(page);
         }
         let page = self.chunk(*id).map_err(|error| match error {

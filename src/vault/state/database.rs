@@ -2,7 +2,10 @@
 //!
 //! Everything in it can be rebuilt from the store; nothing in it is trusted for more than speed (I10).
 
-use redb::{Database as Redb, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction};
+use redb::{
+    Database as Redb, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _, TableDefinition,
+    WriteTransaction,
+};
 
 use super::{
     Medium,
@@ -22,6 +25,8 @@ const FRAGMENTS: TableDefinition<'_, [u8; 16], &str> = TableDefinition::new("fra
 const COMMITS: TableDefinition<'_, ([u8; 16], u64), &[u8]> = TableDefinition::new("commits");
 /// Envelopes to this device that were read.
 const ENVELOPES: TableDefinition<'_, [u8; 16], ()> = TableDefinition::new("envelopes");
+/// Inner tree pages by their ids: what it takes to see which parts of a tree changed.
+const INNER_PAGES: TableDefinition<'_, [u8; 32], &[u8]> = TableDefinition::new("inner-pages");
 /// Name to number.
 const COUNTERS: TableDefinition<'_, &str, u64> = TableDefinition::new("counters");
 
@@ -75,6 +80,7 @@ impl Database {
             transaction.open_table(ENVELOPES).map_err(failed)?;
             transaction.open_table(EDITS).map_err(failed)?;
             transaction.open_table(SENT_EDITS).map_err(failed)?;
+            transaction.open_table(INNER_PAGES).map_err(failed)?;
             transaction.open_table(COUNTERS).map_err(failed)?;
             Ok(())
         })?;
@@ -103,6 +109,30 @@ impl Database {
         let table = self.0.begin_read().map_err(failed)?.open_table(PACKS).map_err(failed)?;
         let row = table.get(number).map_err(failed)?;
         Ok(row.and_then(|row| pack_row(row.value())))
+    }
+
+    /// An inner tree page, if it is kept here. Whoever asks checks it.
+    pub(crate) fn inner_page(&self, id: ChunkId) -> Result<Option<Vec<u8>>> {
+        let table = self.0.begin_read().map_err(failed)?.open_table(INNER_PAGES).map_err(failed)?;
+        Ok(table.get(id.0).map_err(failed)?.map(|row| row.value().to_vec()))
+    }
+
+    /// Keeps inner tree pages, for speed only: what a power cut loses is read again. When there are too many,
+    /// all of them begin anew.
+    pub(crate) fn keep_inner_pages(&self, pages: &[(ChunkId, Vec<u8>)]) -> Result<()> {
+        const INNER_PAGES_MAX: u64 = 4096;
+        let mut transaction = self.0.begin_write().map_err(failed)?;
+        transaction.set_durability(redb::Durability::None).map_err(failed)?;
+        {
+            let mut table = transaction.open_table(INNER_PAGES).map_err(failed)?;
+            if table.len().map_err(failed)? >= INNER_PAGES_MAX {
+                table.retain(|_, _| false).map_err(failed)?;
+            }
+            for (id, page) in pages {
+                table.insert(id.0, page.as_slice()).map_err(failed)?;
+            }
+        }
+        transaction.commit().map_err(failed)
     }
 
     /// The packs of a kind that no committed fragment names yet.
@@ -219,10 +249,12 @@ impl Database {
             transaction.delete_table(PACKS).map_err(failed)?;
             transaction.delete_table(FRAGMENTS).map_err(failed)?;
             transaction.delete_table(FILES).map_err(failed)?;
+            transaction.delete_table(INNER_PAGES).map_err(failed)?;
             transaction.open_table(CHUNKS).map_err(failed)?;
             transaction.open_table(PACKS).map_err(failed)?;
             transaction.open_table(FRAGMENTS).map_err(failed)?;
             transaction.open_table(FILES).map_err(failed)?;
+            transaction.open_table(INNER_PAGES).map_err(failed)?;
             Ok(())
         })
     }
