@@ -15,6 +15,7 @@ use devices_support::{World, copy_store, objects, replace, world};
 use strongroom::{
     Error,
     history::{ForkProof, Freshness},
+    keys::HeadCode,
     kinds::Kind,
     store::{MemoryStore, ObjectName, Store as _},
     vault::{Job, NewDevice, Vault},
@@ -390,6 +391,31 @@ fn attack_f8_a_device_without_an_anchor_says_so() {
     let state = world.folder.path().join("new");
     let new = Vault::recover(old, state, &world.code, NewDevice::named("new").unwrap()).unwrap();
     assert_eq!(new.sync(&Job::new()).unwrap().freshness, Freshness::Unproven);
+}
+
+#[test]
+fn attack_f8_a_head_code_on_paper_shows_a_new_device_that_its_world_is_old() {
+    let world = world(2, &[NOTES]);
+    world.settle();
+    let old = copy_store(&world.store);
+    edit(&world, 0, 0);
+    world.settle();
+    let typed = world.devices[1].head_code().unwrap().text();
+    let head_code = HeadCode::parse(&typed).unwrap();
+    let recover = |store: MemoryStore, code: HeadCode, name: &str| {
+        let device = NewDevice::named(name).unwrap().holding_to(code);
+        Vault::recover(store, world.folder.path().join(name), &world.code, device)
+    };
+    assert!(matches!(recover(old, head_code, "deceived").err(), Some(Error::Rollback { .. })));
+    let mut other = head_code;
+    other.anchor.hash[0] ^= 1;
+    assert!(matches!(recover(copy_store(&world.store), other, "forked").err(), Some(Error::Fork { .. })));
+    other = head_code;
+    other.account.0[0] ^= 1;
+    let refused = recover(copy_store(&world.store), other, "elsewhere").err();
+    assert!(matches!(refused, Some(Error::InvalidArgument(_))));
+    let new = recover(copy_store(&world.store), head_code, "new").unwrap();
+    assert_eq!(new.sync(&Job::new()).unwrap().freshness, Freshness::Fresh);
 }
 
 #[test]

@@ -40,7 +40,7 @@ impl Admission<'_> {
         if commit.body().roster != reference {
             return Err(Error::damaged(Part::Envelope));
         }
-        let pins = pins(&commit, &roster, now_ms);
+        let pins = anchored_pins(&commit, &roster, now_ms);
         let known = Known {
             roster,
             rosters: Gathered::default(),
@@ -97,16 +97,17 @@ impl Admission<'_> {
     }
 }
 
-/// Whatever the inviting device had seen, this device holds the store to. Of a revoked device the roster
-/// says what its last commit is.
-fn pins(commit: &Commit, roster: &Roster, now_ms: i64) -> Pins {
+/// Whatever the device that made `commit` had seen then, this device holds the store to. Of a revoked device
+/// the roster says what its last commit is.
+pub(super) fn anchored_pins(commit: &Commit, roster: &Roster, now_ms: i64) -> Pins {
     let is_active =
         |device| roster.state().device(device).is_some_and(|device| device.state() == DeviceState::Active);
     let seen = commit.body().seen.iter().copied().filter(|(device, _)| is_active(*device));
-    let all = seen.chain([(commit.device(), commit.head())]);
+    let own = is_active(commit.device()).then_some((commit.device(), commit.head()));
+    let all = seen.chain(own);
     Pins::from_pins(all.map(|(device, head)| (device, Pin { head, heard_ms: now_ms })), true)
 }
 
-fn head(anchor: Anchor) -> Head {
+pub(super) fn head(anchor: Anchor) -> Head {
     Head { sequence: anchor.sequence, hash: anchor.hash }
 }

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Environment, Vault,
+    admission::{anchored_pins, head},
     state::{DeviceKeys, Home, KnownRoster, StateLocation},
     vault::{Work, envelope_ids},
     view::{Gathered, Known, Reader, View},
@@ -15,8 +16,8 @@ use crate::{
     },
     history::{Freshness, Pins},
     keys::{
-        Change, DeviceId, DeviceSecret, Envelope, EnvelopeContents, EpochRoot, EpochRoots, Keyring, Member,
-        ObjectRef, Recipient, RecoveryCode, RootId, Roster, Signer, SignerId,
+        Change, DeviceId, DeviceSecret, Envelope, EnvelopeContents, EpochRoot, EpochRoots, HeadCode, Keyring,
+        Member, ObjectRef, Recipient, RecoveryCode, RootId, Roster, Signer, SignerId,
     },
     kinds::Kind,
     limits::DEVICE_NAME_BYTES_MAX,
@@ -27,6 +28,7 @@ use crate::{
 /// A new device of the account, as its owner calls it.
 pub struct NewDevice {
     name: String,
+    head_code: Option<HeadCode>,
 }
 
 impl NewDevice {
@@ -39,7 +41,14 @@ impl NewDevice {
         if name.is_empty() || name.len() > DEVICE_NAME_BYTES_MAX || name.chars().any(char::is_control) {
             return Err(Error::InvalidArgument("a device name has 1 to 128 bytes and no control characters"));
         }
-        Ok(Self { name })
+        Ok(Self { name, head_code: None })
+    }
+
+    /// Holds the store to a commit that another device of the account told of: with it a device that comes
+    /// in with the code or the password sees a rollback at once, and what it is shown counts as fresh.
+    #[must_use]
+    pub fn holding_to(self, head_code: HeadCode) -> Self {
+        Self { head_code: Some(head_code), ..self }
     }
 }
 
@@ -191,7 +200,8 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::NoVault`] when the store is empty; [`Error::WrongSecret`] when the code opens nothing there;
-    /// [`Error::VaultExists`] when the folder already holds a vault; [`Error::Damaged`], [`Error::Missing`].
+    /// [`Error::VaultExists`] when the folder already holds a vault; [`Error::Damaged`], [`Error::Missing`];
+    /// [`Error::Rollback`], [`Error::Fork`] when the store does not show what the device holds it to.
     pub fn recover(
         store: impl Store + 'static,
         state: impl Into<StateLocation>,
@@ -261,7 +271,7 @@ impl Vault {
     ) -> Result<Self> {
         let home = empty_home(state)?;
         let gate = Gate::new(Arc::clone(&store), Consent::none(), home.ledger()?);
-        let (roots, mut before) = secret.open_newest(&gate, environment.clock.now_ms())?;
+        let (roots, mut before) = secret.open_newest(&gate, environment.clock.now_ms(), device.head_code)?;
         let account = before.roster.account();
         let fresh = FreshDevice::generate(device, environment.random.as_mut())?;
         let signer = Signer { id: secret.signer, key: &secret.signing };
@@ -296,7 +306,12 @@ struct AccountSecret {
 
 impl AccountSecret {
     /// The roots of all envelopes that open and are vouched for, and what they lead to.
-    fn open_newest(&self, gate: &Gate, now_ms: i64) -> Result<(EpochRoots, View)> {
+    fn open_newest(
+        &self,
+        gate: &Gate,
+        now_ms: i64,
+        head_code: Option<HeadCode>,
+    ) -> Result<(EpochRoots, View)> {
         let mut all: Option<(EpochRoots, Roster)> = None;
         let mut failure = None;
         for id in envelope_ids(gate, self.locator)? {
@@ -308,12 +323,13 @@ impl AccountSecret {
         }
         let Some((roots, roster)) = all else { return Err(failure.unwrap_or_else(|| nothing_opens(gate))) };
         let reader = Reader { gate, account: roster.account(), roots: &roots, database: None, now_ms };
+        let pins = head_code.map_or(Ok(Pins::new()), |code| pins_of(&code, &reader, &roster))?;
         let known = Known {
             roster,
             rosters: Gathered::default(),
             keyring: None,
             keyrings: Gathered::default(),
-            pins: Pins::new(),
+            pins,
         };
         let view = reader.refresh(None, known)?;
         // A code or password that was replaced meanwhile opens the past, and nothing else (K13).
@@ -348,6 +364,21 @@ impl AccountSecret {
         });
         if named { Ok(()) } else { Err(Error::damaged(crate::Part::Roster)) }
     }
+}
+
+/// Holds the store to what the commit of a head code says.
+fn pins_of(code: &HeadCode, reader: &Reader<'_>, roster: &Roster) -> Result<Pins> {
+    if code.account != reader.account {
+        return Err(Error::InvalidArgument("this head code is of another account"));
+    }
+    let (device, sequence) = (code.device.label(), code.anchor.sequence);
+    let withheld = || Error::Rollback { device: device.clone(), sequence };
+    let maker = roster.state().device(code.device).ok_or_else(withheld)?;
+    let commit = reader.commit(maker, roster, sequence)?.ok_or_else(withheld)?;
+    if commit.head() != head(code.anchor) {
+        return Err(Error::Fork { device, sequence, proof: None });
+    }
+    Ok(anchored_pins(&commit, roster, reader.now_ms))
 }
 
 /// Both envelopes' roots and roster entries; envelopes of one secret are of one account.

@@ -9,14 +9,15 @@ use super::{
     Job, Vault,
     rendezvous::{Lifetime, clean, wait_for},
     vault::Work,
+    view::View,
 };
 use crate::{
     Error, Part, Result,
     crypto::Place,
     history::Head,
     keys::{
-        Anchor, Applicant, Change, CheckCode, Confirmed, DeviceId, EnrollAnswer, Invitation, Inviter, Member,
-        Recipient, Roster, Signer, SignerId,
+        Anchor, Applicant, Change, CheckCode, Confirmed, DeviceId, EnrollAnswer, HeadCode, Invitation,
+        Inviter, Member, Recipient, Roster, Signer, SignerId,
     },
 };
 
@@ -42,11 +43,25 @@ impl Vault {
     pub fn invite(&self) -> Result<Inviting<'_>> {
         let work = &mut *self.work();
         let view = self.refresh(work)?;
-        let newest = view.pins.head(self.device()).ok_or(Error::damaged(Part::LocalState))?;
-        let device = (self.device(), anchor_of(newest));
+        let device = (self.device(), anchor_of(self.newest(&view)?));
         let inviter = Inviter::generate(self.account(), device, work.random.as_mut())?;
         let lifetime = Lifetime::starting(self.clock.as_ref());
         Ok(Inviting { vault: self, inviter, lifetime, state: State::Open })
+    }
+
+    /// What this device committed last, to be kept on paper: a new device that has it holds the store to it
+    /// ([`NewDevice::holding_to`](super::NewDevice::holding_to)). It is no secret, and good for ever; the
+    /// newer it is, the more it holds.
+    ///
+    /// # Errors
+    /// [`Error::Rollback`], [`Error::Fork`]; [`Error::Store`].
+    pub fn head_code(&self) -> Result<HeadCode> {
+        let newest = self.newest(&self.refresh(&mut self.work())?)?;
+        Ok(HeadCode::new(self.account(), self.device(), anchor_of(newest)))
+    }
+
+    fn newest(&self, view: &View) -> Result<Head> {
+        view.pins.head(self.device()).ok_or(Error::damaged(Part::LocalState))
     }
 
     /// The device enters the roster, everybody gets an envelope, and a commit makes it known.

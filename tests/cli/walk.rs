@@ -173,6 +173,23 @@ fn what_is_in_the_way_of_a_restore_stays_and_is_named() {
 }
 
 #[test]
+fn a_head_code_on_paper_tells_a_new_device_whether_the_store_is_new() {
+    let desk = Desk::with_vault();
+    copy_folder(&desk.path("store"), &desk.path("earlier"));
+    desk.run("old", ["devices", "rotate"]).exits(0);
+    let shown = desk.run("old", ["--json", "devices", "head-code"]).exits(0).json();
+    let head_code = shown["head_code"].as_str().unwrap();
+    let code = desk.arg("code");
+    let recover = ["recover", "--code-file", &code, "--head-code"];
+    desk.run("new", recover.iter().chain([&head_code])).exits(0);
+    assert_eq!(desk.run("new", ["--json", "check"]).exits(0).json()["freshness"], "fresh");
+    desk.run("tablet", recover.iter().chain([&&head_code[5..]])).exits(4);
+    fs::remove_dir_all(desk.path("store")).unwrap();
+    copy_folder(&desk.path("earlier"), &desk.path("store"));
+    desk.run("tablet", recover.iter().chain([&head_code])).exits(5);
+}
+
+#[test]
 fn a_device_that_joined_is_listed_with_the_others() {
     let desk = Desk::with_vault();
     desk.recover("new");

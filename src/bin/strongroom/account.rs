@@ -3,7 +3,7 @@
 use serde_json::json;
 use strongroom::{
     crypto::OsRandom,
-    keys::{DeviceSecret, RecoveryCode},
+    keys::{DeviceSecret, HeadCode, RecoveryCode},
     vault::{NewDevice, Vault},
 };
 
@@ -31,7 +31,10 @@ pub(crate) fn init(session: &Session, init: Init, output: &mut Output) -> Outcom
 }
 
 pub(crate) fn recover(session: &Session, recover: Recover, output: &mut Output) -> Outcome {
-    let device = NewDevice::named(recover.name)?;
+    let mut device = NewDevice::named(recover.name)?;
+    if let Some(text) = recover.head_code {
+        device = device.holding_to(HeadCode::parse(&text)?);
+    }
     let home = session.home();
     let vault = match (recover.code_file, recover.password_file, recover.device_secret_file) {
         (Some(path), None, None) => {

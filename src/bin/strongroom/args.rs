@@ -131,6 +131,9 @@ pub(crate) struct Recover {
     /// The file that holds the device secret that came with the password
     #[arg(long, value_name = "FILE", requires = "password_file")]
     pub(crate) device_secret_file: Option<PathBuf>,
+    /// A head code of another device: what the store shows must not be older
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) head_code: Option<String>,
     /// What to call this device
     #[arg(long, default_value = "unnamed device")]
     pub(crate) name: String,
@@ -207,6 +210,8 @@ pub(crate) enum DevicesAction {
     Invite(Invite),
     /// Ask to be let in, as a new device, with an invitation
     Join(Join),
+    /// What this device committed last, to be printed: recover --head-code holds the store to it
+    HeadCode,
 }
 
 #[derive(Group)]

@@ -21,6 +21,7 @@ pub(crate) fn run(session: &Session, action: Option<DevicesAction>, output: &mut
         None | Some(DevicesAction::List) => list(session, output),
         Some(DevicesAction::Invite(invite)) => enroll::invite(session, invite, output),
         Some(DevicesAction::Join(join)) => enroll::join(session, join, output),
+        Some(DevicesAction::HeadCode) => enroll::head_code(session, output),
         Some(DevicesAction::Revoke { id }) => revoke(session, &id, output),
         Some(DevicesAction::Rotate) => {
             hold_interrupt()?;

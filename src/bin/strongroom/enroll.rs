@@ -75,18 +75,27 @@ pub(crate) fn join(session: &Session, join: Join, output: &mut Output) -> Outcom
     Ok(Status::Done)
 }
 
-/// As a QR code and as text. Light modules are drawn and dark ones left out: most terminals are dark.
+/// Something to keep with the recovery code, on paper.
+pub(crate) fn head_code(session: &Session, output: &mut Output) -> Outcome {
+    let code = session.vault()?.head_code()?;
+    let text = code.text();
+    let lines = [picture(&code.qr_text()), text.clone()];
+    output.result(&json!({ "head_code": text }), &lines)?;
+    Ok(Status::Done)
+}
+
+/// A QR code. Light modules are drawn and dark ones left out: most terminals are dark.
+fn picture(text: &str) -> String {
+    let code = QrCode::with_error_correction_level(text.as_bytes(), EcLevel::L);
+    let (drawn, left_out) = (Dense1x2::Light, Dense1x2::Dark);
+    let draw = |code: QrCode| code.render::<Dense1x2>().dark_color(drawn).light_color(left_out).build();
+    code.map_or_else(|_| String::new(), draw)
+}
+
+/// As a QR code and as text.
 fn show(invitation: &Invitation, output: &mut Output) {
-    let code = QrCode::with_error_correction_level(invitation.qr_text().as_bytes(), EcLevel::L);
-    let picture = code.map_or_else(
-        |_| String::new(),
-        |code| {
-            let (drawn, left_out) = (Dense1x2::Light, Dense1x2::Dark);
-            code.render::<Dense1x2>().dark_color(drawn).light_color(left_out).build()
-        },
-    );
     output.tell(&[
-        &picture,
+        &picture(&invitation.qr_text()),
         &invitation.text(),
         "Scan or type this on the new device: strongroom devices join. Show it to nobody else.",
         "It is good for ten minutes and one device.",

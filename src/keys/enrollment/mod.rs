@@ -7,6 +7,7 @@
 
 mod answer;
 mod check_code;
+mod head_code;
 mod introduced;
 mod invitation;
 mod inviter;
@@ -17,6 +18,7 @@ mod text;
 
 pub use answer::EnrollAnswer;
 pub use check_code::CheckCode;
+pub use head_code::HeadCode;
 pub use introduced::check_introduced;
 pub use invitation::{Anchor, Invitation, Terms};
 pub use inviter::{Applicant, Confirmed, Inviter};
