@@ -7,7 +7,7 @@
 mod devices_support;
 
 use devices_support::{World, objects, world};
-use strongroom::{kinds::Kind, store::Store as _};
+use strongroom::{kinds::Kind, store::Store as _, vault::Job};
 
 const NOTES: Kind = Kind::NOTES;
 const FILES: Kind = Kind::FILES;
@@ -47,4 +47,29 @@ fn attack_f6_what_was_deleted_after_two_exchanges_at_once_stays_deleted() {
     assert!(!world.contents(0, &NOTES).contains_key("n/f"));
     world.settle();
     world.assert_all_have(&NOTES, &[("n/x", "x")]);
+}
+
+#[test]
+fn attack_d6_what_others_took_over_from_a_revoked_device_stops_nobody() {
+    let world = world(5, &[NOTES]);
+    world.put(0, &NOTES, "n/x", "x");
+    world.settle();
+    // Device 4 writes once more; 1 and 2 take it over, and 0 revokes 4 without having seen it.
+    let start = world.store.snapshot();
+    world.put_and_sync(4, &NOTES, "n/late");
+    world.at_once(&[&|| world.put_and_sync(1, &NOTES, "n/1"), &|| world.put_and_sync(2, &NOTES, "n/2")]);
+    let late = objects(&world.store);
+    world.store.restore(&start);
+    world.devices[0].revoke(world.devices[4].device()).unwrap();
+    // Device 3 hears of the revocation before it hears of the rest.
+    world.sync(3);
+    late.iter().for_each(|(name, bytes)| drop(world.store.put(name, bytes)));
+    for _ in 0..3 {
+        for n in 0..4 {
+            world.devices[n].sync(&Job::new()).unwrap();
+        }
+    }
+    for n in 0..4 {
+        assert_eq!(world.contents(n, &NOTES).len(), 4, "device {n}");
+    }
 }

@@ -333,7 +333,7 @@ impl Walk<'_, '_> {
 }
 
 /// Whether a device was cut off before it wrote this.
-fn ended(device: &Device, sequence: u64) -> bool {
+pub(super) fn ended(device: &Device, sequence: u64) -> bool {
     matches!(device.state(), DeviceState::Revoked { last_sequence, .. } if sequence > last_sequence)
 }
 
