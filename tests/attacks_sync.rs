@@ -6,8 +6,16 @@
 
 mod devices_support;
 
+use std::sync::Mutex;
+
 use devices_support::{World, objects, world};
-use strongroom::{kinds::Kind, store::Store as _, vault::Job};
+use strongroom::{
+    Error,
+    history::Freshness,
+    kinds::Kind,
+    store::{MemoryStore, ObjectName, Store, StoreError, StoreErrorKind, StoredObject},
+    vault::{Job, Vault},
+};
 
 const NOTES: Kind = Kind::NOTES;
 const FILES: Kind = Kind::FILES;
@@ -32,6 +40,51 @@ impl World {
     fn put_and_sync(&self, device: usize, kind: &Kind, path: &str) {
         self.put(device, kind, path, "x");
         self.sync(device);
+    }
+}
+
+/// A store at which something happens before each answer; it hides what `hides` says.
+struct Veil<F> {
+    store: MemoryStore,
+    hides: Mutex<F>,
+}
+
+impl<F: FnMut(&str) -> bool> Veil<F> {
+    fn over(store: &MemoryStore, hides: F) -> Self {
+        Self { store: store.clone(), hides: Mutex::new(hides) }
+    }
+}
+
+impl<F: FnMut(&str) -> bool + Send> Store for Veil<F> {
+    fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), StoreError> {
+        self.store.put(name, bytes)
+    }
+
+    fn get(&self, name: &ObjectName, limit: usize) -> Result<Vec<u8>, StoreError> {
+        if (self.hides.lock().unwrap())(name.as_str()) {
+            return Err(StoreError::new(StoreErrorKind::NotFound, "hidden"));
+        }
+        self.store.get(name, limit)
+    }
+
+    fn get_range(&self, name: &ObjectName, offset: u64, length: usize) -> Result<Vec<u8>, StoreError> {
+        self.store.get_range(name, offset, length)
+    }
+
+    fn length(&self, name: &ObjectName) -> Result<u64, StoreError> {
+        self.store.length(name)
+    }
+
+    fn list(
+        &self,
+        prefix: &str,
+        visit: &mut dyn FnMut(StoredObject) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.store.list(prefix, visit)
+    }
+
+    fn delete(&self, name: &ObjectName) -> Result<(), StoreError> {
+        self.store.delete(name)
     }
 }
 
@@ -72,4 +125,49 @@ fn attack_d6_what_others_took_over_from_a_revoked_device_stops_nobody() {
     for n in 0..4 {
         assert_eq!(world.contents(n, &NOTES).len(), 4, "device {n}");
     }
+}
+
+#[test]
+fn attack_d6_d10_nothing_is_merged_under_a_root_that_a_revoked_device_has() {
+    let world = world(5, &[NOTES]);
+    world.put(0, &NOTES, "n/x", "x");
+    world.settle();
+    // Each revokes one and begins an epoch that the other one's revoked device can read.
+    world.at_once(&[
+        &|| {
+            world.put_and_sync(0, &NOTES, "n/0");
+            world.devices[0].revoke(world.devices[3].device()).unwrap();
+        },
+        &|| {
+            world.put_and_sync(1, &NOTES, "n/1");
+            world.devices[1].revoke(world.devices[4].device()).unwrap();
+        },
+    ]);
+    let before = world.devices[2].ledger().since(0).unwrap().count();
+    world.sync(2);
+    let lines = world.devices[2].ledger().since(0).unwrap().skip(before);
+    let written: Vec<String> = lines.map(|line| line.unwrap().object).collect();
+    let first = |object: &str| written.iter().position(|written| written == object);
+    assert!(first("roster").unwrap() < first("pack").unwrap(), "{written:?}");
+    assert_eq!(world.contents(2, &NOTES).len(), 3);
+}
+
+#[test]
+fn attack_r8_an_epoch_whose_device_died_before_its_commit_stops_no_merge() {
+    let world = world(3, &[NOTES]);
+    world.put(0, &NOTES, "n/x", "x");
+    world.settle();
+    world.at_once(&[&|| world.put_and_sync(0, &NOTES, "n/0"), &|| world.put_and_sync(1, &NOTES, "n/1")]);
+    let last = |names: Vec<(ObjectName, Vec<u8>)>| {
+        let own = world.devices[2].device().to_string();
+        names.into_iter().map(|(name, _)| name).filter(|name| name.as_str().contains(&own)).max().unwrap()
+    };
+    let before = last(objects(&world.store));
+    world.devices[2].rotate().unwrap();
+    let commit = last(objects(&world.store));
+    assert_ne!(commit, before);
+    world.store.delete(&commit).unwrap();
+    world.sync(0);
+    world.sync(1);
+    assert_eq!(world.contents(1, &NOTES).len(), 3);
 }
