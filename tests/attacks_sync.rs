@@ -171,3 +171,23 @@ fn attack_r8_an_epoch_whose_device_died_before_its_commit_stops_no_merge() {
     world.sync(1);
     assert_eq!(world.contents(1, &NOTES).len(), 3);
 }
+
+#[test]
+fn attack_d7_an_epoch_that_begins_between_two_requests_is_no_damage() {
+    let mut world = world(2, &[NOTES]);
+    world.put(0, &NOTES, "n/x", "x");
+    world.settle();
+    let (store, states) = (world.store.clone(), [0, 1].map(|n| world.state(n)));
+    let other = world.devices[1].device().to_string();
+    world.devices.clear();
+    let mut asked = false;
+    let veil = Veil::over(&world.store, move |name| {
+        if name.contains(&other) && !std::mem::replace(&mut asked, true) {
+            let other = Vault::open(store.clone(), &states[1]).unwrap();
+            other.rotate().unwrap();
+        }
+        false
+    });
+    let vault = Vault::open(veil, world.state(0)).unwrap();
+    vault.sync(&Job::new()).unwrap();
+}
