@@ -191,3 +191,31 @@ fn attack_d7_an_epoch_that_begins_between_two_requests_is_no_damage() {
     let vault = Vault::open(veil, world.state(0)).unwrap();
     vault.sync(&Job::new()).unwrap();
 }
+
+#[test]
+fn attack_f2_f3_what_a_commit_has_seen_that_came_late_is_asked_for_too() {
+    let mut world = world(4, &[NOTES]);
+    world.settle();
+    let old: Vec<String> =
+        objects(&world.store).into_iter().map(|(name, _)| name.as_str().to_owned()).collect();
+    // 1 has seen one commit more of 2; 2 has one more still, made when it had seen one more of 3.
+    world.put_and_sync(2, &NOTES, "n/2");
+    world.put_and_sync(1, &NOTES, "n/1");
+    let known: Vec<_> = objects(&world.store).into_iter().map(|(name, _)| name).collect();
+    world.put_and_sync(3, &NOTES, "n/3");
+    world.put_and_sync(2, &NOTES, "n/22");
+    let [two, three] = [2, 3].map(|n| world.devices[n].device().to_string());
+    let new = objects(&world.store).into_iter().map(|(name, _)| name).filter(|name| !known.contains(name));
+    let hidden: Vec<String> =
+        new.map(|name| name.as_str().to_owned()).filter(|name| name.contains(&three)).collect();
+    world.devices.remove(0);
+    let mut late = false;
+    let veil = Veil::over(&world.store, move |name| {
+        late |= hidden.iter().any(|hidden| hidden == name);
+        hidden.iter().any(|hidden| hidden == name)
+            || (name.contains(&two) && !late && !old.iter().any(|old| old == name))
+    });
+    let vault = Vault::open(veil, world.state(0)).unwrap();
+    let result = vault.sync(&Job::new());
+    assert!(matches!(result, Err(Error::Rollback { .. })), "{result:?}");
+}
