@@ -159,6 +159,11 @@ impl Vault {
         outcome: &mut Outcome,
     ) -> Result<()> {
         self.settle_edits()?;
+        if force {
+            // What a merge writes is data too: sealed under an epoch that is whole, and that nobody reads
+            // who was cut off.
+            self.reconcile(work, view)?;
+        }
         let mut states = self.own_kinds(view);
         let mut done = Vec::new();
         let mut journals = Vec::new();

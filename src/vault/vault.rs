@@ -145,6 +145,22 @@ impl Vault {
     /// Brings the view up to date and pins it; epochs that others began are learned on the way.
     pub(super) fn refresh(&self, work: &mut Work) -> Result<View> {
         self.settle_pending(work)?;
+        loop {
+            match self.refresh_once(work) {
+                Err(error) if error.is_damage() && self.learn_more(work)? => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Whether an epoch began after the envelopes were read: what is sealed under it is no damage.
+    fn learn_more(&self, work: &mut Work) -> Result<bool> {
+        let before = work.keys.roots.iter().count();
+        self.learn(work, &mut self.home.read_roster(self.account)?)?;
+        Ok(work.keys.roots.iter().count() > before)
+    }
+
+    fn refresh_once(&self, work: &mut Work) -> Result<View> {
         let mut known = self.home.read_roster(self.account)?;
         self.learn(work, &mut known)?;
         let (length, whole) = (known.roster.length(), known.objects.whole.clone());

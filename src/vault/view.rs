@@ -94,16 +94,16 @@ impl Reader<'_> {
             for device in roster.state().devices() {
                 walk.visit(device, &roster)?;
             }
-            if !self.unite_rosters(&mut roster, &mut rosters, &walk.heads)? {
+            if self.unite_rosters(&mut roster, &mut rosters, &walk.heads)? {
+                walk.forget_refused(&roster);
+            } else if !walk.cross_check(&roster)? {
                 break;
             }
-            walk.forget_refused(&roster);
         }
         let revoked = |id| roster.state().device(id).is_none_or(|device| !device.is_active());
         if own.is_some_and(revoked) {
             return Err(Error::Revoked);
         }
-        walk.cross_check(&roster)?;
         let Walk { mut pins, heads, new, .. } = walk;
         let keyring = self.unite_keyrings(keyring, &mut keyrings, &heads)?;
         let others = heads.values().filter(|commit| Some(commit.device()) != own);
@@ -287,8 +287,10 @@ impl Walk<'_, '_> {
         });
     }
 
-    /// What other devices have seen of each other, this device must be able to see (F2, F3).
-    fn cross_check(&mut self, roster: &Roster) -> Result<()> {
+    /// What other devices have seen of each other, this device must be able to see (F2, F3). Says whether
+    /// it saw more on the way, which has to be checked as well.
+    fn cross_check(&mut self, roster: &Roster) -> Result<bool> {
+        let before = self.new.len();
         let fresh: Vec<Commit> = self
             .heads
             .values()
@@ -303,7 +305,7 @@ impl Walk<'_, '_> {
                 }
             }
         }
-        Ok(())
+        Ok(self.new.len() > before)
     }
 
     fn check_seen(&mut self, device: &Device, seen: Head, by: &Commit, roster: &Roster) -> Result<()> {
@@ -333,7 +335,7 @@ impl Walk<'_, '_> {
 }
 
 /// Whether a device was cut off before it wrote this.
-fn ended(device: &Device, sequence: u64) -> bool {
+pub(super) fn ended(device: &Device, sequence: u64) -> bool {
     matches!(device.state(), DeviceState::Revoked { last_sequence, .. } if sequence > last_sequence)
 }
 

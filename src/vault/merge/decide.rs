@@ -11,7 +11,7 @@ use crate::{Error, Part, Result, kinds::Kind, wire::messages};
 /// has to give the same for both orders of the sides.
 pub type MergeFunction = dyn Fn(Option<&[u8]>, &[u8], &[u8]) -> Vec<u8> + Send + Sync;
 
-/// An entry as both sides and their common ancestors have it.
+/// An entry as both sides have it, and as they have known it; more than one value after a conflict.
 pub(super) struct Sides<'v> {
     pub(super) bases: &'v [Option<Vec<u8>>],
     pub(super) ours: Option<&'v [u8]>,
@@ -40,10 +40,7 @@ pub(super) fn decide(
     writer: &ContentWriter<'_>,
 ) -> Result<Decision> {
     let Sides { bases, ours, theirs, .. } = *sides;
-    let unchanged = |side: Option<&[u8]>| match bases {
-        [] => side.is_none(),
-        bases => bases.iter().any(|base| base.as_deref() == side),
-    };
+    let unchanged = |side: Option<&[u8]>| bases.iter().any(|base| base.as_deref() == side);
     match (unchanged(ours), unchanged(theirs)) {
         (false, true) => return Ok(Decision::take(ours)),
         (true, false) => return Ok(Decision::take(theirs)),

@@ -14,7 +14,7 @@ use super::{
     contents::{ContentWriter, load_index},
     state::{Replica, Run},
     vault::Work,
-    view::View,
+    view::{View, ended},
 };
 use crate::{
     Error, Part, Result,
@@ -60,10 +60,20 @@ struct Current {
     reach: Reach,
 }
 
-/// One step of a merge: both sides and what they have in common.
+/// What both sides know: the newest states that both have, none of them part of another. Where those are
+/// several, the same of them comes next, and so on.
+type Levels = Vec<Vec<KindState>>;
+
+/// One step of a merge: the other side and what both have in common.
 struct Step {
-    bases: Vec<KindState>,
+    levels: Levels,
     theirs: KindState,
+}
+
+/// How far two states go together.
+fn both(a: &Reach, b: &Reach) -> Reach {
+    let common = |(device, known): (&DeviceId, &u64)| Some((*device, *known.min(b.get(device)?)));
+    a.iter().filter_map(common).collect()
 }
 
 impl Vault {
@@ -112,15 +122,20 @@ impl Vault {
         if current.reach.get(&commit.device()).is_some_and(|known| *known >= commit.head().sequence) {
             return Ok(());
         }
-        let bases = self.common(work, view, kind, &current.reach, &reach)?;
-        let is_base = |root: Option<Root>| bases.iter().any(|base| base.root == root);
-        if is_base(current.state.root) || (bases.is_empty() && current.state.root.is_none()) {
+        let levels = self.common(work, view, kind, &current.reach, &reach)?;
+        // Of several, a side that equals one may have gone back to it: only the entries tell.
+        let base = match levels.first().map(Vec::as_slice) {
+            None => Some(None),
+            Some([base]) => Some(base.root),
+            Some(_) => None,
+        };
+        if base == Some(current.state.root) {
             current.state.root = theirs.root;
-        } else if current.state.root != theirs.root && !is_base(theirs.root) {
+        } else if current.state.root != theirs.root && base != Some(theirs.root) {
             if !self.gate.consent().allows(kind.name()) {
                 return Ok(());
             }
-            let step = Step { bases, theirs: theirs.clone() };
+            let step = Step { levels, theirs: theirs.clone() };
             self.merge_trees(work, view, kind, (current, merged), &step, job)?;
         }
         for reference in &theirs.index {
@@ -135,32 +150,47 @@ impl Vault {
         Ok(())
     }
 
-    /// The newest states of `kind` that both sides know, none of them part of another.
-    fn common(
-        &self,
-        work: &Work,
-        view: &View,
-        kind: &Kind,
-        ours: &Reach,
-        theirs: &Reach,
-    ) -> Result<Vec<KindState>> {
+    /// What both sides know of `kind`. Deeper than some levels nobody looks: what differs so far down counts
+    /// as new.
+    fn common(&self, work: &Work, view: &View, kind: &Kind, ours: &Reach, theirs: &Reach) -> Result<Levels> {
+        const LEVELS_MAX: usize = 16;
+        let mut levels = Levels::new();
+        let mut reach = both(ours, theirs);
+        while levels.len() < LEVELS_MAX {
+            let newest = self.newest_within(work, view, kind, &reach)?;
+            let reaches = newest.iter().map(|commit| commit.merged(kind.name()));
+            let Some(known) = reaches.reduce(|a, b| both(&a, &b)) else { break };
+            let mut level: Vec<KindState> = Vec::new();
+            for commit in &newest {
+                let state = commit.kind(kind.name()).cloned();
+                let state = state.unwrap_or_else(|| KindState::empty(kind.name()));
+                if !level.iter().any(|other| other.root == state.root) {
+                    level.push(state);
+                }
+            }
+            let is_one = level.len() == 1;
+            levels.push(level);
+            if is_one {
+                break;
+            }
+            reach = known;
+        }
+        Ok(levels)
+    }
+
+    /// The commits at the ends of `reach` that are no part of another.
+    fn newest_within(&self, work: &Work, view: &View, kind: &Kind, reach: &Reach) -> Result<Vec<Commit>> {
         let mut known: Vec<Commit> = Vec::new();
-        for (device, sequence) in ours {
-            let Some(both) = theirs.get(device).map(|other| *other.min(sequence)) else { continue };
-            known.extend(self.old_commit(work, view, *device, both)?);
+        for (device, sequence) in reach {
+            known.extend(self.old_commit(work, view, *device, *sequence)?);
         }
         let is_part = |a: &Commit, b: &Commit| {
             let reach = b.merged(kind.name());
             a.device() != b.device()
                 && reach.get(&a.device()).is_some_and(|known| *known >= a.head().sequence)
         };
-        let newest = known.iter().filter(|a| !known.iter().any(|b| is_part(a, b) && !is_part(b, a)));
-        let state = |commit: &Commit| {
-            commit.kind(kind.name()).cloned().unwrap_or_else(|| KindState::empty(kind.name()))
-        };
-        let mut states: Vec<KindState> = newest.map(state).collect();
-        states.dedup_by(|a, b| a.root == b.root);
-        Ok(states)
+        let is_newest = |a: &&Commit| !known.iter().any(|b| is_part(a, b) && !is_part(b, a));
+        Ok(known.iter().filter(is_newest).cloned().collect())
     }
 
     /// An earlier commit of a device, kept or fetched.
@@ -177,6 +207,10 @@ impl Vault {
         let reader = self.reader(work);
         if let Some(kept) = reader.kept(device, sequence)? {
             return Ok(Some(kept));
+        }
+        // What a revoked device wrote too late may be part of what others merged. Nobody reads it any more.
+        if ended(device, sequence) {
+            return Ok(None);
         }
         let missing = Error::Missing { what: Part::Commit };
         reader.commit(device, &view.roster, sequence)?.ok_or(missing).map(Some)
@@ -197,7 +231,7 @@ impl Vault {
                 return Err(damage.error);
             }
         }
-        for base in &step.bases {
+        for base in step.levels.iter().flatten() {
             load_index(&access, base)?;
         }
         let run = Run::without_notes();
@@ -210,7 +244,7 @@ impl Vault {
             kind,
             writer: &writer,
             borders: Borders::new(access.keys.chunk_cut_key()),
-            bases: step.bases.iter().map(|base| base.root).collect(),
+            levels: &step.levels,
             root: ours,
             edits: Vec::new(),
             edit_bytes: 0,
@@ -234,7 +268,7 @@ struct MergePass<'m, 'a> {
     kind: &'m Kind,
     writer: &'m ContentWriter<'a>,
     borders: Borders,
-    bases: Vec<Option<Root>>,
+    levels: &'m [Vec<KindState>],
     /// Ours, with the edits so far.
     root: Option<Root>,
     edits: Vec<Edit>,
@@ -248,8 +282,7 @@ struct MergePass<'m, 'a> {
 impl MergePass<'_, '_> {
     fn visit(&mut self, change: tree::Change) -> Result<()> {
         let tree::Change { key, before: ours, after: theirs } = change;
-        let bases =
-            self.bases.iter().map(|base| tree::get(*base, &key, self.writer)).collect::<Result<Vec<_>>>()?;
+        let bases = self.known(&key, self.levels)?;
         let sides = Sides { bases: &bases, ours: ours.as_deref(), theirs: theirs.as_deref() };
         let decision =
             decide(self.kind, &sides, self.vault.merge_function(self.kind).as_deref(), self.writer)?;
@@ -264,6 +297,23 @@ impl MergePass<'_, '_> {
         }
         const BATCH_BYTES: usize = 4 * 1024 * 1024;
         if self.edit_bytes > BATCH_BYTES { self.apply() } else { Ok(()) }
+    }
+
+    /// What both sides have known of an entry: one value, unless the merge of several states was a conflict.
+    /// Of several the one counts that is not what came before.
+    fn known(&self, key: &[u8], levels: &[Vec<KindState>]) -> Result<Vec<Option<Vec<u8>>>> {
+        let Some((level, older)) = levels.split_first() else { return Ok(vec![None]) };
+        let values = level.iter().map(|base| tree::get(base.root, key, self.writer));
+        let mut values = values.collect::<Result<Vec<_>>>()?;
+        values.sort_unstable();
+        values.dedup();
+        if values.len() > 1 {
+            let before = self.known(key, older)?;
+            if values.iter().any(|value| !before.contains(value)) {
+                values.retain(|value| !before.contains(value));
+            }
+        }
+        Ok(values)
     }
 
     fn keep_copy(&mut self, key: &[u8], copy: Vec<u8>) -> Result<()> {
