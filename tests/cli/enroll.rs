@@ -38,6 +38,18 @@ fn invite(desk: &Desk) -> Child {
     start(desk, "old", &args)
 }
 
+/// Lets a new device in, by the codes.
+pub(crate) fn let_in(desk: &Desk, name: &str) {
+    let mut inviting = invite(desk);
+    line_of(&desk.path("invitation"), &mut inviting);
+    let (text, check) = (desk.arg("invitation"), desk.arg("check"));
+    let args = ["devices", "join", "--text-file", &text, "--check-file", &check, "--name", name];
+    end(start(desk, name, &args)).exits(0);
+    end(inviting).exits(0);
+    fs::remove_file(text).unwrap();
+    fs::remove_file(check).unwrap();
+}
+
 #[test]
 fn a_device_is_invited_joins_and_restores() {
     let desk = Desk::with_vault();

@@ -4,6 +4,7 @@
 
 mod enroll;
 mod failures;
+mod homes;
 #[cfg(unix)]
 mod interrupt;
 mod output;

@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use strongroom::{Error, vault::Failure};
+use strongroom::{Error, Part, vault::Failure};
 
 /// The exit status, as scripts know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +116,9 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Vault(error @ Error::Damaged { what: Part::Commit }) => {
+                write!(f, "{error}: the store changed it, or this device was revoked and has no key to it")
+            }
             Self::Vault(error) => write!(f, "{error}"),
             Self::At(path, fault) => write!(f, "{}: {fault}", path.display()),
             Self::Usage(text) => f.write_str(text),
