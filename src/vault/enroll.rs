@@ -372,7 +372,7 @@ fn pins_of(code: &HeadCode, reader: &Reader<'_>, roster: &Roster) -> Result<Pins
         return Err(Error::InvalidArgument("this head code is of another account"));
     }
     let (device, sequence) = (code.device.label(), code.anchor.sequence);
-    let withheld = || Error::Rollback { device: device, sequence };
+    let withheld = || Error::Rollback { device, sequence };
     let maker = roster.state().device(code.device).ok_or_else(withheld)?;
     let commit = reader.commit(maker, roster, sequence)?.ok_or_else(withheld)?;
     if commit.head() != head(code.anchor) {
