@@ -168,6 +168,20 @@ fn what_two_devices_write_at_once_counts_in_one_order() {
 }
 
 #[test]
+fn the_last_two_devices_that_there_is_room_for_added_at_once_leave_one() {
+    let mut start = account(2);
+    let device = |n: u8| Change::AddDevice(Member { id: DeviceId([n; 16]), ..person(5).member() });
+    (2..255).for_each(|n| write(&mut start, person(0), &device(n)));
+    let (mut one, mut two) = (start.clone(), start.clone());
+    write(&mut one, person(0), &device(0));
+    write(&mut two, person(1), &device(255));
+    let mut all = united(&[&one, &two]);
+    assert_eq!(all.state().devices().len(), 256);
+    write(&mut all, person(0), &person(1).revoke());
+    assert!(try_write(&mut all, SignerId::Device(person(0).id), person(0), &device(1)).is_err());
+}
+
+#[test]
 fn two_codes_set_at_once_leave_one_and_so_do_two_passwords() {
     let start = account(2);
     for change in [Change::SetRecovery, Change::SetPassword] {
