@@ -104,7 +104,7 @@ fn pins(commit: &Commit, roster: &Roster, now_ms: i64) -> Pins {
         |device| roster.state().device(device).is_some_and(|device| device.state() == DeviceState::Active);
     let seen = commit.body().seen.iter().copied().filter(|(device, _)| is_active(*device));
     let all = seen.chain([(commit.device(), commit.head())]);
-    Pins::from_pins(all.map(|(device, head)| (device, Pin { head, heard_ms: now_ms })), true)
+    Pins::from_pins(all.map(|(device, head)| (device, Pin { head, heard_ms: now_ms })), 0)
 }
 
 fn head(anchor: Anchor) -> Head {
