@@ -182,6 +182,26 @@ fn the_last_two_devices_that_there_is_room_for_added_at_once_leave_one() {
 }
 
 #[test]
+fn attack_v1_the_format_floor_never_goes_down_and_never_above_what_is_known() {
+    let start = account(2);
+    let require = |roster: &mut Roster, version| {
+        try_write(roster, SignerId::Device(person(1).id), person(1), &Change::RequireFormat(version))
+    };
+    for version in 0..=FORMAT_VERSION {
+        assert!(
+            matches!(require(&mut start.clone(), version), Err(crate::Error::Damaged { .. })),
+            "{version}"
+        );
+    }
+    let above = require(&mut start.clone(), FORMAT_VERSION + 1);
+    assert!(matches!(above, Err(crate::Error::NewerFormat { .. })));
+    let (mut one, mut two) = (start.clone(), start);
+    write(&mut one, person(0), &person(5).add());
+    begin(&mut two, person(1), 1);
+    assert_eq!(united(&[&one, &two]).state().format_version(), FORMAT_VERSION);
+}
+
+#[test]
 fn two_codes_set_at_once_leave_one_and_so_do_two_passwords() {
     let start = account(2);
     for change in [Change::SetRecovery, Change::SetPassword] {
