@@ -11,14 +11,24 @@
 
 mod devices_support;
 
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
 use devices_support::{World, copy_store, objects, replace, world};
 use strongroom::{
     Error,
+    crypto::OsRandom,
     history::{ForkProof, Freshness},
     keys::HeadCode,
     kinds::Kind,
     store::{MemoryStore, ObjectName, Store as _},
-    vault::{Job, NewDevice, Vault},
+    vault::{Clock, Environment, Job, NewDevice, SystemClock, Vault},
 };
 
 const NOTES: Kind = Kind::NOTES;
@@ -182,33 +192,88 @@ impl BackUpNothing for Vault {
     }
 }
 
+/// A clock that a test sets.
+struct TestClock(Arc<AtomicI64>);
+
+impl Clock for TestClock {
+    fn now_ms(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What three devices end with, whose clocks show `time(n)` at the n-th step.
+fn run_by(time: impl Fn(u64) -> i64) -> Vec<BTreeMap<String, String>> {
+    let mut world = world(3, &[NOTES]);
+    let now = Arc::new(AtomicI64::new(time(0)));
+    world.settle();
+    let states = [0, 1, 2].map(|n| world.state(n));
+    world.devices.clear();
+    let open = |state: &PathBuf| {
+        let environment = Environment::new(Box::new(TestClock(Arc::clone(&now))), Box::new(OsRandom));
+        Vault::open_in(world.store.clone(), state.clone(), environment).unwrap()
+    };
+    world.devices = states.iter().map(open).collect();
+    let mut old = None;
+    for step in 1..20 {
+        now.store(time(step), Ordering::Relaxed);
+        let device = step as usize % 3;
+        match step % 5 {
+            0 => world.devices[device].records(&NOTES).unwrap().delete(&format!("n/{}", step - 2)).unwrap(),
+            _ => world.put(device, &NOTES, &format!("n/{step}"), &format!("step {step}")),
+        }
+        if step == 10 {
+            old = Some(world.store.snapshot());
+        }
+        world.sync(device);
+    }
+    (0..6).for_each(|n| drop(world.sync(n % 3)));
+    let contents = (0..3).map(|n| world.contents(n, &NOTES)).collect();
+    world.store.restore(&old.unwrap());
+    for vault in &world.devices {
+        assert!(matches!(vault.sync(&Job::new()), Err(Error::Rollback { .. })));
+    }
+    contents
+}
+
+#[test]
+fn attack_f9_clocks_that_lie_change_neither_the_state_nor_the_errors() {
+    let right = run_by(|step| 1_700_000_000_000 + step as i64 * 60_000);
+    assert!(right[0].len() > 10 && right.iter().all(|contents| *contents == right[0]));
+    let lies: [&dyn Fn(u64) -> i64; 4] =
+        [&|_| 0, &|step| i64::MAX - step as i64, &|step| -(step as i64) * 1_000_000_000, &|step| {
+            (step.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 1) as i64 - (1 << 62)
+        }];
+    for lie in lies {
+        assert_eq!(run_by(lie), right);
+    }
+}
+
+#[test]
+fn attack_f9_a_clock_that_was_ahead_and_was_set_right_silences_nobody() {
+    let world = world(1, &[NOTES]);
+    let state = world.state(0);
+    drop(world.devices);
+    let now = Arc::new(AtomicI64::new(SystemClock.now_ms() + 400 * 24 * 60 * 60 * 1000));
+    let environment = Environment::new(Box::new(TestClock(Arc::clone(&now))), Box::new(OsRandom));
+    let vault = Vault::open_in(world.store.clone(), state, environment).unwrap();
+    assert!(vault.sync(&Job::new()).unwrap().commit.is_some());
+    now.store(SystemClock.now_ms(), Ordering::Relaxed);
+    assert!(vault.sync(&Job::new()).unwrap().commit.is_some(), "it says that it is there");
+    assert!(vault.sync(&Job::new()).unwrap().commit.is_none());
+}
+
 #[test]
 fn attack_f4_a_silent_device_makes_the_view_stale() {
-    use std::sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    };
-    struct Shared(Arc<AtomicI64>);
-    impl strongroom::vault::Clock for Shared {
-        fn now_ms(&self) -> i64 {
-            self.0.load(Ordering::Relaxed)
-        }
-    }
     const DAY_MS: i64 = 24 * 60 * 60 * 1000;
     let now = Arc::new(AtomicI64::new(1_700_000_000_000));
-    let clock = || {
-        strongroom::vault::Environment::new(
-            Box::new(Shared(Arc::clone(&now))),
-            Box::new(strongroom::crypto::OsRandom),
-        )
-    };
+    let clock = || Environment::new(Box::new(TestClock(Arc::clone(&now))), Box::new(OsRandom));
     let world = world(2, &[NOTES]);
     world.settle();
     let [a, b] = [0, 1].map(|n| world.state(n));
     drop(world.devices);
     let a = Vault::open_in(world.store.clone(), a, clock()).unwrap();
     let b = Vault::open_in(world.store.clone(), b, clock()).unwrap();
-    now.store(strongroom::vault::Clock::now_ms(&strongroom::vault::SystemClock), Ordering::Relaxed);
+    now.store(SystemClock.now_ms(), Ordering::Relaxed);
     // Each says daily that it is there, and nothing else.
     for _ in 0..30 {
         now.fetch_add(DAY_MS, Ordering::Relaxed);

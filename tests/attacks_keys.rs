@@ -385,6 +385,26 @@ fn attack_k10_the_store_and_the_right_password_open_nothing_without_the_device_s
 }
 
 #[test]
+fn attack_k13_a_secret_that_is_set_once_more_opens_and_the_old_password_does_not() {
+    let phone = Phone::new();
+    let secret = phone.vault.set_password("the first password").unwrap();
+    phone.vault.set_password_with("the second password", &secret).unwrap();
+    let join = |password, name: &str| {
+        let with = (password, &secret);
+        Vault::recover_with_password(
+            phone.store.clone(),
+            phone.path(name),
+            with,
+            attack_support::device(name),
+        )
+    };
+    assert!(matches!(join("the first password", "old").err(), Some(Error::WrongSecret)));
+    join("the second password", "new").unwrap();
+    phone.vault.replace_recovery_code(&phone.code).unwrap();
+    phone.recover("again").unwrap();
+}
+
+#[test]
 fn attack_k4_weaker_password_parameters_are_refused_before_anything_is_derived() {
     for (memory, passes, lanes) in [
         (8, 1, 1),

@@ -219,3 +219,21 @@ fn attack_f2_f3_what_a_commit_has_seen_that_came_late_is_asked_for_too() {
     let result = vault.sync(&Job::new());
     assert!(matches!(result, Err(Error::Rollback { .. })), "{result:?}");
 }
+
+#[test]
+fn attack_f1_f8_after_a_rollback_was_accepted_nothing_is_called_fresh() {
+    let world = world(2, &[NOTES]);
+    world.settle();
+    let old = world.store.snapshot();
+    world.put_and_sync(0, &NOTES, "n/0");
+    world.put_and_sync(1, &NOTES, "n/1");
+    world.sync(0);
+    assert_eq!(world.sync(1).freshness, Freshness::Fresh);
+    world.store.restore(&old);
+    assert!(matches!(world.devices[0].sync(&Job::new()), Err(Error::Rollback { .. })));
+    let outcome = world.devices[0].re_anchor(&Job::new()).unwrap();
+    assert_eq!(outcome.freshness, Freshness::Unproven);
+    assert_eq!(world.sync(0).freshness, Freshness::Unproven, "nobody has seen what is true now");
+    world.devices[1].re_anchor(&Job::new()).unwrap();
+    assert_eq!(world.sync(0).freshness, Freshness::Fresh);
+}

@@ -37,53 +37,62 @@ pub struct Pin {
 }
 
 /// The newest commits of each device that this device has verified. They never move backwards.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pins {
     pins: BTreeMap<DeviceId, Pin>,
-    anchored: bool,
+    awaited: u64,
+}
+
+impl Default for Pins {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Pins {
     /// No device seen yet.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self::from_pins([], 1)
     }
 
     /// No device seen yet, but what is seen first was confirmed by something outside the store: this device
     /// began the account, or another told it the newest commits.
     #[must_use]
     pub fn anchored() -> Self {
-        Self { pins: BTreeMap::new(), anchored: true }
+        Self::from_pins([], 0)
     }
 
     /// Pins as they were stored.
     #[must_use]
-    pub fn from_pins(pins: impl IntoIterator<Item = (DeviceId, Pin)>, anchored: bool) -> Self {
-        Self { pins: pins.into_iter().collect(), anchored }
+    pub fn from_pins(pins: impl IntoIterator<Item = (DeviceId, Pin)>, awaited: u64) -> Self {
+        Self { pins: pins.into_iter().collect(), awaited }
     }
 
-    /// Whether this device's first view of the store was confirmed by something outside the store.
+    /// The commit of this device that another has to have seen before this device's view counts as
+    /// confirmed; 0 when it does.
     #[must_use]
-    pub fn is_anchored(&self) -> bool {
-        self.anchored
+    pub fn awaited(&self) -> u64 {
+        self.awaited
     }
 
-    /// What is seen was confirmed by something outside the store: by another device that has seen this one.
-    pub fn anchor(&mut self) {
-        self.anchored = true;
+    /// Another device has seen this commit of this device's.
+    pub fn witness(&mut self, seen: Head) {
+        if seen.sequence >= self.awaited {
+            self.awaited = 0;
+        }
     }
 
-    /// What was seen was given up: what is seen next has nothing to be compared with.
-    pub fn distrust(&mut self) {
-        self.anchored = false;
+    /// What was seen was given up: whoever saw commits of `own`, this device, so far confirms nothing.
+    pub fn distrust(&mut self, own: DeviceId) {
+        self.awaited = self.head(own).map_or(0, |head| head.sequence).saturating_add(1);
     }
 
     /// What can be said of a view that agrees with these pins. `heard` are the devices that ought to be
     /// heard from.
     #[must_use]
     pub fn freshness(&self, heard: impl Iterator<Item = DeviceId>, now_ms: i64) -> Freshness {
-        if !self.anchored {
+        if self.awaited > 0 {
             return Freshness::Unproven;
         }
         let age = |device| Some((now_ms.saturating_sub(self.pins.get(&device)?.heard_ms), device));

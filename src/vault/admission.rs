@@ -105,7 +105,7 @@ pub(super) fn anchored_pins(commit: &Commit, roster: &Roster, now_ms: i64) -> Pi
     let seen = commit.body().seen.iter().copied().filter(|(device, _)| is_active(*device));
     let own = is_active(commit.device()).then_some((commit.device(), commit.head()));
     let all = seen.chain(own);
-    Pins::from_pins(all.map(|(device, head)| (device, Pin { head, heard_ms: now_ms })), true)
+    Pins::from_pins(all.map(|(device, head)| (device, Pin { head, heard_ms: now_ms })), 0)
 }
 
 pub(super) fn head(anchor: Anchor) -> Head {

@@ -203,3 +203,35 @@ fn clashes(known: &Recipient, member: &Member) -> bool {
     known.locator() == member.recipient.locator()
         || known.public_key().as_bytes() == member.recipient.public_key().as_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{admission::Admission, enroll::FreshDevice},
+        *,
+    };
+    use crate::{crypto::OsRandom, keys::Terms, store::MemoryStore, vault::NewDevice};
+
+    #[test]
+    fn attack_f3_an_admission_leads_to_the_very_commit_that_the_answer_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let phone = NewDevice::named("phone").unwrap();
+        let (vault, _) = Vault::create(MemoryStore::new(), folder.path(), phone).unwrap();
+        let fresh = FreshDevice::generate(NewDevice::named("laptop").unwrap(), &mut OsRandom).unwrap();
+        let invited = vault.invite().unwrap();
+        let Terms { anchor, .. } = invited.invitation().terms();
+        let answer = vault.admit(&mut vault.work(), &fresh.member).unwrap();
+        let admission = |anchor, answer| {
+            let terms = Terms { anchor, ..invited.invitation().terms() };
+            Admission { gate: &vault.gate, terms, fresh: &fresh, answer }.verify(0).map(drop)
+        };
+        admission(anchor, answer).unwrap();
+        let elsewhere = |of: Anchor| Anchor { hash: [7; 32], ..of };
+        let other_end = EnrollAnswer { head: elsewhere(answer.head), ..answer };
+        assert!(matches!(admission(anchor, other_end), Err(Error::Fork { .. })));
+        assert!(matches!(admission(elsewhere(anchor), answer), Err(Error::Fork { .. })));
+        let before = EnrollAnswer { head: anchor, ..answer };
+        assert!(admission(anchor, before).is_err(), "a commit that does not know the new device");
+        assert!(matches!(admission(answer.head, before), Err(Error::Fork { .. })), "an end before the start");
+    }
+}

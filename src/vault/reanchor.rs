@@ -33,7 +33,7 @@ impl Vault {
         let others: Vec<_> =
             pins.iter().map(|(device, _)| device).filter(|id| *id != self.device()).collect();
         others.into_iter().for_each(|device| pins.forget(device));
-        pins.distrust();
+        pins.distrust(self.device());
         self.home.write_pins(&pins)?;
         self.database.forget_store()?;
         let mut view = self.refresh(work)?;

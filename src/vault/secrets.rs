@@ -137,16 +137,16 @@ impl Vault {
         acceptance: Option<&Signature>,
         replaced: Option<[u8; 16]>,
     ) -> Result<()> {
+        // The new recipient may have the same locator: what is written for it must stay.
+        let old = replaced.map(|locator| (locator, self.envelope_ids(locator)));
         let signer = Signer { id: SignerId::Device(self.device()), key: &work.keys.signing };
         view.roster.append(&signer, change, acceptance, self.clock.now_ms())?;
         view.rosters.whole = None;
         self.reconcile(work, &mut view)?;
         let kinds = self.own_kinds(&view);
         self.commit(work, &mut view, kinds)?;
-        for id in replaced.map_or(Ok(Vec::new()), |locator| self.envelope_ids(locator))? {
-            if let Some(locator) = replaced {
-                self.gate.delete(Place::Envelope { locator, id })?;
-            }
+        if let Some((locator, ids)) = old {
+            ids?.into_iter().try_for_each(|id| self.gate.delete(Place::Envelope { locator, id }))?;
         }
         Ok(())
     }

@@ -146,7 +146,8 @@ impl Vault {
         view.roster.state().is_rotation_due()
             || view.rosters.whole.is_none()
             || view.keyrings.whole.is_none()
-            || self.clock.now_ms().saturating_sub(spoke_ms) >= HEARTBEAT_MS
+            // A clock that was ahead and was set right must not keep it silent.
+            || !(0..HEARTBEAT_MS).contains(&self.clock.now_ms().saturating_sub(spoke_ms))
     }
 
     /// Merges `kinds` with what other devices have, and commits if that changed anything.

@@ -107,9 +107,8 @@ impl Reader<'_> {
         let Walk { mut pins, heads, new, .. } = walk;
         let keyring = self.unite_keyrings(keyring, &mut keyrings, &heads)?;
         let others = heads.values().filter(|commit| Some(commit.device()) != own);
-        if others.clone().any(|commit| commit.body().seen.iter().any(|(seen, _)| Some(*seen) == own)) {
-            pins.anchor();
-        }
+        let seen = others.clone().flat_map(|commit| &commit.body().seen);
+        seen.filter(|(device, _)| Some(*device) == own).for_each(|(_, seen)| pins.witness(*seen));
         let speaking = others.map(Commit::device).filter(|id| !revoked(*id));
         let freshness = pins.freshness(speaking, self.now_ms);
         Ok(View { roster, rosters, keyring, keyrings, heads, pins, freshness, new_commits: new })

@@ -458,9 +458,9 @@ pub struct LocalDevice {
 pub struct LocalPins {
     #[prost(message, repeated, tag = "1")]
     pub heads: ::prost::alloc::vec::Vec<LocalHead>,
-    /// Whether the first view of the store was confirmed by something outside the store.
-    #[prost(bool, tag = "2")]
-    pub anchored: bool,
+    /// The own commit that another device has to have seen before the view counts as confirmed; 0 when it does.
+    #[prost(uint64, tag = "2")]
+    pub awaited: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]

@@ -265,10 +265,10 @@ impl RosterState {
     ) -> Result<()> {
         match node.change.as_ref() {
             Change::Genesis { .. } => return Err(Error::damaged(Part::Roster)),
-            Change::AddDevice(member) if counts && self.device(member.id).is_none() => {
-                if self.devices.len() >= DEVICES_MAX {
-                    return Err(Error::damaged(Part::Roster));
-                }
+            // Those for whom there was room until others were added at once are not let in.
+            Change::AddDevice(member)
+                if counts && self.device(member.id).is_none() && self.devices.len() < DEVICES_MAX =>
+            {
                 self.devices.push(Device::new(member, node.hash));
                 written.let_in.insert(node.hash);
             }

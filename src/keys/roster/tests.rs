@@ -168,6 +168,40 @@ fn what_two_devices_write_at_once_counts_in_one_order() {
 }
 
 #[test]
+fn the_last_two_devices_that_there_is_room_for_added_at_once_leave_one() {
+    let mut start = account(2);
+    let device = |n: u8| Change::AddDevice(Member { id: DeviceId([n; 16]), ..person(5).member() });
+    (2..255).for_each(|n| write(&mut start, person(0), &device(n)));
+    let (mut one, mut two) = (start.clone(), start.clone());
+    write(&mut one, person(0), &device(0));
+    write(&mut two, person(1), &device(255));
+    let mut all = united(&[&one, &two]);
+    assert_eq!(all.state().devices().len(), 256);
+    write(&mut all, person(0), &person(1).revoke());
+    assert!(try_write(&mut all, SignerId::Device(person(0).id), person(0), &device(1)).is_err());
+}
+
+#[test]
+fn attack_v1_the_format_floor_never_goes_down_and_never_above_what_is_known() {
+    let start = account(2);
+    let require = |roster: &mut Roster, version| {
+        try_write(roster, SignerId::Device(person(1).id), person(1), &Change::RequireFormat(version))
+    };
+    for version in 0..=FORMAT_VERSION {
+        assert!(
+            matches!(require(&mut start.clone(), version), Err(crate::Error::Damaged { .. })),
+            "{version}"
+        );
+    }
+    let above = require(&mut start.clone(), FORMAT_VERSION + 1);
+    assert!(matches!(above, Err(crate::Error::NewerFormat { .. })));
+    let (mut one, mut two) = (start.clone(), start);
+    write(&mut one, person(0), &person(5).add());
+    begin(&mut two, person(1), 1);
+    assert_eq!(united(&[&one, &two]).state().format_version(), FORMAT_VERSION);
+}
+
+#[test]
 fn two_codes_set_at_once_leave_one_and_so_do_two_passwords() {
     let start = account(2);
     for change in [Change::SetRecovery, Change::SetPassword] {

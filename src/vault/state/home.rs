@@ -130,7 +130,7 @@ impl Home {
             Some((DeviceId::from_slice(&pin.device)?, Pin { head, heard_ms: pin.heard_ms }))
         });
         let pins = pins.collect::<Option<Vec<_>>>().ok_or(Error::damaged(Part::LocalState))?;
-        Ok(Pins::from_pins(pins, wire.anchored))
+        Ok(Pins::from_pins(pins, wire.awaited))
     }
 
     pub(crate) fn write_pins(&self, pins: &Pins) -> Result<()> {
@@ -140,9 +140,8 @@ impl Home {
             hash: pin.head.hash.to_vec(),
             heard_ms: pin.heard_ms,
         });
-        self.pins.write(
-            &messages::LocalPins { heads: heads.collect(), anchored: pins.is_anchored() }.encode_to_vec(),
-        )
+        self.pins
+            .write(&messages::LocalPins { heads: heads.collect(), awaited: pins.awaited() }.encode_to_vec())
     }
 
     /// As [`Self::write_pins`], sparing the disk when nothing moved.
