@@ -36,7 +36,7 @@ use strongroom::{
         MemoryStore, ObjectName, Store as _, StoreErrorKind,
         faults::{Fault, FaultStore, Method},
     },
-    vault::Vault,
+    vault::{Job, NewDevice, Vault},
     wire::messages::{self, roster_entry},
 };
 
@@ -883,6 +883,34 @@ fn failing(store: &MemoryStore, n: u64) -> FaultStore<MemoryStore> {
         Method::Put if request.call_of_method >= n => Fault::Before(StoreErrorKind::Refused),
         _ => Fault::None,
     })
+}
+
+#[test]
+fn attack_r8_an_epoch_that_its_own_device_began_and_lost_locks_nobody_out() {
+    for failed_write in 1..=7 {
+        let phone = Phone::new();
+        phone.write("a", "a");
+        phone.backup(&Kind::FILES).unwrap();
+        drop(phone.recover("second").unwrap());
+        let first = phone.path("first");
+        let interrupted = recover(&phone.store, &first, &phone.code).unwrap();
+        drop(interrupted);
+        let interrupted = Vault::open(failing(&phone.store, failed_write), &first).unwrap();
+        assert!(interrupted.set_password("correct horse").is_err());
+        drop(interrupted);
+        // The same device begins again: it still has the root that nobody was told of.
+        let first = Vault::open(phone.store.clone(), &first).unwrap();
+        let secret = first.set_password("correct horse").unwrap();
+        first.rotate().unwrap();
+        phone.vault.sync(&Job::new()).unwrap();
+        let second = Vault::open(phone.store.clone(), phone.path("second")).unwrap();
+        second.sync(&Job::new()).unwrap();
+        let joined = phone.recover("new");
+        joined.unwrap_or_else(|error| panic!("write {failed_write} failed: {error}"));
+        let device = NewDevice::named("by password").unwrap();
+        let password = ("correct horse", &secret);
+        Vault::recover_with_password(phone.store.clone(), phone.path("fourth"), password, device).unwrap();
+    }
 }
 
 #[test]

@@ -118,6 +118,7 @@ fn an_epoch_begun_and_lost_does_not_lead_the_decoder_astray() {
         vault.set_password(PASSWORD).unwrap();
         vault.consent().grant(&Kind::CALLS).unwrap();
         vault.backup(&Kind::CALLS, "calls", Source::Stream(&mut calls().as_bytes()), &Job::new()).unwrap();
+        restore(&store, &code, work.path().join("new"), &work.path().join("by_crate"));
         let out = work.path().join("out");
         decode(&python, &store, &out, &[("--code", code.reveal().as_str())]);
         assert!(out.join("calls/calls.xml").is_file());

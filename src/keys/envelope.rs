@@ -144,6 +144,12 @@ impl Envelope {
         &self.roster
     }
 
+    /// The device that says it sealed this: not yet verified.
+    #[must_use]
+    pub fn signer(&self) -> DeviceId {
+        self.signer
+    }
+
     /// Gives the roots out that the roster announces, the roster being the one that the recipient itself
     /// agreed to or a continuation of it. Nobody, revoked or not, can plant a root (D6).
     ///

@@ -42,7 +42,8 @@ impl Admission<'_> {
         }
         let pins = anchored_pins(&commit, &roster, now_ms);
         let known = Known {
-            roster,
+            hinted: roster.clone(),
+            roster: Some(roster),
             rosters: Gathered::default(),
             keyring: None,
             keyrings: Gathered::default(),

@@ -177,7 +177,10 @@ impl Vault {
     ) -> Result<Vec<Place>> {
         let mut recipients: Vec<&Recipient> = roster.state().recipients().collect();
         recipients.sort_by_key(|recipient| recipient.signing_key().is_none());
-        recipients.into_iter().map(|recipient| self.write_envelope(work, recipient, at)).collect()
+        // A root that this device began and nobody was told of would make the envelope worthless.
+        let announced = work.keys.roots.iter().filter(|root| roster.state().announces(root));
+        let roots = EpochRoots::new(announced.map(EpochRoot::duplicate));
+        recipients.into_iter().map(|recipient| self.write_envelope(work, recipient, (&roots, at))).collect()
     }
 
     /// Seals all roots to one recipient, and says where the envelope lies.
@@ -185,10 +188,10 @@ impl Vault {
         &self,
         work: &mut Work,
         recipient: &Recipient,
-        at: &ObjectRef,
+        (roots, roster): (&EpochRoots, &ObjectRef),
     ) -> Result<Place> {
         let Work { keys, random, .. } = work;
-        let contents = EnvelopeContents { account: self.account(), roots: &keys.roots, roster: at };
+        let contents = EnvelopeContents { account: self.account(), roots, roster };
         let signer = (self.device(), &keys.signing);
         let sealed = Envelope::seal(&contents, recipient, signer, random.as_mut())?;
         self.gate.put(&sealed, self.clock.now_ms())?;
@@ -325,7 +328,8 @@ impl AccountSecret {
         let reader = Reader { gate, account: roster.account(), roots: &roots, database: None, now_ms };
         let pins = head_code.map_or(Ok(Pins::new()), |code| pins_of(&code, &reader, &roster))?;
         let known = Known {
-            roster,
+            roster: None,
+            hinted: roster,
             rosters: Gathered::default(),
             keyring: None,
             keyrings: Gathered::default(),

@@ -156,13 +156,13 @@ impl Vault {
     /// Whether an epoch began after the envelopes were read: what is sealed under it is no damage.
     fn learn_more(&self, work: &mut Work) -> Result<bool> {
         let before = work.keys.roots.iter().count();
-        self.learn(work, &mut self.home.read_roster(self.account)?)?;
+        self.learn(work, &self.home.read_roster(self.account)?)?;
         Ok(work.keys.roots.iter().count() > before)
     }
 
     fn refresh_once(&self, work: &mut Work) -> Result<View> {
-        let mut known = self.home.read_roster(self.account)?;
-        self.learn(work, &mut known)?;
+        let known = self.home.read_roster(self.account)?;
+        let Hints { roster: hinted, envelopes } = self.learn(work, &known)?;
         let (length, whole) = (known.roster.length(), known.objects.whole.clone());
         let (keyring, keyrings) = match self.home.read_keyring(self.account)? {
             Some((keyring, gathered)) => (Some(keyring), gathered),
@@ -170,7 +170,8 @@ impl Vault {
         };
         let before = keyring.as_ref().map(Keyring::duplicate);
         let (pins, told) = (self.home.read_pins()?, known.told);
-        let known = Known { roster: known.roster, rosters: known.objects, keyring, keyrings, pins };
+        let (roster, rosters) = (Some(known.roster), known.objects);
+        let known = Known { roster, hinted, rosters, keyring, keyrings, pins };
         let view = self.reader(work).refresh(Some(self.device), known)?;
         self.database.keep_commits(&view.new_commits)?;
         self.home.write_pins_if_new(&view.pins)?;
@@ -179,6 +180,12 @@ impl Vault {
         }
         if before.is_none_or(|before| !before.is_same(&view.keyring)) {
             self.home.write_keyring(&view.keyring, &view.keyrings)?;
+        }
+        // Read for good only now that what it led to is kept.
+        for (envelope, roster) in envelopes {
+            if view.rosters.objects.contains(&roster) {
+                self.database.note_envelope(envelope)?;
+            }
         }
         Ok(view)
     }
@@ -243,33 +250,36 @@ impl Vault {
 
     /// Reads the envelopes that others left for this device: they tell of devices that joined and of epochs
     /// that began.
-    fn learn(&self, work: &mut Work, known: &mut KnownRoster) -> Result<()> {
+    fn learn(&self, work: &mut Work, known: &KnownRoster) -> Result<Hints> {
         let locator = own_device(&known.roster, self.device)?.recipient().locator();
+        let mut hints = Hints { roster: known.roster.clone(), envelopes: Vec::new() };
         let ids = match envelope_ids(&self.gate, locator) {
             // A listing is a hint: a store that does not give it is no reason to stop.
-            Err(Error::Store(_)) => return Ok(()),
+            Err(Error::Store(_)) => return Ok(hints),
             ids => ids?,
         };
         for id in ids {
             if self.database.has_read_envelope(id)? {
                 continue;
             }
-            match self.read_envelope(work, known, locator, id) {
-                Ok(()) | Err(Error::WrongSecret) => self.database.note_envelope(id)?,
+            match self.read_envelope(work, (known, &mut hints), locator, id) {
+                Ok(()) => {}
+                Err(Error::WrongSecret) => self.database.note_envelope(id)?,
                 // What it leads to may not have arrived yet.
                 Err(error) if error.is_damage() => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(hints)
     }
 
-    /// Takes over what an envelope brings: roster entries, which prove themselves, and roots that they
-    /// announce (K1).
+    /// Takes over the roots that an envelope brings and its roster announces (K1). The roster itself counts
+    /// once a commit names it: a member's commits are found anyway; of who is no member yet, and may have
+    /// joined with the code, only the envelope tells.
     fn read_envelope(
         &self,
         work: &mut Work,
-        known: &mut KnownRoster,
+        (known, hints): (&KnownRoster, &mut Hints),
         locator: [u8; 16],
         id: [u8; 16],
     ) -> Result<()> {
@@ -281,13 +291,11 @@ impl Vault {
         }
         let reference = envelope.roster().clone();
         let mut roster = known.roster.clone();
-        let grown = if known.objects.objects.contains(&reference.id()) {
-            false
-        } else {
+        if !known.objects.objects.contains(&reference.id()) {
             let bytes = self.gate.get(Place::Object(reference.id()))?.ok_or_else(refused)?;
-            let named = Roster::open(self.account, envelope.unverified_roots(), &reference, bytes)?;
-            roster.unite(&named)?
-        };
+            roster.unite(&Roster::open(self.account, envelope.unverified_roots(), &reference, bytes)?)?;
+        }
+        let is_by_member = known.roster.state().device(envelope.signer()).is_some();
         let roots = envelope.verify(&roster)?;
         let mut learned = false;
         for root in roots.iter() {
@@ -296,11 +304,11 @@ impl Vault {
         if learned {
             self.home.write_keys(&work.keys)?;
         }
-        if grown {
-            known.roster = roster;
-            known.objects.whole = None;
-            self.home.write_roster(known)?;
+        if is_by_member {
+            return self.database.note_envelope(id);
         }
+        hints.roster.unite(&roster)?;
+        hints.envelopes.push((id, reference.id()));
         Ok(())
     }
 
@@ -432,6 +440,13 @@ impl Vault {
     pub(super) fn own_kinds(&self, view: &View) -> Vec<KindState> {
         view.heads.get(&self.device).map_or_else(Vec::new, |commit| commit.body().kinds.clone())
     }
+}
+
+/// What envelopes by devices that are no members yet lead to.
+struct Hints {
+    roster: Roster,
+    /// Ids of those envelopes, and of the roster objects that they name.
+    envelopes: Vec<([u8; 16], [u8; 16])>,
 }
 
 /// The ids of the envelopes that the store admits to have for a recipient.

@@ -24,7 +24,10 @@ pub(crate) struct Gathered {
 
 /// What this device knew before it asked the store.
 pub(crate) struct Known {
-    pub(crate) roster: Roster,
+    /// What commits stand on; none before this device has seen one.
+    pub(crate) roster: Option<Roster>,
+    /// What envelopes lead to: devices that may have joined. It counts once one of their commits names it.
+    pub(crate) hinted: Roster,
     pub(crate) rosters: Gathered,
     pub(crate) keyring: Option<Keyring>,
     pub(crate) keyrings: Gathered,
@@ -87,19 +90,25 @@ impl Reader<'_> {
 
     /// Brings `known` up to date. `own` is this device; none before it has joined.
     pub(crate) fn refresh(&self, own: Option<DeviceId>, known: Known) -> Result<View> {
-        let Known { mut roster, mut rosters, keyring, mut keyrings, pins } = known;
+        let Known { mut roster, hinted, mut rosters, keyring, mut keyrings, pins } = known;
         let mut walk =
             Walk { reader: self, own, before: pins.clone(), pins, heads: BTreeMap::new(), new: vec![] };
-        loop {
-            for device in roster.state().devices() {
-                walk.visit(device, &roster)?;
+        let roster = loop {
+            for device in roster.iter().flat_map(|roster| roster.state().devices()) {
+                walk.visit(device, roster.as_ref().unwrap_or(&hinted))?;
             }
-            if self.unite_rosters(&mut roster, &mut rosters, &walk.heads)? {
-                walk.forget_refused(&roster);
-            } else if !walk.cross_check(&roster)? {
-                break;
+            walk.follow_hints(&hinted, roster.as_ref())?;
+            let grown = self.unite_rosters(&mut roster, &mut rosters, &walk.heads)?;
+            let counted = roster.as_ref().ok_or(Error::Missing { what: Part::Commit })?;
+            if grown {
+                walk.forget_refused(counted);
+            } else {
+                walk.forget_strangers(counted);
+                if !walk.cross_check(counted)? {
+                    break counted.clone();
+                }
             }
-        }
+        };
         let revoked = |id| roster.state().device(id).is_none_or(|device| !device.is_active());
         if own.is_some_and(revoked) {
             return Err(Error::Revoked);
@@ -117,7 +126,7 @@ impl Reader<'_> {
     /// Takes over the entries of every roster that a head names; says whether there was a new one.
     fn unite_rosters(
         &self,
-        roster: &mut Roster,
+        counted: &mut Option<Roster>,
         gathered: &mut Gathered,
         heads: &BTreeMap<DeviceId, Commit>,
     ) -> Result<bool> {
@@ -128,6 +137,8 @@ impl Reader<'_> {
                 continue;
             }
             let named = self.roster(reference)?;
+            grown |= counted.is_none();
+            let roster = counted.get_or_insert_with(|| named.clone());
             if roster.unite(&named)? {
                 grown = true;
                 gathered.whole = None;
@@ -277,13 +288,38 @@ impl Walk<'_, '_> {
         Error::Fork { device: device.label(), sequence, proof: proof.map(|proof| proof.bytes().into()) }
     }
 
-    /// A roster that grew may have cut devices off: their heads are looked at again.
+    /// Devices that only envelopes tell of. What does not open yet is nothing: it counts for nobody.
+    fn follow_hints(&mut self, hinted: &Roster, counted: Option<&Roster>) -> Result<()> {
+        let is_counted = |id| counted.is_some_and(|roster| roster.state().device(id).is_some());
+        for device in hinted.state().devices().iter().filter(|device| !is_counted(device.id())) {
+            match self.visit(device, hinted) {
+                Err(error) if error.is_damage() => {}
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A roster that grew may have cut devices off, or let in some whose heads were read under a hint only:
+    /// what it refuses is looked at again, and so is what it may allow more of.
     fn forget_refused(&mut self, roster: &Roster) {
+        let before = &self.before;
         self.heads.retain(|id, commit| match roster.state().device(*id).map(Device::state) {
-            Some(DeviceState::Active) => true,
+            Some(DeviceState::Active) => before.head(*id).is_some(),
             Some(DeviceState::Revoked { last_sequence, .. }) => commit.head().sequence <= last_sequence,
             None => false,
         });
+    }
+
+    /// Whoever no commit's roster has is nobody.
+    fn forget_strangers(&mut self, roster: &Roster) {
+        let strangers: Vec<_> =
+            self.heads.keys().filter(|id| roster.state().device(**id).is_none()).copied().collect();
+        for id in strangers {
+            self.heads.remove(&id);
+            self.pins.forget(id);
+            self.new.retain(|commit| commit.device() != id);
+        }
     }
 
     /// What other devices have seen of each other, this device must be able to see (F2, F3). Says whether

@@ -183,7 +183,7 @@ fn a_head_code_on_paper_tells_a_new_device_whether_the_store_is_new() {
     let recover = ["recover", "--code-file", &code, "--head-code"];
     desk.run("new", recover.iter().chain([&head_code])).exits(0);
     assert_eq!(desk.run("new", ["--json", "check"]).exits(0).json()["freshness"], "fresh");
-    desk.run("tablet", recover.iter().chain([&&head_code[5..]])).exits(4);
+    desk.run("tablet", recover.iter().chain([&head_code.get(5..).unwrap()])).exits(4);
     fs::remove_dir_all(desk.path("store")).unwrap();
     copy_folder(&desk.path("earlier"), &desk.path("store"));
     desk.run("tablet", recover.iter().chain([&head_code])).exits(5);
