@@ -149,9 +149,10 @@ impl Phone {
 fn let_in(old: &Vault, store: &Path, state: &Path) -> Outcome<Vault> {
     let mut inviting = old.invite()?;
     let scanned = Invitation::parse(&inviting.text())?;
-    let (joining, check) =
+    let mut joining =
         Vault::join(DirectoryStore::open(store)?, state, &scanned, NewDevice::named("Second")?)?;
     inviting.wait(&Job::new())?;
+    let check = joining.check_code(&Job::new())?;
     println!("   check code {check}");
     inviting.admit(&check)?;
     Ok(joining.finish(&Job::new())?)

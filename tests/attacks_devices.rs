@@ -31,7 +31,7 @@ use strongroom::{
         Secret, SeededRandom, SigningKey, derive_from_key, labelled_hash, open_message, seal_message,
     },
     keys::{
-        AccountId, Anchor, CheckCode, DeviceId, EnrollAnswer, EnrollRequest, Invitation, Inviter, Joiner,
+        AccountId, Anchor, Asking, DeviceId, EnrollAnswer, EnrollRequest, Invitation, Inviter, Joiner,
         Member, Recipient,
     },
     store::{MemoryStore, ObjectName, Store as _},
@@ -116,8 +116,40 @@ impl Photo {
         self.seal(&messages::SignedEnrollRequest { request, signature }.encode_to_vec())
     }
 
+    /// The share of whoever made the invitation, for who made this request, as FORMAT F-98 says.
+    fn reveal(&self, request: &[u8], share: &[u8; 32]) -> Vec<u8> {
+        let (key, context) = self.reveal_parts(request);
+        let wire = messages::EnrollReveal { share: share.to_vec() };
+        seal_message(&key, context, &wire.encode_to_vec(), &mut OsRandom).unwrap().bytes().to_vec()
+    }
+
+    fn reveal_parts(&self, request: &[u8]) -> (ObjectKey, Context) {
+        let secret = Secret::from_slice(self.field(17, 32)).unwrap();
+        let transcript = labelled_hash(Label::HASH_ENROLLMENT, &[&self.hash(), request]);
+        let key = ObjectKey::new(derive_from_key(&secret, Label::ENROLL_REVEAL, &[&transcript]));
+        let account = self.field(49, 16).try_into().unwrap();
+        let place = Place::EnrollReveal(self.rendezvous());
+        (key, Context::new(account, 0, ObjectType::EnrollReveal, "", place))
+    }
+
+    /// Takes the place of whoever made the invitation, with a share of one's own.
+    fn replace_share(&mut self, share: &[u8; 32]) {
+        self.bytes[65..97].copy_from_slice(&labelled_hash(Label::HASH_SHARE, &[share]));
+    }
+
     fn request(&self) -> String {
         ObjectName::enroll_request(&self.rendezvous()).as_str().to_owned()
+    }
+
+    /// What a reveal says, to who has the photograph.
+    fn share(&self, request: &[u8], object: Vec<u8>) -> [u8; 32] {
+        let (key, context) = self.reveal_parts(request);
+        let plain = open_message(&key, &context, object).unwrap();
+        messages::EnrollReveal::decode(plain.as_slice()).unwrap().share.try_into().unwrap()
+    }
+
+    fn reveal_name(&self) -> String {
+        ObjectName::enroll_reveal(&self.rendezvous()).as_str().to_owned()
     }
 
     fn answer(&self) -> String {
@@ -139,10 +171,16 @@ fn inviter() -> Inviter {
     Inviter::generate(AccountId([1; 16]), device, &mut OsRandom).unwrap()
 }
 
-fn ask(invitation: &Invitation) -> (Joiner, Vec<u8>, SigningKey) {
+fn ask(invitation: &Invitation) -> (Asking, Vec<u8>, SigningKey) {
     let (member, signing) = person(&mut OsRandom);
-    let (joiner, sealed) = Joiner::ask(invitation, (&member, &signing), &mut OsRandom).unwrap();
-    (joiner, sealed.bytes().to_vec(), signing)
+    let (asking, sealed) = Asking::ask(invitation, (&member, &signing), &mut OsRandom).unwrap();
+    (asking, sealed.bytes().to_vec(), signing)
+}
+
+/// The device that asked, once it heard the one that it asked.
+fn met(inviter: &Inviter, asking: &Asking, request: &[u8]) -> Joiner {
+    let reveal = inviter.receive(request.to_vec()).unwrap().reveal(&mut OsRandom).unwrap();
+    asking.hear(reveal.bytes().to_vec()).unwrap()
 }
 
 fn parse_request(plain: &[u8]) -> (messages::SignedEnrollRequest, messages::EnrollRequest) {
@@ -151,7 +189,7 @@ fn parse_request(plain: &[u8]) -> (messages::SignedEnrollRequest, messages::Enro
     (signed, request)
 }
 
-fn join(phone: &Phone, invitation: &Invitation, name: &str) -> strongroom::Result<(Joining, CheckCode)> {
+fn join(phone: &Phone, invitation: &Invitation, name: &str) -> strongroom::Result<Joining> {
     Vault::join(phone.store.clone(), phone.path(name), invitation, device(name))
 }
 
@@ -197,7 +235,8 @@ fn swapped_requests(
 fn attack_d1_every_key_swapped_in_a_request_is_refused_or_shows_another_code() {
     let inviter = inviter();
     let photo = Photo::of(inviter.invitation());
-    let (joiner, object, key) = ask(inviter.invitation());
+    let (asking, object, key) = ask(inviter.invitation());
+    let joiner = met(&inviter, &asking, &object);
     let (_, others, attacker) = ask(inviter.invitation());
     let (signed, honest) = parse_request(&photo.open(object.clone()));
     let (_, other) = parse_request(&photo.open(others));
@@ -222,7 +261,8 @@ fn attack_d1_every_key_swapped_in_a_request_is_refused_or_shows_another_code() {
 fn attack_d1_an_answer_by_anybody_but_the_inviting_device_is_refused() {
     let inviter = inviter();
     let photo = Photo::of(inviter.invitation());
-    let (joiner, object, _) = ask(inviter.invitation());
+    let (asking, object, _) = ask(inviter.invitation());
+    let joiner = met(&inviter, &asking, &object);
     let answer = EnrollAnswer::new(Anchor::new(8, [4; 32]), [5; 16]);
     let applicant = inviter.receive(object.clone()).unwrap();
     let sealed = applicant.confirm(joiner.check_code()).unwrap().answer(&answer, &mut OsRandom).unwrap();
@@ -238,7 +278,7 @@ fn attack_d1_an_answer_by_anybody_but_the_inviting_device_is_refused() {
     // with a share of its own.
     let mut forged = Photo { bytes: photo.bytes.clone() };
     let exchange = ExchangeSecret::generate(&mut OsRandom).unwrap();
-    forged.bytes[65..97].copy_from_slice(exchange.public());
+    forged.replace_share(exchange.public());
     let plain = photo.open(object);
     let mut material = photo.field(17, 32).to_vec();
     let (_, request) = parse_request(&plain);
@@ -261,9 +301,9 @@ fn attack_d1_an_answer_by_anybody_but_the_inviting_device_is_refused() {
 fn admitted(phone: &Phone) -> (Joining, Photo) {
     let mut inviting = phone.vault.invite().unwrap();
     let photo = Photo::of(inviting.invitation());
-    let (joining, shown) = join(phone, inviting.invitation(), "laptop").unwrap();
+    let mut joining = join(phone, inviting.invitation(), "laptop").unwrap();
     inviting.wait(&Job::new()).unwrap();
-    inviting.admit(&shown).unwrap();
+    inviting.admit(&joining.check_code(&Job::new()).unwrap()).unwrap();
     (joining, photo)
 }
 
@@ -295,7 +335,7 @@ fn attack_d1_f1_every_object_spoiled_before_the_new_device_reads_it_stops_it() {
             match spoil {
                 true => replace(&phone.store, name, &flipped(bytes)),
                 // An answer that is not there is waited for.
-                false if name.ends_with("/answer") => continue,
+                false if name.ends_with("/answer") || name.ends_with("/reveal") => continue,
                 false => remove(&phone.store, name),
             }
             match joining.finish(&Job::new()) {
@@ -351,32 +391,78 @@ fn attack_d2_a_man_in_the_middle_with_the_photographed_invitation_is_not_admitte
     let before = members(&phone.vault);
     let mut inviting = phone.vault.invite().unwrap();
     let photo = Photo::of(inviting.invitation());
-    let (joining, shown) = join(&phone, inviting.invitation(), "laptop").unwrap();
+    let mut joining = join(&phone, inviting.invitation(), "laptop").unwrap();
     let honest = phone.store.get(&ObjectName::parse(&photo.request()).unwrap(), usize::MAX).unwrap();
     // The attacker takes over all that the honest device said of itself, but the share.
-    let (_, mut request) = parse_request(&photo.open(honest));
+    let plain = photo.open(honest);
+    let (_, mut request) = parse_request(&plain);
     let exchange = ExchangeSecret::generate(&mut OsRandom).unwrap();
     let (_, attacker) = person(&mut OsRandom);
     request.share = exchange.public().to_vec();
     request.device.as_mut().unwrap().signing_key = attacker.verifying_key().as_bytes().to_vec();
-    replace(&phone.store, &photo.request(), &photo.seal_signed(&request, &attacker));
+    let forged = photo.seal_signed(&request, &attacker);
+    replace(&phone.store, &photo.request(), &forged);
     inviting.wait(&Job::new()).unwrap();
     assert_eq!(inviting.applicant_name(), Some("laptop"));
+    // He has the photograph, so he learns the phone's share, and passes it on.
+    let share = photo.share(&photo.open(forged), objects(&phone.store)[&photo.reveal_name()].clone());
+    replace(&phone.store, &photo.reveal_name(), &photo.reveal(&plain, &share));
+    let shown = joining.check_code(&Job::new()).unwrap();
     assert_ne!(inviting.check_code().unwrap().to_string(), shown.to_string());
     let at_rest = objects(&phone.store).len();
     assert!(matches!(inviting.admit(&shown), Err(Error::CheckCodeDiffers)));
-    assert_eq!(objects(&phone.store).len(), at_rest - 1, "nothing was said, and the request is gone");
+    assert_eq!(objects(&phone.store).len(), at_rest - 2, "nothing was said, request and share are gone");
     assert_eq!(members(&phone.vault), before);
     drop(joining);
 }
 
-/// The code that the honest device shows, all its randomness being `seed`'s.
-fn code_of(photo: &Photo, change: impl FnOnce(&mut Member), seed: u64) -> String {
+/// Who can replace the invitation, and not only read it, knows the code that the new device shows: he made the
+/// share. To ask until the inviting device has the same code he would have to know its share before it is
+/// bound to one request.
+#[test]
+fn attack_d2_who_replaced_the_invitation_cannot_try_requests_until_the_codes_agree() {
+    let phone = Phone::new();
+    let mut inviting = phone.vault.invite().unwrap();
+    let photo = Photo::of(inviting.invitation());
+    let exchange = ExchangeSecret::generate(&mut OsRandom).unwrap();
+    let mut replaced = Photo { bytes: photo.bytes.clone() };
+    replaced.replace_share(exchange.public());
+    let (asking, request, _) = ask(&replaced.invitation());
+    let shown = asking.hear(replaced.reveal(&replaced.open(request), exchange.public())).unwrap();
+    // Nothing that he can read before he has asked holds the share, or any share that the invitation allows.
+    let bytes: Vec<u8> = objects(&phone.store).into_values().flatten().chain(photo.bytes.clone()).collect();
+    let is_share = |share: &[u8]| labelled_hash(Label::HASH_SHARE, &[share])[..] == *photo.field(65, 32);
+    assert!(!bytes.windows(32).any(is_share));
+    // So he asks once, and only then it is shown, to that request alone.
+    let (_, first, _) = ask(&photo.invitation());
+    replace(&phone.store, &photo.request(), &first);
+    inviting.wait(&Job::new()).unwrap();
+    let reveal = objects(&phone.store)[&photo.reveal_name()].clone();
+    assert!(is_share(&photo.share(&photo.open(first), reveal)));
+    let code = inviting.check_code().unwrap().to_string();
+    for _ in 0..3 {
+        let (_, next, _) = ask(&photo.invitation());
+        replace(&phone.store, &photo.request(), &next);
+        inviting.wait(&Job::new()).unwrap();
+        assert_eq!(inviting.check_code().unwrap().to_string(), code, "the first request stands");
+    }
+    // Nor can he choose another share once the new device has asked.
+    let other = ExchangeSecret::generate(&mut OsRandom).unwrap();
+    let (asking, request, _) = ask(&replaced.invitation());
+    let changed = replaced.reveal(&replaced.open(request), other.public());
+    assert!(is_damaged_enrollment(&asking.hear(changed)));
+    assert_ne!(shown.check_code().to_string(), code);
+    assert!(matches!(inviting.admit(shown.check_code()), Err(Error::CheckCodeDiffers)));
+}
+
+/// The code that the honest device shows when it hears this share, all its randomness being `seed`'s.
+fn code_of(photo: &Photo, share: &[u8; 32], change: impl FnOnce(&mut Member), seed: u64) -> String {
     let random = &mut SeededRandom::new(seed);
     let (mut member, signing) = person(random);
     change(&mut member);
-    let (joiner, _) = Joiner::ask(&photo.invitation(), (&member, &signing), random).unwrap();
-    joiner.check_code().to_string()
+    let (asking, sealed) = Asking::ask(&photo.invitation(), (&member, &signing), random).unwrap();
+    let request = photo.open(sealed.bytes().to_vec());
+    asking.hear(photo.reveal(&request, share)).unwrap().check_code().to_string()
 }
 
 #[test]
@@ -384,16 +470,22 @@ fn attack_d2_the_check_code_covers_every_byte_that_was_said() {
     let who = (DeviceId([2; 16]), Anchor::new(7, [3; 32]));
     let inviter = Inviter::generate(AccountId([1; 16]), who, &mut SeededRandom::new(7)).unwrap();
     let photo = Photo::of(inviter.invitation());
-    let honest = code_of(&photo, |_| {}, 1);
-    assert_eq!(honest, code_of(&photo, |_| {}, 1), "nothing else decides");
+    let share = *ExchangeSecret::generate(&mut SeededRandom::new(7)).unwrap().public();
+    let honest = code_of(&photo, &share, |_| {}, 1);
+    assert_eq!(honest, code_of(&photo, &share, |_| {}, 1), "nothing else decides");
     let mut codes = BTreeSet::from([honest]);
     let mut count = 1;
-    for place in 1..photo.bytes.len() {
+    for place in (1..photo.bytes.len()).filter(|place| !(65..97).contains(place)) {
         let mut changed = Photo { bytes: photo.bytes.clone() };
         changed.bytes[place] ^= 1;
-        codes.insert(code_of(&changed, |_| {}, 1));
+        codes.insert(code_of(&changed, &share, |_| {}, 1));
         count += 1;
     }
+    let other_share = [9; 32];
+    let mut changed = Photo { bytes: photo.bytes.clone() };
+    changed.replace_share(&other_share);
+    codes.insert(code_of(&changed, &other_share, |_| {}, 1));
+    count += 1;
     let other = || person(&mut SeededRandom::new(9)).0;
     let changes: [fn(&mut Member, Member); 5] = [
         |to, from| to.id = from.id,
@@ -403,10 +495,10 @@ fn attack_d2_the_check_code_covers_every_byte_that_was_said() {
         |to, _| to.name.push('.'),
     ];
     for change in changes {
-        codes.insert(code_of(&photo, |member| change(member, other()), 1));
+        codes.insert(code_of(&photo, &share, |member| change(member, other()), 1));
         count += 1;
     }
-    codes.insert(code_of(&photo, |_| {}, 2));
+    codes.insert(code_of(&photo, &share, |_| {}, 2));
     assert_eq!(codes.len(), count + 1);
 }
 
@@ -417,8 +509,9 @@ fn attack_d2_the_check_code_needs_the_secret_of_the_exchange() {
     // The same randomness makes the same exchange: this is what only the inviting device has.
     let exchange = ExchangeSecret::generate(&mut SeededRandom::new(8)).unwrap();
     let photo = Photo::of(inviter.invitation());
-    assert_eq!(photo.field(65, 32), exchange.public());
-    let (joiner, object, _) = ask(inviter.invitation());
+    assert_eq!(photo.field(65, 32), labelled_hash(Label::HASH_SHARE, &[exchange.public()]));
+    let (asking, object, _) = ask(inviter.invitation());
+    let joiner = met(&inviter, &asking, &object);
     let plain = photo.open(object);
     let share: [u8; 32] = parse_request(&plain).1.share.try_into().unwrap();
     let transcript = labelled_hash(Label::HASH_ENROLLMENT, &[&photo.hash(), &plain]);
@@ -433,7 +526,7 @@ fn attack_d2_the_check_code_needs_the_secret_of_the_exchange() {
     };
     let shown = joiner.check_code().to_string();
     assert_eq!(code(exchange.agree(&share).unwrap().expose()), shown);
-    for known in [&[0; 32], photo.field(17, 32), photo.field(65, 32), &share] {
+    for known in [&[0; 32], photo.field(17, 32), exchange.public(), &share] {
         assert_ne!(code(known), shown);
     }
 }
@@ -448,7 +541,11 @@ fn attack_d2_a_stolen_answer_and_the_photograph_open_nothing() {
     let account = photo.field(49, 16).try_into().unwrap();
     let context = Context::new(account, 0, ObjectType::EnrollAnswer, "", place);
     assert!(open_message(&photo.request_key(), &context, answer.clone()).is_err());
-    let (attacker, ..) = ask(&photo.invitation());
+    let share = ExchangeSecret::generate(&mut OsRandom).unwrap();
+    let mut own = Photo { bytes: photo.bytes.clone() };
+    own.replace_share(share.public());
+    let (attacker, request, _) = ask(&own.invitation());
+    let attacker = attacker.hear(own.reveal(&own.open(request), share.public())).unwrap();
     assert!(is_damaged_enrollment(&attacker.open_answer(answer)));
 }
 
@@ -496,9 +593,10 @@ fn attack_d3_an_expired_invitation_admits_nobody() {
         let mut late = vault.invite().unwrap();
         let mut asked = vault.invite().unwrap();
         let _ = join(&late, "late");
-        let (joining, shown) = join(&asked, "asked");
+        let mut joining = join(&asked, "asked");
         clock.set_minutes(9);
         asked.wait(&Job::new()).unwrap();
+        let shown = joining.check_code(&Job::new()).unwrap();
         clock.set_minutes(later);
         refused(late.wait(&Job::new()));
         refused(asked.admit(&shown));
@@ -514,7 +612,7 @@ fn attack_d3_what_was_said_for_one_invitation_is_refused_at_another() {
     let mut first = phone.vault.invite().unwrap();
     let mut second = phone.vault.invite().unwrap();
     let photos = [Photo::of(first.invitation()), Photo::of(second.invitation())];
-    let (_, shown) = join(&phone, first.invitation(), "laptop").unwrap();
+    let mut laptop = join(&phone, first.invitation(), "laptop").unwrap();
     let request = objects(&phone.store)[&photos[0].request()].clone();
     replace(&phone.store, &photos[1].request(), &request);
     assert!(is_damaged_enrollment(&second.wait(&Job::new())));
@@ -525,14 +623,19 @@ fn attack_d3_what_was_said_for_one_invitation_is_refused_at_another() {
     replace(&phone.store, &photo.request(), &photo.seal(&photos[0].open(request)));
     assert!(is_damaged_enrollment(&third.wait(&Job::new())));
     first.wait(&Job::new()).unwrap();
-    first.admit(&shown).unwrap();
+    let reveal = objects(&phone.store)[&photos[0].reveal_name()].clone();
+    first.admit(&laptop.check_code(&Job::new()).unwrap()).unwrap();
 
-    // An answer serves nobody else.
+    // Neither a share nor an answer serves anybody else.
     let answer = objects(&phone.store)[&photos[0].answer()].clone();
     let mut fourth = phone.vault.invite().unwrap();
     let photo = Photo::of(fourth.invitation());
-    let (joining, _) = join(&phone, fourth.invitation(), "tablet").unwrap();
+    let mut joining = join(&phone, fourth.invitation(), "tablet").unwrap();
     fourth.wait(&Job::new()).unwrap();
+    let own = objects(&phone.store)[&photo.reveal_name()].clone();
+    replace(&phone.store, &photo.reveal_name(), &reveal);
+    assert!(is_damaged_enrollment(&joining.check_code(&Job::new())));
+    replace(&phone.store, &photo.reveal_name(), &own);
     replace(&phone.store, &photo.answer(), &answer);
     assert!(is_damaged_enrollment(&joining.finish(&Job::new()).map(drop)));
 }
@@ -558,14 +661,14 @@ fn attack_d3_a_second_device_with_the_same_invitation_is_refused_and_told_so() {
     let phone = Phone::new();
     let mut inviting = phone.vault.invite().unwrap();
     let invitation = Photo::of(inviting.invitation()).invitation();
-    let (joining, shown) = join(&phone, &invitation, "laptop").unwrap();
-    let told = |result: strongroom::Result<(Joining, CheckCode)>| {
+    let mut joining = join(&phone, &invitation, "laptop").unwrap();
+    let told = |result: strongroom::Result<Joining>| {
         assert!(matches!(result.err(), Some(Error::InvitationRefused("another device has used it"))));
     };
     told(join(&phone, &invitation, "second"));
     inviting.wait(&Job::new()).unwrap();
     told(join(&phone, &invitation, "second"));
-    inviting.admit(&shown).unwrap();
+    inviting.admit(&joining.check_code(&Job::new()).unwrap()).unwrap();
     told(join(&phone, &invitation, "second"));
     joining.finish(&Job::new()).unwrap();
     assert_eq!(members(&phone.vault), ["phone", "laptop"]);
@@ -577,12 +680,16 @@ fn attack_d3_a_second_request_in_place_of_the_first_is_not_listened_to() {
     let phone = Phone::new();
     let mut inviting = phone.vault.invite().unwrap();
     let photo = Photo::of(inviting.invitation());
-    let (joining, shown) = join(&phone, inviting.invitation(), "laptop").unwrap();
+    let mut joining = join(&phone, inviting.invitation(), "laptop").unwrap();
     inviting.wait(&Job::new()).unwrap();
+    let shown = joining.check_code(&Job::new()).unwrap();
+    let reveal = objects(&phone.store)[&photo.reveal_name()].clone();
     remove(&phone.store, &photo.request());
-    let (_, others) = join(&phone, inviting.invitation(), "second").unwrap();
+    remove(&phone.store, &photo.reveal_name());
+    let mut second = join(&phone, inviting.invitation(), "second").unwrap();
     inviting.wait(&Job::new()).unwrap();
-    assert_ne!(inviting.check_code().unwrap().to_string(), others.to_string());
+    replace(&phone.store, &photo.reveal_name(), &reveal);
+    assert!(is_damaged_enrollment(&second.check_code(&Job::new())), "it was shown for another request");
     inviting.admit(&shown).unwrap();
     assert_eq!(members(&joining.finish(&Job::new()).unwrap()), ["phone", "laptop"]);
 }
@@ -618,10 +725,10 @@ fn attack_d4_low_order_points_in_an_invitation_or_a_request_are_refused() {
         assert!(is_damaged_enrollment(&inviter.receive(photo.seal_signed(&request, &key))), "{point:x?}");
 
         let mut forged = Photo { bytes: photo.bytes.clone() };
-        forged.bytes[65..97].copy_from_slice(&point);
-        let (member, signing) = person(&mut OsRandom);
-        let asked = Joiner::ask(&forged.invitation(), (&member, &signing), &mut OsRandom);
-        assert!(is_damaged_enrollment(&asked), "{point:x?}");
+        forged.replace_share(&point);
+        let (asking, request, _) = ask(&forged.invitation());
+        let heard = asking.hear(forged.reveal(&forged.open(request), &point));
+        assert!(is_damaged_enrollment(&heard), "{point:x?}");
     }
 }
 
@@ -734,10 +841,12 @@ fn attack_d8_keys_and_places_of_a_member_are_not_taken_by_a_new_device() {
     for member in taken {
         let mut inviting = phone.vault.invite().unwrap();
         let photo = Photo::of(inviting.invitation());
-        let (joiner, sealed) =
-            Joiner::ask(inviting.invitation(), (&member, &signing), &mut OsRandom).unwrap();
+        let (asking, sealed) =
+            Asking::ask(inviting.invitation(), (&member, &signing), &mut OsRandom).unwrap();
         replace(&phone.store, &photo.request(), sealed.bytes());
         inviting.wait(&Job::new()).unwrap();
+        let reveal = objects(&phone.store)[&photo.reveal_name()].clone();
+        let joiner = asking.hear(reveal).unwrap();
         assert!(is_damaged_enrollment(&inviting.admit(joiner.check_code())));
     }
     assert_eq!(members(&laptop), ["phone", "laptop"]);

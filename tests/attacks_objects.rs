@@ -152,6 +152,7 @@ fn contexts() -> Vec<Context> {
         Place::Envelope { locator: a, id: [0; 16] },
         Place::EnrollRequest(a),
         Place::EnrollAnswer(a),
+        Place::EnrollReveal(a),
     ];
     let mut all = Vec::new();
     for object in ObjectType::ALL {
@@ -179,7 +180,7 @@ fn attack_i4_an_object_in_any_other_slot_is_refused() {
         }
         assert_eq!(open_message(&key(7), context, sealed.bytes().to_vec()).unwrap(), b"x");
     }
-    assert_eq!(opened, 8 * 10 * 3 * 3);
+    assert_eq!(opened, 9 * 11 * 3 * 3);
 }
 
 #[test]

@@ -34,8 +34,9 @@ fn enroll(phone: &Phone, state: &Path) -> Result<Vault> {
 fn enroll_with(inviter: &Vault, store: &MemoryStore, state: &Path) -> Result<Vault> {
     let mut inviting = inviter.invite()?;
     let typed = Invitation::parse(&inviting.text())?;
-    let (joining, shown) = Vault::join(store.clone(), state, &typed, device("laptop"))?;
+    let mut joining = Vault::join(store.clone(), state, &typed, device("laptop"))?;
     inviting.wait(&Job::new())?;
+    let shown = joining.check_code(&Job::new())?;
     assert_eq!(inviting.applicant_name(), Some("laptop"));
     inviting.admit(&CheckCode::parse(&shown.to_string())?)?;
     joining.finish(&Job::new())
@@ -78,8 +79,9 @@ fn an_invited_device_opens_again_and_invites_another() {
     let mut inviting = laptop.invite().unwrap();
     let state = phone.path("tablet");
     let joining = Vault::join(phone.store.clone(), state, inviting.invitation(), device("tablet"));
-    let (joining, shown) = joining.unwrap();
+    let mut joining = joining.unwrap();
     inviting.wait(&Job::new()).unwrap();
+    let shown = joining.check_code(&Job::new()).unwrap();
     inviting.admit(&shown).unwrap();
     let tablet = joining.finish(&Job::new()).unwrap();
     for vault in [&phone.vault, &laptop, &tablet] {
@@ -109,8 +111,9 @@ fn the_phone_works_on_while_it_waits_for_the_laptop() {
     }
     let state = phone.path("laptop");
     let joining = Vault::join(phone.store.clone(), state, inviting.invitation(), device("laptop"));
-    let (joining, shown) = joining.unwrap();
+    let mut joining = joining.unwrap();
     inviting.wait(&Job::new()).unwrap();
+    let shown = joining.check_code(&Job::new()).unwrap();
     phone.write("letter", "four");
     phone.backup(&Kind::FILES).unwrap();
     inviting.admit(&shown).unwrap();
@@ -133,9 +136,11 @@ fn waiting_is_cancelled_on_both_sides_and_goes_on() {
     let text = inviting.text();
     let invitation = Invitation::parse(&text).unwrap();
     let join = |name| Vault::join(phone.store.clone(), phone.path(name), &invitation, device("laptop"));
-    let (joining, shown) = join("laptop").unwrap();
+    let mut joining = join("laptop").unwrap();
+    assert!(matches!(joining.check_code(&cancelled), Err(Error::Cancelled)));
     inviting.wait(&Job::new()).unwrap();
     inviting.wait(&cancelled).unwrap();
+    let shown = joining.check_code(&Job::new()).unwrap();
     assert_eq!(inviting.check_code().unwrap().to_string(), shown.to_string());
     assert!(matches!(joining.finish(&cancelled), Err(Error::Cancelled)));
     assert!(matches!(Vault::open(phone.store.clone(), phone.path("laptop")), Err(Error::NoVault)));
@@ -187,8 +192,9 @@ fn a_join_interrupted_at_any_write_begins_again() {
 
 fn join_and_finish(phone: &Phone, store: FaultStore<MemoryStore>, state: &Path) -> Result<Vault> {
     let mut inviting = phone.vault.invite()?;
-    let (joining, shown) = Vault::join(store, state, inviting.invitation(), device("laptop"))?;
+    let mut joining = Vault::join(store, state, inviting.invitation(), device("laptop"))?;
     inviting.wait(&Job::new())?;
+    let shown = joining.check_code(&Job::new())?;
     inviting.admit(&shown)?;
     joining.finish(&Job::new())
 }
@@ -201,9 +207,11 @@ fn an_admission_interrupted_at_any_write_is_invited_again() {
         let vault = Vault::open(failing(&store, n), work.path().join("state")).unwrap();
         let mut inviting = vault.invite().unwrap();
         let first = work.path().join("first");
-        let (joining, shown) =
-            Vault::join(store.clone(), first, inviting.invitation(), device("laptop")).unwrap();
+        let mut joining = Vault::join(store.clone(), first, inviting.invitation(), device("laptop")).unwrap();
+        // What could not be shown is shown when asked again.
+        let _ = inviting.wait(&Job::new());
         inviting.wait(&Job::new()).unwrap();
+        let shown = joining.check_code(&Job::new()).unwrap();
         if inviting.admit(&shown).is_ok() {
             assert!(n > 6, "roster, three envelopes, commit and answer");
             joining.finish(&Job::new()).unwrap();

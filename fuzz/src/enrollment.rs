@@ -9,7 +9,7 @@ use strongroom::{
         Context, Label, ObjectKey, ObjectType, Place, Secret, SigningKey, derive_from_key, labelled_hash,
         open_message, seal_message,
     },
-    keys::{AccountId, Anchor, DeviceId, EnrollRequest, Invitation, Inviter, Joiner},
+    keys::{AccountId, Anchor, Asking, DeviceId, EnrollRequest, Invitation, Inviter},
     wire::messages,
 };
 
@@ -81,7 +81,12 @@ pub fn enroll_request(data: &[u8]) {
             let request = parsed.unwrap();
             assert!(applicant.name() == request.member().name && applicant.device() == request.member().id);
             let is_honest = plain == honest().1;
-            let code = honest().0.check_code();
+            // Shown to the device that was meant, if its request it was.
+            let shown = applicant.reveal(&mut Counted::from(5)).unwrap();
+            let heard = honest().0.hear(shown.bytes().to_vec());
+            assert_eq!(heard.is_ok(), plain == honest().1);
+            let Ok(joiner) = heard else { return };
+            let code = joiner.check_code();
             assert_eq!(applicant.check_code().to_string() == code.to_string(), is_honest);
             if let Ok(confirmed) = applicant.confirm(code) {
                 assert!(is_honest && confirmed.member().name.len() <= 128);
@@ -133,14 +138,14 @@ fn signed(request: &[u8], key: &SigningKey) -> Vec<u8> {
 }
 
 /// The device that was meant, and what it asked.
-fn honest() -> &'static (Joiner, Vec<u8>) {
-    static HONEST: OnceLock<(Joiner, Vec<u8>)> = OnceLock::new();
+fn honest() -> &'static (Asking, Vec<u8>) {
+    static HONEST: OnceLock<(Asking, Vec<u8>)> = OnceLock::new();
     HONEST.get_or_init(|| {
         let hybrid = strongroom::crypto::HybridSecretKey::from_seed(secret(0x43));
         let (new, key_of_new) = (member(NEW, "laptop", &hybrid), device_key(NEW));
-        let (joiner, sealed) =
-            Joiner::ask(inviter().invitation(), (&new, &key_of_new), &mut Counted::from(0x31)).unwrap();
-        (joiner, open_message(&key(), &context(), sealed.bytes().to_vec()).unwrap())
+        let (asking, sealed) =
+            Asking::ask(inviter().invitation(), (&new, &key_of_new), &mut Counted::from(0x31)).unwrap();
+        (asking, open_message(&key(), &context(), sealed.bytes().to_vec()).unwrap())
     })
 }
 

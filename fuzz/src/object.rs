@@ -112,12 +112,13 @@ fn elsewhere(mut input: Input<'_>) {
         id.iter_mut().zip(input.bytes(16)).for_each(|(to, from)| *to = *from);
         id
     };
-    let place = match input.number(1) % 5 {
+    let place = match input.number(1) % 6 {
         0 => Place::Object(id(&mut input)),
         1 => Place::Commit { device: id(&mut input), sequence: input.number(8) as u64 },
         2 => Place::Envelope { locator: id(&mut input), id: id(&mut input) },
         3 => Place::EnrollRequest(id(&mut input)),
-        _ => Place::EnrollAnswer(id(&mut input)),
+        4 => Place::EnrollAnswer(id(&mut input)),
+        _ => Place::EnrollReveal(id(&mut input)),
     };
     let kind = String::from_utf8_lossy(input.bytes(64)).into_owned();
     let other = Context::new([account; 16], epoch, object, &kind, place);

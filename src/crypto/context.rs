@@ -22,11 +22,13 @@ pub enum ObjectType {
     EnrollRequest = 7,
     /// What a device that was admitted needs to begin.
     EnrollAnswer = 8,
+    /// The inviting device's share, shown to the new device once its request is bound.
+    EnrollReveal = 9,
 }
 
 impl ObjectType {
     /// All types.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Pack,
         Self::Index,
         Self::Keyring,
@@ -35,6 +37,7 @@ impl ObjectType {
         Self::Envelope,
         Self::EnrollRequest,
         Self::EnrollAnswer,
+        Self::EnrollReveal,
     ];
 }
 
@@ -62,6 +65,8 @@ pub enum Place {
     EnrollRequest([u8; 16]),
     /// What the inviting device says there.
     EnrollAnswer([u8; 16]),
+    /// The inviting device's share.
+    EnrollReveal([u8; 16]),
 }
 
 /// Everything a sealed object is bound to.
@@ -118,6 +123,11 @@ impl Context {
             }
             Place::EnrollAnswer(rendezvous) => {
                 out.push(5);
+                out.extend(rendezvous);
+                out.extend([0; 16]);
+            }
+            Place::EnrollReveal(rendezvous) => {
+                out.push(6);
                 out.extend(rendezvous);
                 out.extend([0; 16]);
             }

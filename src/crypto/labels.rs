@@ -58,6 +58,8 @@ labels! {
     SIGN_ENROLLMENT = "sign/enrollment";
     /// One-time secret of an invitation to the key that seals the request.
     ENROLL_REQUEST = "enroll/request";
+    /// One-time secret of an invitation to the key that seals the inviting device's share.
+    ENROLL_REVEAL = "enroll/reveal";
     /// One-time secret and exchanged secret to the session of an enrollment.
     ENROLL_SESSION = "enroll/session";
     /// Session to the key that seals the answer.
@@ -68,6 +70,8 @@ labels! {
     INVITATION_CHECK = "invitation-check";
     /// Hash of an invitation.
     HASH_INVITATION = "hash/invitation";
+    /// Hash of the inviting device's share, in its invitation.
+    HASH_SHARE = "hash/share";
     /// Hash of an invitation and the request that answers it.
     HASH_ENROLLMENT = "hash/enrollment";
     /// Hash of a commit.

@@ -14,8 +14,8 @@ mod recovery_code;
 mod roster;
 
 pub use enrollment::{
-    Anchor, Applicant, CheckCode, Confirmed, EnrollAnswer, EnrollRequest, HeadCode, Invitation, Inviter,
-    Joiner, Terms, check_introduced,
+    Anchor, Applicant, Asking, CheckCode, Confirmed, EnrollAnswer, EnrollRequest, HeadCode, Invitation,
+    Inviter, Joiner, Terms, check_introduced,
 };
 pub use envelope::{Envelope, EnvelopeContents};
 pub use epoch::{EpochRoot, EpochRoots, RootId};

@@ -136,6 +136,7 @@ pub fn object_name(place: Place) -> ObjectName {
         Place::Commit { device, sequence } => ObjectName::commit(&device, sequence),
         Place::Envelope { locator, id } => ObjectName::envelope(&locator, &id),
         Place::EnrollRequest(rendezvous) => ObjectName::enroll_request(&rendezvous),
+        Place::EnrollReveal(rendezvous) => ObjectName::enroll_reveal(&rendezvous),
         Place::EnrollAnswer(rendezvous) => ObjectName::enroll_answer(&rendezvous),
     }
 }
@@ -159,6 +160,7 @@ fn type_name(object: ObjectType) -> &'static str {
         ObjectType::Commit => "commit",
         ObjectType::Envelope => "envelope",
         ObjectType::EnrollRequest => "enroll-request",
+        ObjectType::EnrollReveal => "enroll-reveal",
         ObjectType::EnrollAnswer => "enroll-answer",
     }
 }

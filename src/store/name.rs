@@ -48,6 +48,12 @@ impl ObjectName {
         Self(format!("enroll/{}/answer", Hex(rendezvous)))
     }
 
+    /// Which share the inviting device has.
+    #[must_use]
+    pub fn enroll_reveal(rendezvous: &[u8; 16]) -> Self {
+        Self(format!("enroll/{}/reveal", Hex(rendezvous)))
+    }
+
     /// Reads a name that a store listed; any other form is refused.
     ///
     /// # Errors
@@ -58,7 +64,7 @@ impl ObjectName {
             ["objects", id] => is_hex(id),
             ["commits", device, sequence] => is_hex(device) && is_sequence(sequence),
             ["envelopes", locator, id] => is_hex(locator) && is_hex(id),
-            ["enroll", rendezvous, "request" | "answer"] => is_hex(rendezvous),
+            ["enroll", rendezvous, "request" | "reveal" | "answer"] => is_hex(rendezvous),
             _ => false,
         };
         if valid { Ok(Self(text.to_owned())) } else { Err(Error::InvalidArgument("not an object name")) }
@@ -117,6 +123,7 @@ mod tests {
             ObjectName::commit(&id, 7),
             ObjectName::envelope(&id, &id),
             ObjectName::enroll_request(&id),
+            ObjectName::enroll_reveal(&id),
             ObjectName::enroll_answer(&id),
         ] {
             assert_eq!(ObjectName::parse(name.as_str()).unwrap(), name);

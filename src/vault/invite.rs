@@ -31,7 +31,8 @@ pub struct Inviting<'v> {
 
 enum State {
     Open,
-    Asked(Box<Applicant>),
+    /// Who asked, and whether this device's share lies at the rendezvous.
+    Asked(Box<Applicant>, bool),
     Spent,
 }
 
@@ -97,14 +98,15 @@ impl Inviting<'_> {
         self.inviter.invitation()
     }
 
-    /// Waits until a device asks to be admitted. May be called again after it was cancelled.
+    /// Waits until a device asks to be admitted, and lets it know this device's share. May be called again
+    /// after it was cancelled, or after an error of the store's.
     ///
     /// # Errors
     /// [`Error::Cancelled`]; [`Error::InvitationRefused`] when the ten minutes are over; [`Error::Damaged`]
     /// when what was said is no request made with this invitation; [`Error::Store`].
     pub fn wait(&mut self, job: &Job) -> Result<()> {
         match self.state {
-            State::Asked(_) => return Ok(()),
+            State::Asked(..) => return self.reveal(),
             State::Spent => return Err(Error::InvitationRefused("it was used already")),
             State::Open => {}
         }
@@ -114,14 +116,23 @@ impl Inviting<'_> {
         self.state = State::Spent;
         match self.inviter.receive(object) {
             Ok(applicant) => {
-                self.state = State::Asked(Box::new(applicant));
-                Ok(())
+                self.state = State::Asked(Box::new(applicant), false);
+                self.reveal()
             }
             Err(error) => {
                 clean(&self.vault.gate, [self.request()]);
                 Err(error)
             }
         }
+    }
+
+    fn reveal(&mut self) -> Result<()> {
+        if let State::Asked(applicant, is_revealed @ false) = &mut self.state {
+            let sealed = applicant.reveal(self.vault.work().random.as_mut())?;
+            self.vault.gate.put(&sealed, self.vault.clock.now_ms())?;
+            *is_revealed = true;
+        }
+        Ok(())
     }
 
     /// The asking device, once one asks.
@@ -151,7 +162,7 @@ impl Inviting<'_> {
     /// without knowing: revoke it, and invite again.
     pub fn admit(mut self, shown: &CheckCode) -> Result<()> {
         let state = std::mem::replace(&mut self.state, State::Spent);
-        let State::Asked(applicant) = state else {
+        let State::Asked(applicant, _) = state else {
             return Err(Error::InvalidArgument("no device has asked to be admitted"));
         };
         let result = self
@@ -160,7 +171,7 @@ impl Inviting<'_> {
             .and_then(|()| applicant.confirm(shown))
             .and_then(|confirmed| self.answer(&confirmed));
         // The answer stays until the new device has read it.
-        clean(&self.vault.gate, [self.request()]);
+        clean(&self.vault.gate, [self.request(), Place::EnrollReveal(self.rendezvous())]);
         result
     }
 
@@ -173,13 +184,17 @@ impl Inviting<'_> {
 
     fn applicant(&self) -> Option<&Applicant> {
         match &self.state {
-            State::Asked(applicant) => Some(applicant),
+            State::Asked(applicant, _) => Some(applicant),
             State::Open | State::Spent => None,
         }
     }
 
     fn request(&self) -> Place {
-        Place::EnrollRequest(self.invitation().terms().rendezvous)
+        Place::EnrollRequest(self.rendezvous())
+    }
+
+    fn rendezvous(&self) -> [u8; 16] {
+        self.invitation().terms().rendezvous
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Error, Result,
     crypto::Place,
-    keys::{CheckCode, EpochRoots, Invitation, Joiner, Terms},
+    keys::{Asking, CheckCode, EpochRoots, Invitation, Joiner, Terms},
     privacy::{Consent, Gate},
     store::{Store, StoreErrorKind},
 };
@@ -29,13 +29,14 @@ pub struct Joining {
     home: Home,
     environment: Environment,
     fresh: FreshDevice,
-    joiner: Joiner,
+    asking: Asking,
+    joiner: Option<Joiner>,
     lifetime: Lifetime,
 }
 
 impl Vault {
-    /// Asks the device that gave out `invitation` to be admitted. Show the check code: it is typed on that
-    /// device.
+    /// Asks the device that gave out `invitation` to be admitted. Then show the check code
+    /// ([`Joining::check_code`]): it is typed on that device.
     ///
     /// # Errors
     /// [`Error::InvitationRefused`] when another device used the invitation; [`Error::VaultExists`] when the
@@ -46,7 +47,7 @@ impl Vault {
         state: impl Into<StateLocation>,
         invitation: &Invitation,
         device: NewDevice,
-    ) -> Result<(Joining, CheckCode)> {
+    ) -> Result<Joining> {
         Self::join_in(store, state, invitation, device, Environment::default())
     }
 
@@ -60,30 +61,46 @@ impl Vault {
         invitation: &Invitation,
         device: NewDevice,
         mut environment: Environment,
-    ) -> Result<(Joining, CheckCode)> {
+    ) -> Result<Joining> {
         let home = empty_home(&state.into())?;
         let store: Arc<dyn Store> = Arc::new(store);
         let gate = Gate::new(Arc::clone(&store), Consent::none(), home.ledger()?);
         let random = environment.random.as_mut();
         let fresh = FreshDevice::generate(device, random)?;
-        let (joiner, sealed) = Joiner::ask(invitation, (&fresh.member, &fresh.signing), random)?;
+        let (asking, sealed) = Asking::ask(invitation, (&fresh.member, &fresh.signing), random)?;
         let terms = invitation.terms();
-        if gate.length(Place::EnrollAnswer(terms.rendezvous))?.is_some() {
-            return Err(used());
+        for place in [Place::EnrollReveal(terms.rendezvous), Place::EnrollAnswer(terms.rendezvous)] {
+            if gate.length(place)?.is_some() {
+                return Err(used());
+            }
         }
         let lifetime = Lifetime::starting(environment.clock.as_ref());
         gate.put(&sealed, environment.clock.now_ms()).map_err(used_if_taken)?;
-        let check_code = joiner.check_code().clone();
-        let joining = Joining { terms, store, gate, home, environment, fresh, joiner, lifetime };
-        Ok((joining, check_code))
+        Ok(Joining { terms, store, gate, home, environment, fresh, asking, joiner: None, lifetime })
     }
 }
 
 impl Joining {
-    /// What the user types on the inviting device.
-    #[must_use]
-    pub fn check_code(&self) -> &CheckCode {
-        self.joiner.check_code()
+    /// What the user types on the inviting device. Waits until that device has heard this one; may be called
+    /// again after it was cancelled.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`]; [`Error::InvitationRefused`] when ten minutes passed;
+    /// [`Error::Damaged`] when what came is not of the device that made the invitation; [`Error::Store`].
+    pub fn check_code(&mut self, job: &Job) -> Result<CheckCode> {
+        self.joiner(job).map(|joiner| joiner.check_code().clone())
+    }
+
+    fn joiner(&mut self, job: &Job) -> Result<&Joiner> {
+        let joiner = match self.joiner.take() {
+            Some(joiner) => joiner,
+            None => {
+                let place = Place::EnrollReveal(self.terms.rendezvous);
+                let time = (self.lifetime, self.environment.clock.as_ref());
+                self.asking.hear(wait_for(&self.gate, place, time, job)?)?
+            }
+        };
+        Ok(self.joiner.insert(joiner))
     }
 
     /// Waits until this device is admitted, verifies what it was let in to, and makes its first commit.
@@ -93,13 +110,16 @@ impl Joining {
     /// [`Error::Damaged`], [`Error::Missing`], [`Error::Rollback`], [`Error::Fork`] when the store does not
     /// show what the inviting device had; [`Error::Store`], [`Error::Io`]. After any of these begin again
     /// with a new invitation.
-    pub fn finish(self, job: &Job) -> Result<Vault> {
+    pub fn finish(mut self, job: &Job) -> Result<Vault> {
+        self.joiner(job)?;
         let place = Place::EnrollAnswer(self.terms.rendezvous);
         let time = (self.lifetime, self.environment.clock.as_ref());
-        let answer = self.joiner.open_answer(wait_for(&self.gate, place, time, job)?)?;
+        let object = wait_for(&self.gate, place, time, job)?;
+        let answer = self.joiner(job)?.open_answer(object)?;
         let admission = Admission { gate: &self.gate, terms: self.terms, fresh: &self.fresh, answer };
         let (roots, before) = admission.verify(self.environment.clock.now_ms())?;
-        let places = [Place::EnrollRequest(self.terms.rendezvous), place];
+        let rendezvous = self.terms.rendezvous;
+        let places = [Place::EnrollRequest(rendezvous), Place::EnrollReveal(rendezvous), place];
         let vault = self.enter(roots, before)?;
         clean(&vault.gate, places);
         Ok(vault)

@@ -648,6 +648,15 @@ pub struct EnrollRequest {
     #[prost(message, optional, tag = "2")]
     pub device: ::core::option::Option<AddDevice>,
 }
+/// At enroll/RENDEZVOUS/reveal, sealed under the invitation's one-time secret and the request: written once
+/// the request is bound.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct EnrollReveal {
+    /// The X25519 share of the inviting device, 32 bytes, whose hash the invitation has.
+    #[prost(bytes = "vec", tag = "1")]
+    pub share: ::prost::alloc::vec::Vec<u8>,
+}
 /// At enroll/RENDEZVOUS/answer, sealed under the session: only the two devices can make it or read it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]

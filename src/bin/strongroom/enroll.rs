@@ -61,7 +61,8 @@ pub(crate) fn join(session: &Session, join: Join, output: &mut Output) -> Outcom
         return Err(Fault::local("creating", path)(ErrorKind::AlreadyExists.into()));
     }
     let job = waiting()?;
-    let (joining, check_code) = Vault::join(session.store()?, session.home(), &invitation, device)?;
+    let mut joining = Vault::join(session.store()?, session.home(), &invitation, device)?;
+    let check_code = joining.check_code(&job)?;
     match Destination::keep(join.check_file, &check_code.to_string())? {
         Destination::Shown => {
             output.tell(&[&format!("check code: {check_code}"), "Type it on the other device."])

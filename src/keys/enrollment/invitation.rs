@@ -47,11 +47,12 @@ pub struct Terms {
     pub anchor: Anchor,
 }
 
-/// What a new device has to be shown, as a QR code or as text.
+/// What a new device has to be shown, as a QR code or as text. Of the inviting device's share it has the hash
+/// alone: who replaces an invitation has to answer for a share that he does not know yet (D2).
 pub struct Invitation {
     terms: Terms,
     secret: Secret<32>,
-    share: [u8; 32],
+    share_hash: [u8; 32],
 }
 
 impl Invitation {
@@ -62,10 +63,15 @@ impl Invitation {
         random: &mut dyn Random,
     ) -> Result<(Self, ExchangeSecret)> {
         let exchange = ExchangeSecret::generate(random)?;
-        let share = *exchange.public();
+        let share_hash = hash_share(exchange.public());
         let (rendezvous, secret) = (random.bytes()?, Secret::generate(random)?);
         let terms = Terms { rendezvous, account, device, anchor };
-        Ok((Self { terms, secret, share }, exchange))
+        Ok((Self { terms, secret, share_hash }, exchange))
+    }
+
+    /// A second copy, named so that it can be found.
+    pub(super) fn duplicate(&self) -> Self {
+        Self { terms: self.terms, secret: self.secret.duplicate(), share_hash: self.share_hash }
     }
 
     /// Reads a typed or scanned invitation. Case, spaces, hyphens and line ends do not matter.
@@ -105,9 +111,9 @@ impl Invitation {
         self.terms
     }
 
-    /// The X25519 share of the device that invites.
-    pub(super) fn share(&self) -> &[u8; 32] {
-        &self.share
+    /// Whether this is the X25519 share of the device that invites.
+    pub(super) fn is_share(&self, share: &[u8; 32]) -> bool {
+        self.share_hash == hash_share(share)
     }
 
     pub(super) fn secret(&self) -> &Secret<32> {
@@ -126,7 +132,7 @@ impl Invitation {
         bytes.extend(rendezvous);
         bytes.extend(self.secret.expose());
         bytes.extend(account.0);
-        bytes.extend(self.share);
+        bytes.extend(self.share_hash);
         bytes.extend(device.0);
         bytes.extend(anchor.sequence.to_le_bytes());
         bytes.extend(anchor.hash);
@@ -137,7 +143,7 @@ impl Invitation {
         let (rendezvous, bytes) = bytes.split_first_chunk()?;
         let (secret, bytes) = bytes.split_first_chunk::<32>()?;
         let (account, bytes) = bytes.split_first_chunk()?;
-        let (share, bytes) = bytes.split_first_chunk()?;
+        let (share_hash, bytes) = bytes.split_first_chunk()?;
         let (device, bytes) = bytes.split_first_chunk()?;
         let (sequence, bytes) = bytes.split_first_chunk()?;
         let (hash, rest) = bytes.split_first_chunk()?;
@@ -145,6 +151,10 @@ impl Invitation {
         let (account, device) = (AccountId(*account), DeviceId(*device));
         let terms = Terms { rendezvous: *rendezvous, account, device, anchor };
         let secret = Secret::from_slice(secret)?;
-        (rest.is_empty() && anchor.sequence > 0).then_some(Self { terms, secret, share: *share })
+        (rest.is_empty() && anchor.sequence > 0).then_some(Self { terms, secret, share_hash: *share_hash })
     }
+}
+
+fn hash_share(share: &[u8; 32]) -> [u8; 32] {
+    labelled_hash(Label::HASH_SHARE, &[share])
 }

@@ -1,15 +1,17 @@
 //! The inviting device's side: invite, hear who asks, compare codes, answer.
 
+use prost::Message as _;
 use subtle::ConstantTimeEq as _;
 
 use super::{
     Anchor, CheckCode, EnrollAnswer, EnrollRequest, Invitation,
-    session::{Session, answer_context, request_context, request_key},
+    session::{Session, answer_context, request_context, request_key, reveal_context, reveal_key},
 };
 use crate::{
     Error, Part, Result,
     crypto::{Context, ExchangeSecret, ObjectKey, Random, Sealed, open_message, seal_message},
     keys::{AccountId, DeviceId, Member},
+    wire::messages,
 };
 
 /// A device that invites another.
@@ -46,13 +48,19 @@ impl Inviter {
         let session = Session::agree(&self.invitation, &plain, (&self.exchange, &share))?;
         let (check_code, key) = (session.check_code(), session.answer_key());
         let confirmed = Confirmed { member, key, context: answer_context(&self.invitation) };
-        Ok(Applicant { check_code, confirmed })
+        let reveal = Reveal {
+            key: reveal_key(&self.invitation, &plain),
+            context: reveal_context(&self.invitation),
+            share: *self.exchange.public(),
+        };
+        Ok(Applicant { check_code, reveal, confirmed })
     }
 }
 
 /// A device that asks to be admitted, and of which nobody knows yet whether it is the one that was meant.
 pub struct Applicant {
     check_code: CheckCode,
+    reveal: Reveal,
     confirmed: Confirmed,
 }
 
@@ -67,6 +75,17 @@ impl Applicant {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.confirmed.member.name
+    }
+
+    /// Seals this device's share for it. From here on its request stands: nobody could know before which
+    /// code it makes (D2).
+    ///
+    /// # Errors
+    /// [`Error::Randomness`].
+    pub fn reveal(&self, random: &mut dyn Random) -> Result<Sealed> {
+        let Reveal { key, context, share } = &self.reveal;
+        let wire = messages::EnrollReveal { share: share.to_vec() };
+        seal_message(key, context.clone(), &wire.encode_to_vec(), random)
     }
 
     /// What the new device must show if it is the one that was invited.
@@ -86,6 +105,13 @@ impl Applicant {
             Err(Error::CheckCodeDiffers)
         }
     }
+}
+
+/// This device's share, for who made the request.
+struct Reveal {
+    key: ObjectKey,
+    context: Context,
+    share: [u8; 32],
 }
 
 /// A device whose code was compared: it may enter the roster, and be answered.

@@ -22,7 +22,7 @@ pub use head_code::HeadCode;
 pub use introduced::check_introduced;
 pub use invitation::{Anchor, Invitation, Terms};
 pub use inviter::{Applicant, Confirmed, Inviter};
-pub use joiner::Joiner;
+pub use joiner::{Asking, Joiner};
 pub use request::EnrollRequest;
 
 #[cfg(test)]

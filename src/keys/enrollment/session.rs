@@ -29,7 +29,7 @@ impl Session {
         (own, other): (&ExchangeSecret, &[u8; 32]),
     ) -> Result<Self> {
         let shared = own.agree(other).map_err(|_| Error::damaged(Part::Enrollment))?;
-        let transcript = labelled_hash(Label::HASH_ENROLLMENT, &[&invitation.hash(), request]);
+        let transcript = transcript(invitation, request);
         let material = Zeroizing::new([*invitation.secret().expose(), *shared.expose()]);
         let secret = derive_from_material(&transcript, material.as_flattened(), Label::ENROLL_SESSION, &[]);
         Ok(Self { secret, transcript })
@@ -48,6 +48,21 @@ impl Session {
 /// Seals the request: whoever holds the invitation.
 pub(super) fn request_key(invitation: &Invitation) -> ObjectKey {
     ObjectKey::new(derive_from_key(invitation.secret(), Label::ENROLL_REQUEST, &[&invitation.hash()]))
+}
+
+/// Seals the inviting device's share: whoever holds the invitation, for one request.
+pub(super) fn reveal_key(invitation: &Invitation, request: &[u8]) -> ObjectKey {
+    let transcript = transcript(invitation, request);
+    ObjectKey::new(derive_from_key(invitation.secret(), Label::ENROLL_REVEAL, &[&transcript]))
+}
+
+fn transcript(invitation: &Invitation, request: &[u8]) -> [u8; 32] {
+    labelled_hash(Label::HASH_ENROLLMENT, &[&invitation.hash(), request])
+}
+
+pub(super) fn reveal_context(invitation: &Invitation) -> Context {
+    let place = Place::EnrollReveal(invitation.terms().rendezvous);
+    Context::new(invitation.terms().account.0, 0, ObjectType::EnrollReveal, "", place)
 }
 
 pub(super) fn request_context(invitation: &Invitation) -> Context {

@@ -21,19 +21,25 @@ fn device(seed: u64) -> (Member, SigningKey) {
     (Member { id, signing_key: signing.verifying_key(), recipient, name: "laptop".into() }, signing)
 }
 
-fn ask(invitation: &Invitation, seed: u64) -> (Joiner, Vec<u8>) {
+fn ask(invitation: &Invitation, seed: u64) -> (Asking, Vec<u8>) {
     let (member, signing) = device(seed);
     let random = &mut SeededRandom::new(seed + 1000);
-    let (joiner, sealed) = Joiner::ask(invitation, (&member, &signing), random).unwrap();
-    (joiner, sealed.bytes().to_vec())
+    let (asking, sealed) = Asking::ask(invitation, (&member, &signing), random).unwrap();
+    (asking, sealed.bytes().to_vec())
+}
+
+/// The device that asked, once it heard the one that it asked.
+fn met(asking: &Asking, applicant: &Applicant) -> Joiner {
+    asking.hear(applicant.reveal(&mut SeededRandom::new(6)).unwrap().bytes().to_vec()).unwrap()
 }
 
 #[test]
 fn both_devices_show_one_code_and_the_answer_arrives() {
     let inviter = inviter(1);
     let typed = Invitation::parse(&inviter.invitation().text()).unwrap();
-    let (joiner, request) = ask(&typed, 2);
+    let (asking, request) = ask(&typed, 2);
     let applicant = inviter.receive(request).unwrap();
+    let joiner = met(&asking, &applicant);
     assert_eq!(applicant.name(), "laptop");
     assert_eq!(applicant.check_code().to_string(), joiner.check_code().to_string());
     let shown = CheckCode::parse(&joiner.check_code().to_string()).unwrap();
@@ -42,7 +48,8 @@ fn both_devices_show_one_code_and_the_answer_arrives() {
     let answer = EnrollAnswer::new(Anchor::new(8, [4; 32]), [5; 16]);
     let sealed = confirmed.answer(&answer, &mut SeededRandom::new(3)).unwrap();
     assert_eq!(joiner.open_answer(sealed.bytes().to_vec()).unwrap(), answer);
-    let other = ask(&typed, 4).0.open_answer(sealed.bytes().to_vec());
+    let (asking, request) = ask(&typed, 4);
+    let other = met(&asking, &inviter.receive(request).unwrap()).open_answer(sealed.bytes().to_vec());
     assert!(matches!(other, Err(Error::Damaged { what: Part::Enrollment })));
 }
 
@@ -50,7 +57,8 @@ fn both_devices_show_one_code_and_the_answer_arrives() {
 fn a_wrong_code_gives_nothing_to_answer_with() {
     let inviter = inviter(1);
     let (_, request) = ask(inviter.invitation(), 2);
-    let (stranger, _) = ask(inviter.invitation(), 3);
+    let (stranger, other) = ask(inviter.invitation(), 3);
+    let stranger = met(&stranger, &inviter.receive(other).unwrap());
     let refused = inviter.receive(request).unwrap().confirm(stranger.check_code());
     assert!(matches!(refused, Err(Error::CheckCodeDiffers)));
 }
