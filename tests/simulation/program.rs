@@ -1,14 +1,20 @@
 //! Random programs, and what has to hold while and after they run.
 
+use std::collections::BTreeSet;
+
 use strongroom::{
     Error,
     crypto::SealLog,
     crypto::SeededRandom,
-    keys::RecoveryCode,
+    keys::{DeviceId, RecoveryCode},
     store::hostile::{Act, Devices, HostileStore, Script},
+    vault::EventKind,
 };
 
-use super::{model::Model, world::World};
+use super::{
+    model::{Family, Model},
+    world::World,
+};
 
 const DEVICES_MAX: usize = 6;
 const PATHS: [&str; 4] = ["n/a", "n/b", "n/c/d", "n/e.md"];
@@ -83,13 +89,33 @@ struct Program {
     talks: bool,
     honest: bool,
     written: usize,
+    late: Vec<Late>,
+    /// Device by device, whose revocation it was told of.
+    heard: Vec<BTreeSet<DeviceId>>,
+}
+
+/// What a revoked device writes that may not have heard of it. The model does not know it: nobody who has
+/// heard may take it over (D6). A hostile store may keep the news from some.
+struct Late {
+    path: &'static str,
+    value: String,
+    by: DeviceId,
+    is_taken: bool,
 }
 
 impl Program {
     fn new(seed: u64, store: HostileStore, honest: bool, talks: bool) -> Self {
         let world = World::new(seed, store);
-        let mut this =
-            Self { dice: Dice::new(seed), world, model: Model::default(), talks, honest, written: 0 };
+        let mut this = Self {
+            dice: Dice::new(seed),
+            world,
+            model: Model::default(),
+            talks,
+            honest,
+            written: 0,
+            late: Vec::new(),
+            heard: vec![BTreeSet::new(); DEVICES_MAX],
+        };
         if this.world.join().is_ok() {
             this.model.known.push(Default::default());
         }
@@ -143,7 +169,8 @@ impl Program {
             Op::Heal if self.world.divided => self.heal(),
             Op::Crash => {
                 let (at, torn) = (1 + self.dice.below(70) as u64, self.dice.below(2) == 0);
-                self.world.crash(device, at, torn);
+                let rotates = self.dice.below(3) == 0;
+                self.world.crash(device, at, torn, rotates);
                 self.sync(device);
             }
             Op::Copy if self.honest => {
@@ -168,9 +195,11 @@ impl Program {
 
     fn sync(&mut self, device: usize) {
         let synced = self.world.sync(device);
-        if self.fine("sync", synced).is_none() {
-            return;
-        }
+        let Some(outcome) = self.fine("sync", synced) else { return };
+        self.heard[device].extend(outcome.events.iter().filter_map(|event| match event.what {
+            EventKind::DeviceRevoked { device } => Some(device),
+            _ => None,
+        }));
         self.model.sync(device, self.world.devices[device].part);
         if !self.honest {
             self.check_view(device);
@@ -183,7 +212,7 @@ impl Program {
         let shown = self.world.shown(device);
         let Some(shown) = self.fine("look", shown) else { return };
         for (path, family) in &shown {
-            self.model.check_written(path, family);
+            self.check_late(device, path, family);
         }
         for (path, before) in &self.world.devices[device].shown {
             let now = shown.get(path);
@@ -195,15 +224,29 @@ impl Program {
         self.world.devices[device].shown = shown;
     }
 
+    /// Nobody shows what nobody wrote, nor takes over first what it must know to be by a revoked device.
+    fn check_late(&mut self, device: usize, path: &str, family: &Family) {
+        let mut family = family.clone();
+        for late in self.late.iter_mut().filter(|late| late.path == path) {
+            if family.remove(&late.value) {
+                let knows = self.heard[device].contains(&late.by);
+                assert!(late.is_taken || !knows, "{path}: took over {} after it had heard", late.value);
+                late.is_taken = true;
+            }
+        }
+        self.model.check_written(path, &family);
+    }
+
     fn revoke(&mut self, device: usize, active: &[usize]) {
         let others: Vec<_> = active.iter().copied().filter(|other| *other != device).collect();
         let target = self.dice.pick(&others);
         let id = self.world.vault(target).device();
         if self.fine("revoke", self.world.vault(device).revoke(id)).is_some() {
             self.world.devices[target].active = false;
-            // It may not have heard, and goes on; the model does not know what it writes, so nobody may
-            // show it (D6).
-            self.world.put(target, self.dice.pick(&PATHS), Some("by a revoked device")).unwrap();
+            self.heard[device].insert(id);
+            let (path, value) = (self.dice.pick(&PATHS), format!("by revoked device {target}"));
+            self.world.put(target, path, Some(&value)).unwrap();
+            self.late.push(Late { path, value, by: id, is_taken: false });
             let _ = self.world.sync(target);
         }
     }

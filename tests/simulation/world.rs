@@ -90,11 +90,11 @@ impl World {
         self.vault(device).sync(&Job::new().with_deletions())
     }
 
-    /// The power goes at some step of a sync; the device is started again.
-    pub(crate) fn crash(&mut self, device: usize, at: u64, torn: bool) {
+    /// The power goes at some step of a sync or a rotation; the device is started again.
+    pub(crate) fn crash(&mut self, device: usize, at: u64, torn: bool, rotates: bool) {
         let home = self.devices[device].home.clone();
         home.cut_power(if torn { PowerCut::torn(at) } else { PowerCut::kill(at) });
-        let _ = self.sync(device);
+        let _ = if rotates { self.vault(device).rotate() } else { self.sync(device).map(drop) };
         self.devices[device].vault = None;
         home.restart();
         self.restart(device).unwrap();
