@@ -168,18 +168,21 @@ impl Vault {
     ) -> Result<Vec<Place>> {
         let mut recipients: Vec<&Recipient> = roster.state().recipients().collect();
         recipients.sort_by_key(|recipient| recipient.signing_key().is_none());
-        recipients.into_iter().map(|recipient| self.write_envelope(work, recipient, at)).collect()
+        // A root of a change that never got through is announced nowhere, and would spoil the envelope.
+        let announced = work.keys.roots.iter().filter(|root| roster.state().announces(root));
+        let roots = EpochRoots::new(announced.map(EpochRoot::duplicate));
+        recipients.into_iter().map(|recipient| self.write_envelope(work, recipient, (&roots, at))).collect()
     }
 
-    /// Seals all roots to one recipient, and says where the envelope lies.
-    pub(super) fn write_envelope(
+    /// Seals the roots to one recipient, and says where the envelope lies.
+    fn write_envelope(
         &self,
         work: &mut Work,
         recipient: &Recipient,
-        at: &ObjectRef,
+        (roots, roster): (&EpochRoots, &ObjectRef),
     ) -> Result<Place> {
         let Work { keys, random, .. } = work;
-        let contents = EnvelopeContents { account: self.account(), roots: &keys.roots, roster: at };
+        let contents = EnvelopeContents { account: self.account(), roots, roster };
         let signer = (self.device(), &keys.signing);
         let sealed = Envelope::seal(&contents, recipient, signer, random.as_mut())?;
         self.gate.put(&sealed, self.clock.now_ms())?;
