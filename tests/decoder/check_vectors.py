@@ -60,6 +60,18 @@ def read_chunk(chunk):
     return decoder.decode_chunk(*given, chunk["plain_length"])
 
 
+def read_directory(plain):
+    """F-20: the chunks of a pack by its own directory."""
+    (length,) = struct.unpack("<I", plain[-4:])
+    decoder.need(length <= len(plain) - 4, "pack")
+    start = len(plain) - 4 - length
+    chunks = decoder.parse_strict("PackDirectory", plain[start:-4], "pack").chunks
+    decoder.check_chunks(chunks, "pack")
+    used = sum(chunk.stored_length for chunk in chunks)
+    decoder.need(used <= start and not any(plain[used:start]), "pack")
+    return chunks
+
+
 class Objects:
     """The account of objects.json."""
 
@@ -70,7 +82,7 @@ class Objects:
         )
         self.secret = decoder.recovery_secret(self.given["recovery_code"])
         plain = self.open("roster", self.blob("roster"), self.bound_to("roster"))
-        self.roster = decoder.Roster(self.account, plain)
+        self.roster = decoder.read_roster(self.account, plain)
         self.device = self.roster.state.devices[self.device_id]
 
     def blob(self, name):
@@ -106,7 +118,7 @@ class Objects:
 
     def parse(self, name, plain):
         if name == "roster":
-            decoder.Roster(self.account, plain)
+            decoder.read_roster(self.account, plain)
         elif name == "keyring":
             decoder.read_keyring(self.account, plain)
         elif name == "commit":
@@ -119,7 +131,7 @@ class Objects:
             decoder.need(plain, "missing index")
             decoder.read_fragment(plain)
         elif name == "pack":
-            decoder.read_directory(plain)
+            read_directory(plain)
         elif name == "tree page":
             page = decoder.parse_page(plain)
             keys = [leaf.key for leaf in page.leaves]
@@ -154,7 +166,7 @@ def check_objects():
         objects.parse(name, plain)
     plain = objects.open("pack", objects.blob("pack"), objects.bound_to("pack"))
     offset = 0
-    for chunk, expected in zip(decoder.read_directory(plain), objects.given["chunks"], strict=True):
+    for chunk, expected in zip(read_directory(plain), objects.given["chunks"], strict=True):
         data = plain[offset:offset + chunk.stored_length]
         key = bytes.fromhex(objects.given["chunk_id_key"])
         same("chunk", decoder.decode_chunk(key, chunk.id, data, chunk.plain_length).hex(), expected)
@@ -183,10 +195,10 @@ def check_roster():
     """F-35: what a graph says, whether it came at once or in parts."""
     given = load("roster.json")
     account, plain = bytes.fromhex(given["account"]), base64.b64decode(given["roster"])
-    whole = decoder.Roster(account, plain)
+    whole = decoder.read_roster(account, plain)
     entries = [node.signed for node in whole.nodes]
     same("entries", [node.hash.hex() for node in whole.nodes], given["entries"])
-    half = decoder.Roster(account, decoder.encode("Roster", decoder.SimpleNamespace(entries=entries[:len(entries) // 2])))
+    half = decoder.Roster(account, entries[:len(entries) // 2])
     for roster in (whole, half.unite(whole), whole.unite(half)):
         state = roster.state
         devices = [

@@ -93,29 +93,35 @@ D25519 = -121665 * pow(121666, -1, P25519) % P25519
 L25519 = 2**252 + 27742317777372353535851937790883648493
 
 
-def has_small_order(encoded):
-    """Whether a point of edwards25519 has order 1, 2, 4 or 8; true also for what is no point."""
-    y = int.from_bytes(encoded, "little") & (2**255 - 1)
+def is_key(encoded):
+    """Whether these bytes are the one encoding of a point of edwards25519 that is not of small order."""
+    number = int.from_bytes(encoded, "little")
+    y, sign = number & (2**255 - 1), number >> 255
     x2 = (y * y - 1) * pow(D25519 * y * y + 1, -1, P25519) % P25519
     x = pow(x2, (P25519 + 3) // 8, P25519)
     if (x * x - x2) % P25519:
         x = x * pow(2, (P25519 - 1) // 4, P25519) % P25519
-    if (x * x - x2) % P25519:
-        return True
+    if (x * x - x2) % P25519 or y >= P25519 or len(encoded) != 32 or (x == 0 and sign):
+        return False
     for _ in range(3):
         k = D25519 * x * x * y * y % P25519
         x, y = (2 * x * y * pow(1 + k, -1, P25519) % P25519, (y * y + x * x) * pow(1 - k, -1, P25519) % P25519)
-    return x == 0 and y == 1
-
-
+    return x != 0 or y != 1
 def verify(key, name, message, signature, what):
-    need(len(key) == 32 and len(signature) == 64, what)
-    strict = not has_small_order(key) and not has_small_order(signature[:32])
-    need(strict and int.from_bytes(signature[32:], "little") < L25519, what)
+    need(len(signature) == 64 and is_key(key) and is_key(signature[:32]), what)
+    need(int.from_bytes(signature[32:], "little") < L25519, what)
     try:
         Ed25519PublicKey.from_public_bytes(key).verify(signature, label(name) + b"\0" + message)
     except (InvalidSignature, ValueError):
         raise Refused(what) from None
+
+
+def exchange(secret, public, failure):
+    """X25519; a public key of low order is refused."""
+    try:
+        return secret.exchange(X25519PublicKey.from_public_bytes(public))
+    except ValueError:
+        raise failure from None
 
 
 class XWing:
@@ -130,10 +136,7 @@ class XWing:
 
     def decapsulate(self, ciphertext):
         kem_part, curve_part = ciphertext[:1088], ciphertext[1088:]
-        try:
-            curve_secret = self.curve.exchange(X25519PublicKey.from_public_bytes(curve_part))
-        except ValueError:  # all zeros
-            raise WrongSecret("envelope") from None
+        curve_secret = exchange(self.curve, curve_part, WrongSecret("envelope"))
         secret = self.kem.decapsulate(kem_part) + curve_secret + curve_part + self.curve_public
         return hashlib.sha3_256(secret + bytes.fromhex("5c2e2f2f5e5c")).digest()
 
@@ -200,6 +203,13 @@ def read_schemas(text):
 SCHEMA = read_schemas(SCHEMAS.strip())
 CHANGES = [name for number, (name, _, _) in SCHEMA["RosterEntry"].items() if 6 <= number <= 13]
 DEFAULTS = {"bytes": b"", "string": "", "u32": 0, "u64": 0, "i64": 0, "s64": 0, "bool": 0}
+NUMBERS = {
+    "u32": lambda value: value & 2**32 - 1,
+    "u64": lambda value: value,
+    "i64": lambda value: value - (value >> 63 << 64),
+    "s64": lambda value: value >> 1 ^ -(value & 1),
+    "bool": lambda value: int(value != 0),
+}
 
 
 def read_varint(data, at):
@@ -248,7 +258,7 @@ def parse(name, data, levels=16):
         if number not in schema:
             continue
         field, of, many = schema[number]
-        need(kind == (0 if of in ("u32", "u64", "i64", "s64", "bool") else 2), "protobuf")
+        need(kind == (0 if of in NUMBERS else 2), "protobuf")
         if of in SCHEMA:
             value = parse(of, value, levels - 1)
         elif of == "string":
@@ -256,14 +266,8 @@ def parse(name, data, levels=16):
                 value = value.decode()
             except UnicodeDecodeError:
                 raise Refused("protobuf") from None
-        elif of == "u32":
-            value &= 2**32 - 1
-        elif of == "i64":
-            value -= 2**64 if value >> 63 else 0
-        elif of == "s64":
-            value = value >> 1 ^ -(value & 1)
-        elif of == "bool":
-            value = int(value != 0)
+        elif of in NUMBERS:
+            value = NUMBERS[of](value)
         if many:
             getattr(message, field).append(value)
         else:
@@ -491,15 +495,14 @@ def check_envelope(roster, signed, body):
 # --- F-34 … F-38: roster and keyring -------------------------------------------------------------------------
 
 
-# Whose right to sign a change takes away; of a revocation it is the device.
+# The signer whose right a cut takes away; None: that of the device which it names.
 CUTS = {"revoke_device": None, "set_recovery": b"recovery", "set_password": b"password", "remove_password": b"password"}
 
 
 class Roster:
-    """F-34 … F-36: a graph of entries, verified while it is made."""
+    """F-34 … F-36, F-39: a graph of entries, verified while it is made."""
 
-    def __init__(self, account, plain):
-        entries = parse_strict("Roster", plain, "roster").entries
+    def __init__(self, account, entries):
         need(1 <= len(entries) <= 4096, "roster")
         self.account, self.nodes, self.places = account, [], {}
         for signed in entries:
@@ -507,10 +510,8 @@ class Roster:
         self.state = self.evaluate(range(len(self.nodes)))
 
     def unite(self, other):
-        """Every entry of both, in order."""
         both = {(node.depth, node.hash): node.signed for node in self.nodes + other.nodes}
-        wire = SimpleNamespace(entries=[both[place] for place in sorted(both)])
-        return Roster(self.account, encode("Roster", wire))
+        return Roster(self.account, [both[place] for place in sorted(both)])
 
     def accept(self, signed):
         entry = parse_strict("RosterEntry", signed.entry, "roster")
@@ -520,37 +521,33 @@ class Roster:
         need((name == "genesis") == (not self.nodes) == (not entry.parents), "roster")
         need(ascending(entry.parents) and all(parent in self.places for parent in entry.parents), "roster")
         parents = [self.nodes[self.places[parent]] for parent in entry.parents]
-        past = frozenset().union(*(parent.past | {parent.place} for parent in parents))
-        depth = max((parent.depth + 1 for parent in parents), default=0)
         node = SimpleNamespace(
-            signed=signed, hash=labelled_hash("hash/roster-entry", signed.entry), depth=depth, past=past,
-            place=len(self.nodes), signer=entry.signer, name=name, change=change, let_in_by=None,
+            signed=signed, hash=labelled_hash("hash/roster-entry", signed.entry), signer=entry.signer, name=name,
+            depth=max((parent.depth + 1 for parent in parents), default=0), place=len(self.nodes), standing=None,
+            past=frozenset().union(*(parent.past | {parent.place} for parent in parents)), change=change,
             cuts=change.device if name == "revoke_device" else CUTS.get(name))
-        need(not self.nodes or (self.nodes[-1].depth, self.nodes[-1].hash) < (depth, node.hash), "roster")
+        need(not self.nodes or (self.nodes[-1].depth, self.nodes[-1].hash) < (node.depth, node.hash), "roster")
         self.check_change(name, change, entry.acceptance)
-        if name == "genesis":
-            need(entry.signer == change.device.device, "roster")
-            self.nodes.append(node)
-            state = self.evaluate({0})
-        else:
-            state = self.evaluate(past)
-            self.check_allowed(state, node)
-            self.nodes.append(node)
-        key, node.let_in_by = self.standing(state, entry.signer)
-        verify(key, "sign/roster-entry", signed.entry, signed.signature, "roster")
+        self.nodes.append(node)
         self.places[node.hash] = node.place
+        state = self.evaluate(node.past or {0})
+        self.check_allowed(state, node)
+        key, node.standing = self.standing(state, entry.signer)
+        verify(key, "sign/roster-entry", signed.entry, signed.signature, "roster")
 
     def check_change(self, name, change, acceptance):
         """F-35, F-36: the change's own form, and its recipient's agreement."""
-        accepting = {"genesis": "recovery", "set_recovery": "recovery", "set_password": "password"}.get(name)
-        if accepting:
+        role = {"genesis": "recovery", "set_recovery": "recovery", "set_password": "password"}.get(name)
+        if role:
             recipient = change.recovery if name == "genesis" else change
-            check_recipient(recipient, accepting)
+            check_recipient(recipient, role)
             message = self.account + recipient.locator + recipient.public_key
             verify(recipient.signing_key, "sign/acceptance", message, acceptance, "roster")
-        need(accepting or not acceptance, "roster")
+        need(role or not acceptance, "roster")
+        if name in ("genesis", "add_device"):
+            check_device(change.device if name == "genesis" else change)
         if name == "genesis":
-            need(len(change.salt) == 16 and change.device is not None, "roster")
+            need(len(change.salt) == 16, "roster")
             need(labelled_hash("account-id", encode("Genesis", change))[:16] == self.account, "roster")
         if name in ("genesis", "begin_epoch"):
             need(len(change.root_id) == 16, "roster")
@@ -558,8 +555,6 @@ class Roster:
             need(change.format_version > 0, "roster")
             if change.format_version > FORMAT_VERSION:
                 raise NewerFormat("roster")
-        if name in ("genesis", "add_device"):
-            check_device(change.device if name == "genesis" else change)
         if name == "revoke_device":
             need(len(change.device) == 16 and len(change.last_hash) == 32, "roster")
 
@@ -567,17 +562,17 @@ class Roster:
     def check_allowed(state, node):
         """F-35: what the signer may do in the state that it knew."""
         name, change = node.name, node.change
-        need(name == "add_device" or node.signer not in (b"recovery", b"password"), "roster")
-        if name == "add_device":
-            need(change.device not in state.devices and len(state.devices) < 256, "roster")
-        elif name == "revoke_device":
-            need(change.device in state.devices and state.devices[change.device].revoked is None, "roster")
-        elif name == "remove_password":
-            need(state.password is not None, "roster")
-        elif name == "begin_epoch":
-            need(change.epoch == max(epoch[0] for epoch in state.epochs) + 1, "roster")
-        elif name == "require_format":
-            need(change.format_version > state.format_version, "roster")
+        device = state.devices.get(change.device) if name in ("add_device", "revoke_device") else None
+        by_device = node.signer not in (b"recovery", b"password")
+        allowed = {
+            "genesis": lambda: node.signer == change.device.device,
+            "add_device": lambda: device is None and len(state.devices) < 256,
+            "revoke_device": lambda: device is not None and device.revoked is None,
+            "remove_password": lambda: state.password is not None,
+            "begin_epoch": lambda: change.epoch == max(epoch for epoch, *_ in state.epochs) + 1,
+            "require_format": lambda: change.format_version > state.format_version,
+        }
+        need((by_device or name == "add_device") and allowed.get(name, lambda: True)(), "roster")
 
     @staticmethod
     def standing(state, signer):
@@ -591,16 +586,16 @@ class Roster:
         return device.signing_key, device.added
 
     def evaluate(self, within):
-        """F-35: what the entries at these places say together."""
+        """F-39: what the entries at these places say together."""
         nodes = [self.nodes[place] for place in sorted(within)]
         cuts = [node for node in nodes if node.cuts is not None]
         state = SimpleNamespace(devices={}, epochs=[], format_version=0)
-        let_in, holders = set(), {b"recovery": [], b"password": []}
-        unaware = lambda a, b: a is not b and a.place not in b.past and b.place not in a.past
+        let_in, granted = set(), {b"recovery": [], b"password": []}
         for node in nodes:
             name, change = node.name, node.change
-            void = any(cut.cuts == node.signer and unaware(cut, node) for cut in cuts)
-            counts = name == "genesis" or (node.let_in_by in let_in and not void)
+            apart = lambda cut: cut is not node and cut.place not in node.past and node.place not in cut.past
+            void = any(cut.cuts == node.signer and apart(cut) for cut in cuts)
+            counts = name == "genesis" or (node.standing in let_in and not void)
             if name in ("genesis", "add_device") and counts:
                 device = change.device if name == "genesis" else change
                 if device.device not in state.devices:
@@ -612,27 +607,32 @@ class Roster:
                 device, last = state.devices[change.device], (change.last_sequence, change.last_hash)
                 device.revoked = min(device.revoked or last, last)
             if name in ("genesis", "set_recovery", "set_password") and counts:
-                holders[b"password" if name == "set_password" else b"recovery"].append(node)
+                granted[b"password" if name == "set_password" else b"recovery"].append(node)
                 let_in.add(node.hash)
             if name in ("genesis", "begin_epoch"):
                 state.epochs.append((0 if name == "genesis" else change.epoch, change.root_id, counts, node))
             if name in ("genesis", "require_format"):
                 state.format_version = max(state.format_version, change.format_version)
-        for role, granted in holders.items():
-            is_cut = lambda node: any(cut.cuts == role and node.place in cut.past for cut in cuts)
-            setattr(state, role.decode(), next((node for node in reversed(granted) if not is_cut(node)), None))
+        for role, grants in granted.items():
+            past = frozenset().union(*(cut.past for cut in cuts if cut.cuts == role))
+            left = [node for node in grants if node.place not in past]
+            setattr(state, role.decode(), left[-1] if left else None)
         return state
 
 
+def read_roster(account, plain):
+    return Roster(account, parse_strict("Roster", plain, "roster").entries)
 def recipient_of(node):
     return node.change.recovery if node.name == "genesis" else node.change
 
 
 def check_recipient(recipient, role):
     need(recipient is not None and len(recipient.public_key) == 1216 and len(recipient.locator) == 16, "roster")
-    need(len(recipient.signing_key) == (0 if role == "device" else 32), "roster")
+    coefficients = int.from_bytes(recipient.public_key[:1152], "little")
+    need(all(coefficients >> 12 * n & 4095 < 3329 for n in range(768)), "roster")
+    exchange(X25519PrivateKey.from_private_bytes(bytes([64] * 32)), recipient.public_key[1184:], Refused("roster"))
+    need(not recipient.signing_key if role == "device" else is_key(recipient.signing_key), "roster")
     need((recipient.password is not None) == (role == "password"), "roster")
-    need(role == "device" or not has_small_order(recipient.signing_key), "roster")
     if role == "password":
         given = recipient.password
         check_parameters(given.memory_kib, given.passes, given.lanes)
@@ -640,13 +640,10 @@ def check_recipient(recipient, role):
 
 
 def check_device(device):
-    need(len(device.device) == 16, "roster")
-    need(len(device.signing_key) == 32 and not has_small_order(device.signing_key), "roster")
+    need(device is not None and len(device.device) == 16 and is_key(device.signing_key), "roster")
     need(len(device.name.encode()) <= 128, "roster")
     need(not any(unicodedata.category(character) == "Cc" for character in device.name), "roster")
     check_recipient(device.recipient, "device")
-
-
 def root_id(epoch, root):
     return expand(root, "epoch/id", struct.pack("<I", epoch), 16)
 
@@ -676,7 +673,7 @@ def open_referenced(store, account, roots, ref, name, object_type):
 
 
 def open_roster(store, account, roots, ref):
-    return Roster(account, open_referenced(store, account, roots, ref, "roster", ROSTER))
+    return read_roster(account, open_referenced(store, account, roots, ref, "roster", ROSTER))
 
 
 def read_keyring(account, plain):
@@ -745,7 +742,7 @@ def open_commit(account, roster, device, roots, sequence, data):
 
 
 class Account:
-    """F-70, steps 2 to 6: from a secret to verified heads and keys."""
+    """F-70, steps 2 to 7: from a secret to verified heads and keys."""
 
     def __init__(self, store, secret):
         self.store, self.roots, self.roster, self.problems = store, [], None, []
@@ -772,52 +769,53 @@ class Account:
     def envelope(self, secret, name):
         signed, body = open_envelope(self.store, secret, name)
         roster = open_roster(self.store, body.account, body.roots, body.roster)
-        need(self.names(roster, secret), "roster")
         check_envelope(roster, signed, body)
+        need(self.names(roster, secret), "roster")
         self.roster = self.roster.unite(roster) if self.roster else roster
-        self.account = self.roster.account
-        self.roots = sorted({*self.roots, *body.roots})
+        self.account, self.roots = self.roster.account, sorted({*self.roots, *body.roots})
 
     def walk(self):
-        """The newest commit of each device, and every roster that one of them names."""
+        """Every device's head, and every roster that one of them names."""
         read, grown = set(), True
         while grown:
-            self.hashes = {}
+            self.hashes, self.problems, known = {}, [], len(self.roster.nodes)
             heads = [self.head(device) for device in self.roster.state.devices.values()]
-            self.heads, grown = {head.device: head for head in heads if head is not None}, False
-            for head in self.heads.values():
-                if head.roster.name not in read:
-                    read.add(head.roster.name)
-                    united = self.roster.unite(open_roster(self.store, self.account, self.roots, head.roster))
-                    grown = grown or len(united.nodes) > len(self.roster.nodes)
-                    self.roster = united
+            self.heads = {head.device: head for head in heads if head is not None}
+            for ref in [head.roster for head in self.heads.values() if head.roster.name not in read]:
+                read.add(ref.name)
+                self.roster = self.roster.unite(open_roster(self.store, self.account, self.roots, ref))
+            grown = len(self.roster.nodes) > known
         need(self.heads, "missing commit")
-        for head in self.heads.values():
-            self.problems += [f"history: {one.device.hex()}" for one in head.seen if self.is_contradicted(one)]
+        seen = [(head.device, one) for head in self.heads.values() for one in head.seen]
+        self.problems += [f"history of {one.device.hex()}: not as {by.hex()} saw it" for by, one in seen if self.is_amiss(one)]
 
-    def is_contradicted(self, seen):
-        """F-44: another device saw a commit that the store does not show, or another in its place."""
+    def is_amiss(self, seen):
+        """F-44: the store does not show the commit that another device saw, or shows another in its place."""
         device, place = self.roster.state.devices.get(seen.device), (seen.device, seen.sequence)
         if device is None or (device.revoked is not None and seen.sequence > device.revoked[0]):
             return False
-        newest = self.heads[seen.device].sequence if seen.device in self.heads else 0
-        return seen.sequence > newest or self.hashes.get(place, seen.hash) != seen.hash
+        return self.hashes.get(place) != seen.hash
 
     def head(self, device):
+        """F-41, F-42: the newest commit that opens, and the hashes of all before it."""
         sequences = self.store.sequences(device.id)
         if device.revoked is not None:
             sequences = [sequence for sequence in sequences if sequence <= device.revoked[0]]
-        later = None
-        head = None
+        head = later = None
         for sequence in reversed(sequences):
-            data = self.store.commit(device.id, sequence)
-            commit = open_commit(self.account, self.roster, device, self.roots, sequence, data or b"")
+            data = self.store.commit(device.id, sequence) or b""
+            try:
+                commit = open_commit(self.account, self.roster, device, self.roots, sequence, data)
+                follows = later is None or later.sequence > sequence + 1 or later.previous == commit.own_hash
+                need(follows, "a fork")
+            except NewerFormat:
+                raise
+            except Refused as error:
+                self.problems.append(f"history of {device.id.hex()}, {sequence}: {error}")
+                continue
             self.hashes[device.id, sequence] = commit.own_hash
-            if later is not None and later.sequence == sequence + 1:
-                need(later.previous == commit.own_hash, "commit chain")
             head, later = head or commit, commit
         return head
-
     def read_keyrings(self):
         """F-43: the keys of every keyring that a head names."""
         self.keys, naming = {}, None
@@ -832,15 +830,14 @@ class Account:
                 known.content_keys |= keys
 
     def kinds(self):
-        """F-43: (name, state) of every kind that any head has."""
+        """F-43: (name, state, whether another head has what it lacks) of every kind that a head has."""
         for name in sorted({state.kind for head in self.heads.values() for state in head.kinds}):
             states = {h.device: (h, s) for h in self.heads.values() for s in h.kinds if s.kind == name}
-            merged = {h.device: {m.device: m.sequence for m in s.merged} | {h.device: h.sequence} for h, s in states.values()}
-            has = lambda a, b: a != b and merged[a].get(b, 0) >= states[b][0].sequence
-            free = [d for d in states if not any(has(other, d) and not has(d, other) for other in states)]
-            yield name, states[max(free, key=lambda d: (states[d][0].device_time_ms, d))][1]
-
-
+            reach = {d: {m.device: m.sequence for m in s.merged} | {d: h.sequence} for d, (h, s) in states.items()}
+            holds = lambda a, b: reach[a].get(b, 0) >= states[b][0].sequence
+            newest = [d for d in states if all(holds(d, other) or not holds(other, d) for other in states)]
+            need(newest, "history")
+            yield name, states[max(newest, key=lambda d: (states[d][0].device_time_ms, d))][1], len(newest) > 1
 # --- F-20 … F-24, F-51 … F-54: content and tree --------------------------------------------------------------
 
 
@@ -850,18 +847,6 @@ def check_chunks(chunks, what):
         stored, plain = chunk.stored_length, chunk.plain_length
         need(len(chunk.id) == 32 and 1 <= stored <= 4194304, what)
         need(plain == 0 or stored < plain <= 4194304, what)
-
-
-def read_directory(plain):
-    """F-20: the chunks of a pack by its own directory."""
-    (length,) = struct.unpack("<I", plain[-4:])
-    need(length <= len(plain) - 4, "pack")
-    start = len(plain) - 4 - length
-    chunks = parse_strict("PackDirectory", plain[start:-4], "pack").chunks
-    check_chunks(chunks, "pack")
-    used = sum(chunk.stored_length for chunk in chunks)
-    need(used <= start and not any(plain[used:start]), "pack")
-    return chunks
 
 
 def read_fragment(plain):
@@ -1138,7 +1123,9 @@ class Restore:
 
     def __init__(self, account, into):
         self.account, self.target, self.failures, self.entries = account, Target(into), list(account.problems), 0
-        for kind, state in account.kinds():
+        for kind, state, is_part in account.kinds():
+            if is_part:
+                print(f"{kind}: another device has what was not merged yet; the newer state is restored", file=sys.stderr)
             if kind not in account.keys:
                 self.failures.append(f"{kind}: erased")
                 continue
