@@ -10,6 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import enrollment
+import fork_proof
 import strongroom_decoder as decoder
 
 VECTORS = Path(__file__).resolve().parent.parent / "vectors"
@@ -177,17 +179,21 @@ def check_objects():
 CLASSES = {"newer format": decoder.NewerFormat, "mistyped code": decoder.Mistyped}
 
 
+def refuses(case, read):
+    try:
+        read()
+    except decoder.Refused as error:
+        allowed = tuple(CLASSES.get(one, decoder.Refused) for one in case.get("error", "damaged").split(" or "))
+        if not isinstance(error, allowed):
+            sys.exit(f"{case['name']}: {error!r}")
+    else:
+        sys.exit(f"{case['name']}: was accepted")
+
+
 def check_must_fail(objects):
     cases = load("must_fail.json")["cases"]
     for case in cases:
-        try:
-            objects.fail(case)
-        except decoder.Refused as error:
-            allowed = tuple(CLASSES.get(one, decoder.Refused) for one in case["error"].split(" or "))
-            if not isinstance(error, allowed):
-                sys.exit(f"{case['name']}: {error!r}")
-        else:
-            sys.exit(f"{case['name']}: was accepted")
+        refuses(case, lambda: objects.fail(case))
     return len(cases)
 
 
@@ -213,6 +219,45 @@ def check_roster():
         same("epoch", (epoch, root_id.hex()), (given["epoch"], given["root_id"]))
         due = any(node.cuts is not None and node.place not in begun.past for node in roster.nodes)
         same("rotation", due, given["rotation_due"])
+
+
+def check_enrollment():
+    """F-90 … F-95, as either side sees it."""
+    given = load("enrollment.json")
+    shown = given["invitation"]
+    for text in (shown["text"], shown["qr"], shown["text"].replace("-", " \n").upper()):
+        invitation = enrollment.read_invitation(text)
+        for name in ("rendezvous", "account", "share", "device", "hash"):
+            same(name, getattr(invitation, name).hex(), shown[name])
+        same("sequence", invitation.sequence, shown["sequence"])
+    for name in ("request", "answer"):
+        same(name, enrollment.place(invitation, name == "answer").hex(), given[name]["context"])
+    plain = enrollment.open_request(invitation, base64.b64decode(given["request"]["object"]))
+    request = enrollment.read_request(invitation, plain)
+    same("device", request.device.device.hex(), given["device"])
+    for side, share in (("inviter", request.share), ("joiner", invitation.share)):
+        session = enrollment.Session(invitation, bytes.fromhex(given[side]["secret"]), share, plain)
+        same("check code", session.check_code(), given["check_code"])
+        answer = session.open_answer(base64.b64decode(given["answer"]["object"]))
+        same("answer", answer.sequence, given["answer_sequence"])
+        same("answer", (answer.hash.hex(), answer.envelope.hex()), (given["answer_hash"], given["answer_envelope"]))
+    for case in given["refused"]:
+        if "text" in case:
+            refuses(case, lambda: enrollment.read_invitation(case["text"]))
+        else:
+            refuses(case, lambda: enrollment.read_request(invitation, base64.b64decode(case["request"])))
+    return len(given["refused"])
+
+
+def check_fork_proofs():
+    given = load("fork_proof.json")
+    for case in given["holds"]:
+        proof = fork_proof.read_proof(base64.b64decode(case["proof"]))
+        found = (proof.account.hex(), proof.device.hex(), proof.sequence, proof.witness.hex())
+        same(case["name"], found, (given["account"], case["device"], case["sequence"], case["witness"]))
+    for case in given["refused"]:
+        refuses(case, lambda: fork_proof.read_proof(base64.b64decode(case["proof"])))
+    return len(given["refused"])
 
 
 def check_tree():
@@ -278,6 +323,7 @@ def main():
     check_keys()
     count = check_must_fail(check_objects())
     check_roster()
+    count += check_enrollment() + check_fork_proofs()
     check_tree()
     check_small_store()
     print(f"all vectors are read, {count} cases are refused")
