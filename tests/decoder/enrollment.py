@@ -11,11 +11,6 @@ from types import SimpleNamespace
 import strongroom_decoder as decoder
 from strongroom_decoder import Mistyped, NewerFormat, Refused, expand, extract, labelled_hash, need
 
-decoder.SCHEMA.update(decoder.read_schemas("""
-SignedEnrollRequest request:bytes signature:bytes
-EnrollRequest share:bytes device:AddDevice
-EnrollAnswer sequence:u64 hash:bytes envelope:bytes
-""".strip()))
 FIELDS = struct.Struct("<B16s32s16s32s16sQ32s")
 
 

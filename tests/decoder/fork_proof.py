@@ -7,8 +7,6 @@ from types import SimpleNamespace
 import strongroom_decoder as decoder
 from strongroom_decoder import Refused, need
 
-decoder.SCHEMA.update(decoder.read_schemas("ForkProof account:bytes roster:bytes commit:bytes witness:bytes"))
-
 
 def read_commit(roster, plain):
     """A commit wherever in its device's chain it stands."""
@@ -16,7 +14,7 @@ def read_commit(roster, plain):
     claimed = decoder.parse_strict("Commit", signed.commit, "commit")
     device = roster.state.devices.get(claimed.device)
     need(device is not None, "commit")
-    return decoder.read_commit(roster.account, device, claimed.epoch, claimed.sequence, plain)
+    return decoder.read_commit(roster.account, device, claimed.epoch, plain, claimed.sequence)
 
 
 def read_proof(data):

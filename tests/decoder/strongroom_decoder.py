@@ -27,7 +27,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 FORMAT_VERSION = 1
 
@@ -48,9 +50,9 @@ class Mistyped(Refused):
     """A code with a typing error (F-30)."""
 
 
-def need(condition, what):
+def need(condition, what, failure=Refused):
     if not condition:
-        raise Refused(what)
+        raise failure(what)
 
 
 def ascending(items):
@@ -64,16 +66,8 @@ def label(name):
     return b"strongroom/v1/" + name.encode()
 
 
-def hkdf_expand(prk, info, length):
-    out, block = b"", b""
-    for counter in range(1, -(-length // 32) + 1):
-        block = hmac.digest(prk, block + info + bytes([counter]), "sha256")
-        out += block
-    return out[:length]
-
-
 def expand(key, name, parts, length):
-    return hkdf_expand(key, label(name) + b"\0" + parts, length)
+    return HKDFExpand(SHA256(), length, label(name) + b"\0" + parts).derive(key)
 
 
 def extract(salt, material, name, parts, length):
@@ -107,6 +101,8 @@ def is_key(encoded):
         k = D25519 * x * x * y * y % P25519
         x, y = (2 * x * y * pow(1 + k, -1, P25519) % P25519, (y * y + x * x) * pow(1 - k, -1, P25519) % P25519)
     return x != 0 or y != 1
+
+
 def verify(key, name, message, signature, what):
     need(len(signature) == 64 and is_key(key) and is_key(signature[:32]), what)
     need(int.from_bytes(signature[32:], "little") < L25519, what)
@@ -143,73 +139,28 @@ class XWing:
 
 # --- F-4: protobuf -------------------------------------------------------------------------------------------
 
-# A message and its fields, numbered from 1 in this order. A star is `repeated`, a dash a number not used.
-SCHEMAS = """
-PackDirectory chunks*:ChunkEntry
-ChunkEntry id:bytes stored_length:u32 plain_length:u32
-ObjectRef name:bytes length:u32 hash:bytes epoch:u32
-IndexFragment packs*:PackEntry older*:ObjectRef
-PackEntry object:ObjectRef chunks*:ChunkEntry
-TreePage level:u32 leaves*:LeafEntry children*:ChildEntry
-LeafEntry key:bytes value:bytes
-ChildEntry last_key:bytes page:bytes entries:u64
-TreeRoot page:bytes level:u32 entries:u64
-Entry record:bytes record_content:Content content:Content
-Content length:u64 inline:bytes list_level:u32 chunks:bytes
-SignedCommit commit:bytes signature:bytes
-Commit format_version:u32 account:bytes device:bytes sequence:u64 previous:bytes epoch:u32 roster:ObjectRef
-    keyring:ObjectRef keyring_version:u64 kinds*:KindState seen*:SeenHead nonce:bytes device_time_ms:i64
-KindState kind:string root:TreeRoot index*:ObjectRef merged*:MergedCommit
-MergedCommit device:bytes sequence:u64
-SeenHead device:bytes sequence:u64 hash:bytes
-SignedEnvelope body:bytes signer:bytes signature:bytes
-EnvelopeBody account:bytes roots*:EpochSecret roster:ObjectRef locator:bytes id:bytes
-EpochSecret epoch:u32 root:bytes
-Roster entries*:SignedRosterEntry
-SignedRosterEntry entry:bytes signature:bytes
-RosterEntry account:bytes parents*:bytes - signer:bytes device_time_ms:i64 genesis:Genesis
-    add_device:AddDevice revoke_device:RevokeDevice set_recovery:Recipient set_password:Recipient
-    remove_password:RemovePassword begin_epoch:BeginEpoch require_format:RequireFormat acceptance:bytes
-Genesis format_version:u32 device:AddDevice recovery:Recipient salt:bytes root_id:bytes
-AddDevice device:bytes signing_key:bytes recipient:Recipient name:string
-RevokeDevice device:bytes last_sequence:u64 last_hash:bytes
-Recipient public_key:bytes locator:bytes signing_key:bytes password:PasswordParameters
-PasswordParameters memory_kib:u32 passes:u32 lanes:u32 salt:bytes
-RemovePassword
-BeginEpoch epoch:u32 root_id:bytes
-RequireFormat format_version:u32
-Keyring account:bytes version:u64 naming_key:bytes kinds*:KindKeys
-KindKeys kind:string content_keys*:ContentKey
-ContentKey epoch:u32 root_id:bytes key:bytes
-Record element:XmlElement contact:ContactCard file:FileEntry
-XmlElement name:string attributes*:XmlAttribute children*:XmlElement
-XmlAttribute name:string value:string data:bytes base64:bool
-ContactCard card:bytes
-FileEntry type:u32 mode:u32 modified_s:s64 modified_ns:u32 link_target:bytes photo:PhotoInfo
-PhotoInfo taken_ms:i64
-"""
+PROTO = Path(__file__).resolve().parents[2] / "proto/strongroom/v1"
 
 
 def read_schemas(text):
-    """{message: {field number: (name, type, repeated)}}"""
-    schemas = {}
-    for line in text.replace("\n    ", " ").split("\n"):
-        name, *fields = line.split(" ")
-        split = {n: field.split(":") for n, field in enumerate(fields, 1) if field != "-"}
-        schemas[name] = {n: (field.rstrip("*"), of, field[-1] == "*") for n, (field, of) in split.items()}
-    return schemas
+    """{message: {field number: (name, type, repeated)}} of the schemas that belong to the format."""
+    text = re.sub(r"oneof \w+ \{([^}]*)\}", r"\1", re.sub("//.*", "", text)).replace(" FileType ", " uint32 ")
+    fields = lambda body: re.findall(r"(repeated )?(\w+) (\w+) = (\d+);", body)
+    messages = re.findall(r"message (\w+) \{([^}]*)\}", text)
+    schema = lambda body: {int(n): (name, of, bool(many)) for many, of, name, n in fields(body)}
+    return {message: schema(body) for message, body in messages}
 
 
-SCHEMA = read_schemas(SCHEMAS.strip())
+SCHEMA = read_schemas("".join(path.read_text() for path in PROTO.glob("*.proto") if path.name != "local.proto"))
 CHANGES = [name for number, (name, _, _) in SCHEMA["RosterEntry"].items() if 6 <= number <= 13]
-DEFAULTS = {"bytes": b"", "string": "", "u32": 0, "u64": 0, "i64": 0, "s64": 0, "bool": 0}
 NUMBERS = {
-    "u32": lambda value: value & 2**32 - 1,
-    "u64": lambda value: value,
-    "i64": lambda value: value - (value >> 63 << 64),
-    "s64": lambda value: value >> 1 ^ -(value & 1),
+    "uint32": lambda value: value & 2**32 - 1,
+    "uint64": lambda value: value,
+    "int64": lambda value: value - (value >> 63 << 64),
+    "sint64": lambda value: value >> 1 ^ -(value & 1),
     "bool": lambda value: int(value != 0),
 }
+DEFAULTS = {"bytes": b"", "string": "", **dict.fromkeys(NUMBERS, 0)}
 
 
 def read_varint(data, at):
@@ -286,7 +237,7 @@ def encode(name, message):
                 body = encode(of, one) if of in SCHEMA else one.encode() if of == "string" else one
                 out += [write_varint(number << 3 | 2), write_varint(len(body)), body]
             else:
-                one = one << 1 ^ one >> 63 if of == "s64" else one
+                one = one << 1 ^ one >> 63 if of == "sint64" else one
                 out += [write_varint(number << 3), write_varint(one & 2**64 - 1)]
     return b"".join(out)
 
@@ -327,8 +278,7 @@ def context(account, epoch, kind_of_object, place, kind=""):
 
 def open_object(key, bound_to, data, what, extra=0):
     need(len(data) in OBJECT_LENGTHS, what)
-    if data[:7] == MAGIC[:7] and data[7] > FORMAT_VERSION:
-        raise NewerFormat(what)
+    need(data[:7] != MAGIC[:7] or data[7] <= FORMAT_VERSION, what, NewerFormat)
     need(data[:8] == MAGIC, what)
     okm = expand(key, "object", data[8:32] + bound_to, 76)
     need(hmac.compare_digest(okm[44:], data[32:64]), what)
@@ -407,23 +357,20 @@ GENERATOR = [0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3]
 
 def read_code(text, code_type, length):
     values = [ALPHABET.find(character) for character in re.sub(r"[\s-]", "", text).lower()]
-    if len(values) != -(-length * 8 // 5) + 8 or -1 in values:
-        raise Mistyped("characters")
+    need(len(values) == -(-length * 8 // 5) + 8 and -1 not in values, "characters", Mistyped)
     check, prefix = 1, b"strongroom"
     for value in [byte >> 5 for byte in prefix] + [0] + [byte & 31 for byte in prefix] + values:
         top = check >> 25
         check = (check & 0x1FFFFFF) << 5 ^ value
         for bit, generator in enumerate(GENERATOR):
             check ^= generator if top >> bit & 1 else 0
-    if check != 0x2BC830A3:
-        raise Mistyped("check characters")
-    if values[0] != 0 or values[1] != code_type:
-        raise Mistyped("version or type")
+    need(check == 0x2BC830A3, "check characters", Mistyped)
+    need(values[0] == 0, "code", NewerFormat)
+    need(values[1] == code_type, "type", Mistyped)
     number, unused = 0, (len(values) - 8) * 5 - length * 8
     for value in values[2:-6]:
         number = number << 5 | value
-    if number & (1 << unused) - 1:
-        raise Mistyped("unused bits")
+    need(number & (1 << unused) - 1 == 0, "unused bits", Mistyped)
     return (number >> unused).to_bytes(length, "big")
 
 
@@ -437,8 +384,8 @@ class Secret:
 
 def recovery_secret(text):
     code = read_code(text, 3, 20)
-    derive = lambda name, length: extract(b"", code, name, b"", length)
-    return Secret("recovery", derive("recovery/locator", 16), derive("recovery/x-wing", 32), derive("recovery/ed25519", 32))
+    derive = lambda name, length: extract(b"", code, f"recovery/{name}", b"", length)
+    return Secret("recovery", derive("locator", 16), derive("x-wing", 32), derive("ed25519", 32))
 
 
 def check_parameters(memory, passes, lanes):
@@ -449,8 +396,7 @@ def password_secret(store, device_secret, password):
     secret = read_code(device_secret, 13, 16)
     locator = extract(b"", secret, "password/locator", b"", 16)
     names = store.envelopes(locator)
-    if not names:
-        raise WrongSecret("no envelope")
+    need(names, "no envelope", WrongSecret)
     data = store.envelope(locator, names[0]) or b""
     info = data[HEADER + 1120:HEADER + 1164]
     need(len(info) == 44, "envelope")
@@ -553,8 +499,7 @@ class Roster:
             need(len(change.root_id) == 16, "roster")
         if name in ("genesis", "require_format"):
             need(change.format_version > 0, "roster")
-            if change.format_version > FORMAT_VERSION:
-                raise NewerFormat("roster")
+            need(change.format_version <= FORMAT_VERSION, "roster", NewerFormat)
         if name == "revoke_device":
             need(len(change.device) == 16 and len(change.last_hash) == 32, "roster")
 
@@ -622,6 +567,8 @@ class Roster:
 
 def read_roster(account, plain):
     return Roster(account, parse_strict("Roster", plain, "roster").entries)
+
+
 def recipient_of(node):
     return node.change.recovery if node.name == "genesis" else node.change
 
@@ -644,6 +591,8 @@ def check_device(device):
     need(len(device.name.encode()) <= 128, "roster")
     need(not any(unicodedata.category(character) == "Cc" for character in device.name), "roster")
     check_recipient(device.recipient, "device")
+
+
 def root_id(epoch, root):
     return expand(root, "epoch/id", struct.pack("<I", epoch), 16)
 
@@ -694,51 +643,41 @@ def read_keyring(account, plain):
 # --- F-40 … F-43: history ------------------------------------------------------------------------------------
 
 
-def read_commit(account, device, epoch, sequence, plain):
+def read_commit(account, device, epoch, plain, sequence):
     signed = parse_strict("SignedCommit", plain, "commit")
     verify(device.signing_key, "sign/commit", signed.commit, signed.signature, "commit")
     commit = parse_strict("Commit", signed.commit, "commit")
-    if commit.format_version > FORMAT_VERSION:
-        raise NewerFormat("commit")
+    need(commit.format_version <= FORMAT_VERSION, "commit", NewerFormat)
     in_place = (commit.account, commit.device, commit.sequence, commit.epoch) == (account, device.id, sequence, epoch)
     need(in_place and commit.format_version > 0 and sequence > 0, "commit")
     need(len(commit.previous) == (0 if sequence == 1 else 32) and len(commit.nonce) == 16, "commit")
-    need(len(commit.kinds) <= 64 and len(commit.seen) <= 256, "commit")
-    check_ref(commit.roster, "commit")
-    check_ref(commit.keyring, "commit")
     names = [state.kind.encode() for state in commit.kinds]
-    need(ascending(names) and all(1 <= len(name) <= 64 for name in names), "commit")
+    need(len(names) <= 64 and ascending(names) and all(1 <= len(name) <= 64 for name in names), "commit")
+    for ref in [commit.roster, commit.keyring, *(ref for state in commit.kinds for ref in state.index)]:
+        check_ref(ref, "commit")
     for state in commit.kinds:
         merged = [one.device for one in state.merged]
         need(len(state.index) <= 256 and len(merged) <= 256 and ascending(merged), "commit")
         need(all(len(device) == 16 for device in merged), "commit")
-        for ref in state.index:
-            check_ref(ref, "commit")
         if state.root is not None:
             need(len(state.root.page) == 32 and state.root.level <= 32 and state.root.entries > 0, "commit")
-    need(ascending([head.device for head in commit.seen]), "commit")
+    need(len(commit.seen) <= 256 and ascending([head.device for head in commit.seen]), "commit")
     need(all(len(h.device) == 16 and h.sequence > 0 and len(h.hash) == 32 for h in commit.seen), "commit")
     commit.own_hash = labelled_hash("hash/commit", signed.commit)
     return commit
 
 
 def open_commit(account, roster, device, roots, sequence, data):
-    for epoch, _, root in reversed(roots):
-        key = epoch_key(root, "epoch/commit", account, epoch)
-        bound_to = context(account, epoch, COMMIT, place_commit(device.id, sequence))
-        try:
-            plain = open_message(key, bound_to, data, "commit")
-        except NewerFormat:
-            raise
-        except Refused:
-            continue
-        commit = read_commit(account, device, epoch, sequence, plain)
-        if device.revoked is not None:
-            last, last_hash = device.revoked
-            need(sequence < last or (sequence == last and commit.own_hash == last_hash), "commit")
-        need(commit.format_version >= roster.state.format_version, "commit")
-        return commit
-    raise Refused("commit")
+    def open_with(root):
+        bound_to = context(account, root[0], COMMIT, place_commit(device.id, sequence))
+        return root[0], open_message(epoch_key(root[2], "epoch/commit", account, root[0]), bound_to, data, "commit")
+
+    commit = read_commit(account, device, *with_any(reversed(roots), open_with, "commit"), sequence)
+    if device.revoked is not None:
+        last, last_hash = device.revoked
+        need(sequence < last or (sequence == last and commit.own_hash == last_hash), "commit")
+    need(commit.format_version >= roster.state.format_version, "commit")
+    return commit
 
 
 class Account:
@@ -755,8 +694,7 @@ class Account:
         if self.roster is None:
             raise failure
         self.walk()
-        if not self.names(self.roster, secret):
-            raise WrongSecret("this secret was replaced")
+        need(self.names(self.roster, secret), "this secret was replaced", WrongSecret)
         self.read_keyrings()
 
     @staticmethod
@@ -787,7 +725,8 @@ class Account:
             grown = len(self.roster.nodes) > known
         need(self.heads, "missing commit")
         seen = [(head.device, one) for head in self.heads.values() for one in head.seen]
-        self.problems += [f"history of {one.device.hex()}: not as {by.hex()} saw it" for by, one in seen if self.is_amiss(one)]
+        amiss = [(by, one) for by, one in seen if self.is_amiss(one)]
+        self.problems += [f"history of {one.device.hex()}: not as {by.hex()} saw it" for by, one in amiss]
 
     def is_amiss(self, seen):
         """F-44: the store does not show the commit that another device saw, or shows another in its place."""
@@ -816,6 +755,7 @@ class Account:
             self.hashes[device.id, sequence] = commit.own_hash
             head, later = head or commit, commit
         return head
+
     def read_keyrings(self):
         """F-43: the keys of every keyring that a head names."""
         self.keys, naming = {}, None
@@ -830,14 +770,17 @@ class Account:
                 known.content_keys |= keys
 
     def kinds(self):
-        """F-43: (name, state, whether another head has what it lacks) of every kind that a head has."""
+        """F-43: (name, state, whether another newest head has another tree) of every kind that a head has."""
         for name in sorted({state.kind for head in self.heads.values() for state in head.kinds}):
             states = {h.device: (h, s) for h in self.heads.values() for s in h.kinds if s.kind == name}
             reach = {d: {m.device: m.sequence for m in s.merged} | {d: h.sequence} for d, (h, s) in states.items()}
             holds = lambda a, b: reach[a].get(b, 0) >= states[b][0].sequence
             newest = [d for d in states if all(holds(d, other) or not holds(other, d) for other in states)]
             need(newest, "history")
-            yield name, states[max(newest, key=lambda d: (states[d][0].device_time_ms, d))][1], len(newest) > 1
+            trees = {state.root and state.root.page for state in (states[d][1] for d in newest)}
+            yield name, states[max(newest, key=lambda d: (states[d][0].device_time_ms, d))][1], len(trees) > 1
+
+
 # --- F-20 … F-24, F-51 … F-54: content and tree --------------------------------------------------------------
 
 
@@ -852,11 +795,10 @@ def check_chunks(chunks, what):
 def read_fragment(plain):
     fragment = parse_strict("IndexFragment", plain, "index")
     need(len(fragment.packs) <= 65536 and len(fragment.older) <= 16384, "index")
-    for pack in fragment.packs:
-        check_ref(pack.object, "index")
-        check_chunks(pack.chunks, "index")
-    for ref in fragment.older:
+    for ref in [pack.object for pack in fragment.packs] + fragment.older:
         check_ref(ref, "index")
+    for pack in fragment.packs:
+        check_chunks(pack.chunks, "index")
     return fragment
 
 
@@ -896,8 +838,7 @@ class Content:
     def pack(self, ref):
         if ref.name not in self.packs:
             data = self.store.object(ref.name)
-            need(data is not None, "missing pack")
-            need(len(data) == ref.length, "pack")
+            need(data is not None and len(data) == ref.length, "missing pack")
             self.packs[ref.name] = self.open(open_object, ref, PACK, data, "pack")
             while len(self.packs) > 16:
                 self.packs.popitem(last=False)
@@ -943,20 +884,17 @@ class Content:
     def page(self, name, level, entries, last_key, after, fewest, is_last):
         data = self.chunk(name)
         need(len(data) <= 131072, "tree page")
-        page = parse_page(data)
-        items = page.children if level else page.leaves
-        keys = [item.last_key for item in items] if level else [item.key for item in items]
+        page, items, keys = parse_page(data)
         count = sum(child.entries for child in items) if level else len(items)
         need(page.level == level and count == entries and (last_key is None or keys[-1] == last_key), "tree page")
-        need(all(a < b for a, b in zip([after] + keys, keys)), "tree page")
-        need(level == 0 or len(items) >= fewest, "tree page")
+        need(after < keys[0] and (level == 0 or len(items) >= fewest), "tree page")
         if level == 0:
             yield from ((leaf.key, leaf.value) for leaf in items)
             return
         for index, child in enumerate(items):
             at_end = is_last and index == len(items) - 1
-            fewest = 1 if at_end else 2
-            yield from self.page(child.page, level - 1, child.entries, child.last_key, after, fewest, at_end)
+            below = (child.page, level - 1, child.entries, child.last_key, after, 1 if at_end else 2, at_end)
+            yield from self.page(*below)
             after = child.last_key
 
 
@@ -965,11 +903,11 @@ def parse_page(data):
     page = parse_strict("TreePage", data, "tree page")
     items, others = (page.children, page.leaves) if page.level else (page.leaves, page.children)
     need(page.level <= 32 and 1 <= len(items) <= 8192 and not others, "tree page")
-    for leaf in page.leaves:
-        need(1 <= len(leaf.key) <= 4608 and len(leaf.value) <= 16384, "tree page")
-    for child in page.children:
-        need(1 <= len(child.last_key) <= 4608 and len(child.page) == 32 and child.entries > 0, "tree page")
-    return page
+    keys = [item.last_key if page.level else item.key for item in items]
+    need(ascending([b"", *keys]) and all(len(key) <= 4608 for key in keys), "tree page")
+    need(all(len(leaf.value) <= 16384 for leaf in page.leaves), "tree page")
+    need(all(len(child.page) == 32 and child.entries > 0 for child in page.children), "tree page")
+    return page, items, keys
 
 
 def decode_chunk(id_key, name, data, plain_length):
@@ -980,8 +918,7 @@ def decode_chunk(id_key, name, data, plain_length):
             need(parameters.dict_id == 0, "chunk")
             known = parameters.content_size
             need(known in (plain_length, zstandard.CONTENTSIZE_UNKNOWN), "chunk")
-            plain = zstandard.ZstdDecompressor()
-            data = plain.decompress(data, max_output_size=plain_length, allow_extra_data=False)
+            data = zstandard.ZstdDecompressor().decompress(data, plain_length, allow_extra_data=False)
         except zstandard.ZstdError:
             raise Refused("chunk") from None
         need(len(data) == plain_length, "chunk")
@@ -1026,16 +963,14 @@ def xml(element):
 
 def check_file(meta):
     need(meta.type in (1, 2, 3) and meta.mode <= 0o7777 and meta.modified_ns < 10**9, "record")
-    if meta.type == 3:
-        need(1 <= len(meta.link_target) <= 4096 and b"\0" not in meta.link_target, "record")
-    else:
-        need(not meta.link_target, "record")
+    target = meta.link_target
+    need(1 <= len(target) <= 4096 and b"\0" not in target if meta.type == 3 else not target, "record")
+    need(meta.photo is None or meta.type == 1, "record")
 
 
 def parse_record(data):
     """The name of the body and the body, checked."""
-    record = parse("Record", data)
-    bodies = [(name, body) for name, body in vars(record).items() if body is not None]
+    bodies = [(name, body) for name, body in vars(parse("Record", data)).items() if body is not None]
     need(len(bodies) == 1, "record")
     name, body = bodies[0]
     if name == "element":
@@ -1125,7 +1060,7 @@ class Restore:
         self.account, self.target, self.failures, self.entries = account, Target(into), list(account.problems), 0
         for kind, state, is_part in account.kinds():
             if is_part:
-                print(f"{kind}: another device has what was not merged yet; the newer state is restored", file=sys.stderr)
+                print(f"{kind}: another device has another state, not merged yet and not restored", file=sys.stderr)
             if kind not in account.keys:
                 self.failures.append(f"{kind}: erased")
                 continue
@@ -1219,7 +1154,8 @@ def main():
         parser.error("give --code, or --device-secret and --password")
     store = Store(given.store)
     try:
-        secret = recovery_secret(given.code) if given.code else password_secret(store, given.device_secret, given.password)
+        by_password = lambda: password_secret(store, given.device_secret, given.password)
+        secret = recovery_secret(given.code) if given.code else by_password()
         restore = Restore(Account(store, secret), given.into)
     except Refused as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
