@@ -95,7 +95,7 @@ fn an_index_of_many_fragments_is_read_alike() {
     compare(&tree(&at("by_decoder")), &tree(&at("by_crate")));
 }
 
-/// F-70, step 3: of two envelopes with roots for one epoch, only one may be of any use.
+/// F-70, step 3: of two envelopes with roots for one epoch, only one may be of any use; both are read.
 #[test]
 #[ignore = "needs Python with the packages of tests/decoder/requirements.txt"]
 fn an_epoch_begun_and_lost_does_not_lead_the_decoder_astray() {
