@@ -8,14 +8,21 @@
     reason = "test code"
 )]
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use strongroom::{
     Error,
     history::Freshness,
     keys::RecoveryCode,
     kinds::{CardReader, Kind},
-    store::MemoryStore,
+    store::{
+        MemoryStore, StoreErrorKind,
+        faults::{Fault, FaultStore, Method},
+    },
     vault::{At, Folder, Job, NewDevice, Selection, Source, Vault},
 };
 
@@ -115,5 +122,27 @@ fn a_card_without_its_line_end_does_not_swallow_the_next() {
             .collect();
         back.sort();
         assert_eq!(back, cards);
+    }
+}
+
+/// A root that was made for a change which never got through is in no envelope: no roster announces it.
+#[test]
+fn a_change_that_failed_at_any_write_and_was_made_again_keeps_no_secret_out() {
+    for failing in 0..5 {
+        let (store, folder) = (MemoryStore::new(), tempfile::tempdir().unwrap());
+        let state = |name: &str| folder.path().join(name);
+        let (vault, code) = Vault::create(store.clone(), state("phone"), device("phone")).unwrap();
+        drop(vault);
+        let writes = AtomicU32::new(0);
+        let faulty = FaultStore::new(store.clone(), move |request| {
+            let stop = request.method == Method::Put && writes.fetch_add(1, Ordering::Relaxed) == failing;
+            if stop { Fault::Before(StoreErrorKind::Refused) } else { Fault::None }
+        });
+        let vault = Vault::open(faulty, state("phone")).unwrap();
+        assert!(vault.rotate().is_err());
+        vault.rotate().unwrap();
+        vault.sync(&Job::new()).unwrap();
+        Vault::recover(store, state("new"), &code, device("new")).unwrap();
+        assert_eq!(vault.sync(&Job::new()).unwrap().freshness, Freshness::Fresh, "write {failing}");
     }
 }

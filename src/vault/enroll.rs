@@ -183,8 +183,8 @@ impl Vault {
         recipients.into_iter().map(|recipient| self.write_envelope(work, recipient, (&roots, at))).collect()
     }
 
-    /// Seals all roots to one recipient, and says where the envelope lies.
-    pub(super) fn write_envelope(
+    /// Seals the roots to one recipient, and says where the envelope lies.
+    fn write_envelope(
         &self,
         work: &mut Work,
         recipient: &Recipient,

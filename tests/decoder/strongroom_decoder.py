@@ -27,7 +27,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 FORMAT_VERSION = 1
 
@@ -48,9 +50,9 @@ class Mistyped(Refused):
     """A code with a typing error (F-30)."""
 
 
-def need(condition, what):
+def need(condition, what, failure=Refused):
     if not condition:
-        raise Refused(what)
+        raise failure(what)
 
 
 def ascending(items):
@@ -64,16 +66,8 @@ def label(name):
     return b"strongroom/v1/" + name.encode()
 
 
-def hkdf_expand(prk, info, length):
-    out, block = b"", b""
-    for counter in range(1, -(-length // 32) + 1):
-        block = hmac.digest(prk, block + info + bytes([counter]), "sha256")
-        out += block
-    return out[:length]
-
-
 def expand(key, name, parts, length):
-    return hkdf_expand(key, label(name) + b"\0" + parts, length)
+    return HKDFExpand(SHA256(), length, label(name) + b"\0" + parts).derive(key)
 
 
 def extract(salt, material, name, parts, length):
@@ -93,29 +87,37 @@ D25519 = -121665 * pow(121666, -1, P25519) % P25519
 L25519 = 2**252 + 27742317777372353535851937790883648493
 
 
-def has_small_order(encoded):
-    """Whether a point of edwards25519 has order 1, 2, 4 or 8; true also for what is no point."""
-    y = int.from_bytes(encoded, "little") & (2**255 - 1)
+def is_key(encoded):
+    """Whether these bytes are the one encoding of a point of edwards25519 that is not of small order."""
+    number = int.from_bytes(encoded, "little")
+    y, sign = number & (2**255 - 1), number >> 255
     x2 = (y * y - 1) * pow(D25519 * y * y + 1, -1, P25519) % P25519
     x = pow(x2, (P25519 + 3) // 8, P25519)
     if (x * x - x2) % P25519:
         x = x * pow(2, (P25519 - 1) // 4, P25519) % P25519
-    if (x * x - x2) % P25519:
-        return True
+    if (x * x - x2) % P25519 or y >= P25519 or len(encoded) != 32 or (x == 0 and sign):
+        return False
     for _ in range(3):
         k = D25519 * x * x * y * y % P25519
         x, y = (2 * x * y * pow(1 + k, -1, P25519) % P25519, (y * y + x * x) * pow(1 - k, -1, P25519) % P25519)
-    return x == 0 and y == 1
+    return x != 0 or y != 1
 
 
 def verify(key, name, message, signature, what):
-    need(len(key) == 32 and len(signature) == 64, what)
-    strict = not has_small_order(key) and not has_small_order(signature[:32])
-    need(strict and int.from_bytes(signature[32:], "little") < L25519, what)
+    need(len(signature) == 64 and is_key(key) and is_key(signature[:32]), what)
+    need(int.from_bytes(signature[32:], "little") < L25519, what)
     try:
         Ed25519PublicKey.from_public_bytes(key).verify(signature, label(name) + b"\0" + message)
     except (InvalidSignature, ValueError):
         raise Refused(what) from None
+
+
+def exchange(secret, public, failure):
+    """X25519; a public key of low order is refused."""
+    try:
+        return secret.exchange(X25519PublicKey.from_public_bytes(public))
+    except ValueError:
+        raise failure from None
 
 
 class XWing:
@@ -130,76 +132,35 @@ class XWing:
 
     def decapsulate(self, ciphertext):
         kem_part, curve_part = ciphertext[:1088], ciphertext[1088:]
-        try:
-            curve_secret = self.curve.exchange(X25519PublicKey.from_public_bytes(curve_part))
-        except ValueError:  # all zeros
-            raise WrongSecret("envelope") from None
+        curve_secret = exchange(self.curve, curve_part, WrongSecret("envelope"))
         secret = self.kem.decapsulate(kem_part) + curve_secret + curve_part + self.curve_public
         return hashlib.sha3_256(secret + bytes.fromhex("5c2e2f2f5e5c")).digest()
 
 
 # --- F-4: protobuf -------------------------------------------------------------------------------------------
 
-# A message and its fields, numbered from 1 in this order. A star is `repeated`, a dash a number not used.
-SCHEMAS = """
-PackDirectory chunks*:ChunkEntry
-ChunkEntry id:bytes stored_length:u32 plain_length:u32
-ObjectRef name:bytes length:u32 hash:bytes epoch:u32
-IndexFragment packs*:PackEntry older*:ObjectRef
-PackEntry object:ObjectRef chunks*:ChunkEntry
-TreePage level:u32 leaves*:LeafEntry children*:ChildEntry
-LeafEntry key:bytes value:bytes
-ChildEntry last_key:bytes page:bytes entries:u64
-TreeRoot page:bytes level:u32 entries:u64
-Entry record:bytes record_content:Content content:Content
-Content length:u64 inline:bytes list_level:u32 chunks:bytes
-SignedCommit commit:bytes signature:bytes
-Commit format_version:u32 account:bytes device:bytes sequence:u64 previous:bytes epoch:u32 roster:ObjectRef
-    keyring:ObjectRef keyring_version:u64 kinds*:KindState seen*:SeenHead nonce:bytes device_time_ms:i64
-KindState kind:string root:TreeRoot index*:ObjectRef merged*:MergedCommit
-MergedCommit device:bytes sequence:u64
-SeenHead device:bytes sequence:u64 hash:bytes
-SignedEnvelope body:bytes signer:bytes signature:bytes
-EnvelopeBody account:bytes roots*:EpochSecret roster:ObjectRef locator:bytes id:bytes
-EpochSecret epoch:u32 root:bytes
-Roster entries*:SignedRosterEntry
-SignedRosterEntry entry:bytes signature:bytes
-RosterEntry account:bytes parents*:bytes - signer:bytes device_time_ms:i64 genesis:Genesis
-    add_device:AddDevice revoke_device:RevokeDevice set_recovery:Recipient set_password:Recipient
-    remove_password:RemovePassword begin_epoch:BeginEpoch require_format:RequireFormat acceptance:bytes
-Genesis format_version:u32 device:AddDevice recovery:Recipient salt:bytes root_id:bytes
-AddDevice device:bytes signing_key:bytes recipient:Recipient name:string
-RevokeDevice device:bytes last_sequence:u64 last_hash:bytes
-Recipient public_key:bytes locator:bytes signing_key:bytes password:PasswordParameters
-PasswordParameters memory_kib:u32 passes:u32 lanes:u32 salt:bytes
-RemovePassword
-BeginEpoch epoch:u32 root_id:bytes
-RequireFormat format_version:u32
-Keyring account:bytes version:u64 naming_key:bytes kinds*:KindKeys
-KindKeys kind:string content_keys*:ContentKey
-ContentKey epoch:u32 root_id:bytes key:bytes
-Record element:XmlElement contact:ContactCard file:FileEntry
-XmlElement name:string attributes*:XmlAttribute children*:XmlElement
-XmlAttribute name:string value:string data:bytes base64:bool
-ContactCard card:bytes
-FileEntry type:u32 mode:u32 modified_s:s64 modified_ns:u32 link_target:bytes photo:PhotoInfo
-PhotoInfo taken_ms:i64
-"""
+PROTO = Path(__file__).resolve().parents[2] / "proto/strongroom/v1"
 
 
 def read_schemas(text):
-    """{message: {field number: (name, type, repeated)}}"""
-    schemas = {}
-    for line in text.replace("\n    ", " ").split("\n"):
-        name, *fields = line.split(" ")
-        split = {n: field.split(":") for n, field in enumerate(fields, 1) if field != "-"}
-        schemas[name] = {n: (field.rstrip("*"), of, field[-1] == "*") for n, (field, of) in split.items()}
-    return schemas
+    """{message: {field number: (name, type, repeated)}} of the schemas that belong to the format."""
+    text = re.sub(r"oneof \w+ \{([^}]*)\}", r"\1", re.sub("//.*", "", text)).replace(" FileType ", " uint32 ")
+    fields = lambda body: re.findall(r"(repeated )?(\w+) (\w+) = (\d+);", body)
+    messages = re.findall(r"message (\w+) \{([^}]*)\}", text)
+    schema = lambda body: {int(n): (name, of, bool(many)) for many, of, name, n in fields(body)}
+    return {message: schema(body) for message, body in messages}
 
 
-SCHEMA = read_schemas(SCHEMAS.strip())
+SCHEMA = read_schemas("".join(path.read_text() for path in PROTO.glob("*.proto") if path.name != "local.proto"))
 CHANGES = [name for number, (name, _, _) in SCHEMA["RosterEntry"].items() if 6 <= number <= 13]
-DEFAULTS = {"bytes": b"", "string": "", "u32": 0, "u64": 0, "i64": 0, "s64": 0, "bool": 0}
+NUMBERS = {
+    "uint32": lambda value: value & 2**32 - 1,
+    "uint64": lambda value: value,
+    "int64": lambda value: value - (value >> 63 << 64),
+    "sint64": lambda value: value >> 1 ^ -(value & 1),
+    "bool": lambda value: int(value != 0),
+}
+DEFAULTS = {"bytes": b"", "string": "", **dict.fromkeys(NUMBERS, 0)}
 
 
 def read_varint(data, at):
@@ -248,7 +209,7 @@ def parse(name, data, levels=16):
         if number not in schema:
             continue
         field, of, many = schema[number]
-        need(kind == (0 if of in ("u32", "u64", "i64", "s64", "bool") else 2), "protobuf")
+        need(kind == (0 if of in NUMBERS else 2), "protobuf")
         if of in SCHEMA:
             value = parse(of, value, levels - 1)
         elif of == "string":
@@ -256,14 +217,8 @@ def parse(name, data, levels=16):
                 value = value.decode()
             except UnicodeDecodeError:
                 raise Refused("protobuf") from None
-        elif of == "u32":
-            value &= 2**32 - 1
-        elif of == "i64":
-            value -= 2**64 if value >> 63 else 0
-        elif of == "s64":
-            value = value >> 1 ^ -(value & 1)
-        elif of == "bool":
-            value = int(value != 0)
+        elif of in NUMBERS:
+            value = NUMBERS[of](value)
         if many:
             getattr(message, field).append(value)
         else:
@@ -282,7 +237,7 @@ def encode(name, message):
                 body = encode(of, one) if of in SCHEMA else one.encode() if of == "string" else one
                 out += [write_varint(number << 3 | 2), write_varint(len(body)), body]
             else:
-                one = one << 1 ^ one >> 63 if of == "s64" else one
+                one = one << 1 ^ one >> 63 if of == "sint64" else one
                 out += [write_varint(number << 3), write_varint(one & 2**64 - 1)]
     return b"".join(out)
 
@@ -323,8 +278,7 @@ def context(account, epoch, kind_of_object, place, kind=""):
 
 def open_object(key, bound_to, data, what, extra=0):
     need(len(data) in OBJECT_LENGTHS, what)
-    if data[:7] == MAGIC[:7] and data[7] > FORMAT_VERSION:
-        raise NewerFormat(what)
+    need(data[:7] != MAGIC[:7] or data[7] <= FORMAT_VERSION, what, NewerFormat)
     need(data[:8] == MAGIC, what)
     okm = expand(key, "object", data[8:32] + bound_to, 76)
     need(hmac.compare_digest(okm[44:], data[32:64]), what)
@@ -403,23 +357,20 @@ GENERATOR = [0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3]
 
 def read_code(text, code_type, length):
     values = [ALPHABET.find(character) for character in re.sub(r"[\s-]", "", text).lower()]
-    if len(values) != -(-length * 8 // 5) + 8 or -1 in values:
-        raise Mistyped("characters")
+    need(len(values) == -(-length * 8 // 5) + 8 and -1 not in values, "characters", Mistyped)
     check, prefix = 1, b"strongroom"
     for value in [byte >> 5 for byte in prefix] + [0] + [byte & 31 for byte in prefix] + values:
         top = check >> 25
         check = (check & 0x1FFFFFF) << 5 ^ value
         for bit, generator in enumerate(GENERATOR):
             check ^= generator if top >> bit & 1 else 0
-    if check != 0x2BC830A3:
-        raise Mistyped("check characters")
-    if values[0] != 0 or values[1] != code_type:
-        raise Mistyped("version or type")
+    need(check == 0x2BC830A3, "check characters", Mistyped)
+    need(values[0] == 0, "code", NewerFormat)
+    need(values[1] == code_type, "type", Mistyped)
     number, unused = 0, (len(values) - 8) * 5 - length * 8
     for value in values[2:-6]:
         number = number << 5 | value
-    if number & (1 << unused) - 1:
-        raise Mistyped("unused bits")
+    need(number & (1 << unused) - 1 == 0, "unused bits", Mistyped)
     return (number >> unused).to_bytes(length, "big")
 
 
@@ -433,8 +384,8 @@ class Secret:
 
 def recovery_secret(text):
     code = read_code(text, 3, 20)
-    derive = lambda name, length: extract(b"", code, name, b"", length)
-    return Secret("recovery", derive("recovery/locator", 16), derive("recovery/x-wing", 32), derive("recovery/ed25519", 32))
+    derive = lambda name, length: extract(b"", code, f"recovery/{name}", b"", length)
+    return Secret("recovery", derive("locator", 16), derive("x-wing", 32), derive("ed25519", 32))
 
 
 def check_parameters(memory, passes, lanes):
@@ -445,8 +396,7 @@ def password_secret(store, device_secret, password):
     secret = read_code(device_secret, 13, 16)
     locator = extract(b"", secret, "password/locator", b"", 16)
     names = store.envelopes(locator)
-    if not names:
-        raise WrongSecret("no envelope")
+    need(names, "no envelope", WrongSecret)
     data = store.envelope(locator, names[0]) or b""
     info = data[HEADER + 1120:HEADER + 1164]
     need(len(info) == 44, "envelope")
@@ -491,15 +441,14 @@ def check_envelope(roster, signed, body):
 # --- F-34 … F-38: roster and keyring -------------------------------------------------------------------------
 
 
-# Whose right to sign a change takes away; of a revocation it is the device.
+# The signer whose right a cut takes away; None: that of the device which it names.
 CUTS = {"revoke_device": None, "set_recovery": b"recovery", "set_password": b"password", "remove_password": b"password"}
 
 
 class Roster:
-    """F-34 … F-36: a graph of entries, verified while it is made."""
+    """F-34 … F-36, F-39: a graph of entries, verified while it is made."""
 
-    def __init__(self, account, plain):
-        entries = parse_strict("Roster", plain, "roster").entries
+    def __init__(self, account, entries):
         need(1 <= len(entries) <= 4096, "roster")
         self.account, self.nodes, self.places = account, [], {}
         for signed in entries:
@@ -507,10 +456,8 @@ class Roster:
         self.state = self.evaluate(range(len(self.nodes)))
 
     def unite(self, other):
-        """Every entry of both, in order."""
         both = {(node.depth, node.hash): node.signed for node in self.nodes + other.nodes}
-        wire = SimpleNamespace(entries=[both[place] for place in sorted(both)])
-        return Roster(self.account, encode("Roster", wire))
+        return Roster(self.account, [both[place] for place in sorted(both)])
 
     def accept(self, signed):
         entry = parse_strict("RosterEntry", signed.entry, "roster")
@@ -520,46 +467,39 @@ class Roster:
         need((name == "genesis") == (not self.nodes) == (not entry.parents), "roster")
         need(ascending(entry.parents) and all(parent in self.places for parent in entry.parents), "roster")
         parents = [self.nodes[self.places[parent]] for parent in entry.parents]
-        past = frozenset().union(*(parent.past | {parent.place} for parent in parents))
-        depth = max((parent.depth + 1 for parent in parents), default=0)
         node = SimpleNamespace(
-            signed=signed, hash=labelled_hash("hash/roster-entry", signed.entry), depth=depth, past=past,
-            place=len(self.nodes), signer=entry.signer, name=name, change=change, let_in_by=None,
+            signed=signed, hash=labelled_hash("hash/roster-entry", signed.entry), signer=entry.signer, name=name,
+            depth=max((parent.depth + 1 for parent in parents), default=0), place=len(self.nodes), standing=None,
+            past=frozenset().union(*(parent.past | {parent.place} for parent in parents)), change=change,
             cuts=change.device if name == "revoke_device" else CUTS.get(name))
-        need(not self.nodes or (self.nodes[-1].depth, self.nodes[-1].hash) < (depth, node.hash), "roster")
+        need(not self.nodes or (self.nodes[-1].depth, self.nodes[-1].hash) < (node.depth, node.hash), "roster")
         self.check_change(name, change, entry.acceptance)
-        if name == "genesis":
-            need(entry.signer == change.device.device, "roster")
-            self.nodes.append(node)
-            state = self.evaluate({0})
-        else:
-            state = self.evaluate(past)
-            self.check_allowed(state, node)
-            self.nodes.append(node)
-        key, node.let_in_by = self.standing(state, entry.signer)
-        verify(key, "sign/roster-entry", signed.entry, signed.signature, "roster")
+        self.nodes.append(node)
         self.places[node.hash] = node.place
+        state = self.evaluate(node.past or {0})
+        self.check_allowed(state, node)
+        key, node.standing = self.standing(state, entry.signer)
+        verify(key, "sign/roster-entry", signed.entry, signed.signature, "roster")
 
     def check_change(self, name, change, acceptance):
         """F-35, F-36: the change's own form, and its recipient's agreement."""
-        accepting = {"genesis": "recovery", "set_recovery": "recovery", "set_password": "password"}.get(name)
-        if accepting:
+        role = {"genesis": "recovery", "set_recovery": "recovery", "set_password": "password"}.get(name)
+        if role:
             recipient = change.recovery if name == "genesis" else change
-            check_recipient(recipient, accepting)
+            check_recipient(recipient, role)
             message = self.account + recipient.locator + recipient.public_key
             verify(recipient.signing_key, "sign/acceptance", message, acceptance, "roster")
-        need(accepting or not acceptance, "roster")
+        need(role or not acceptance, "roster")
+        if name in ("genesis", "add_device"):
+            check_device(change.device if name == "genesis" else change)
         if name == "genesis":
-            need(len(change.salt) == 16 and change.device is not None, "roster")
+            need(len(change.salt) == 16, "roster")
             need(labelled_hash("account-id", encode("Genesis", change))[:16] == self.account, "roster")
         if name in ("genesis", "begin_epoch"):
             need(len(change.root_id) == 16, "roster")
         if name in ("genesis", "require_format"):
             need(change.format_version > 0, "roster")
-            if change.format_version > FORMAT_VERSION:
-                raise NewerFormat("roster")
-        if name in ("genesis", "add_device"):
-            check_device(change.device if name == "genesis" else change)
+            need(change.format_version <= FORMAT_VERSION, "roster", NewerFormat)
         if name == "revoke_device":
             need(len(change.device) == 16 and len(change.last_hash) == 32, "roster")
 
@@ -567,17 +507,17 @@ class Roster:
     def check_allowed(state, node):
         """F-35: what the signer may do in the state that it knew."""
         name, change = node.name, node.change
-        need(name == "add_device" or node.signer not in (b"recovery", b"password"), "roster")
-        if name == "add_device":
-            need(change.device not in state.devices and len(state.devices) < 256, "roster")
-        elif name == "revoke_device":
-            need(change.device in state.devices and state.devices[change.device].revoked is None, "roster")
-        elif name == "remove_password":
-            need(state.password is not None, "roster")
-        elif name == "begin_epoch":
-            need(change.epoch == max(epoch[0] for epoch in state.epochs) + 1, "roster")
-        elif name == "require_format":
-            need(change.format_version > state.format_version, "roster")
+        device = state.devices.get(change.device) if name in ("add_device", "revoke_device") else None
+        by_device = node.signer not in (b"recovery", b"password")
+        allowed = {
+            "genesis": lambda: node.signer == change.device.device,
+            "add_device": lambda: device is None and len(state.devices) < 256,
+            "revoke_device": lambda: device is not None and device.revoked is None,
+            "remove_password": lambda: state.password is not None,
+            "begin_epoch": lambda: change.epoch == max(epoch for epoch, *_ in state.epochs) + 1,
+            "require_format": lambda: change.format_version > state.format_version,
+        }
+        need((by_device or name == "add_device") and allowed.get(name, lambda: True)(), "roster")
 
     @staticmethod
     def standing(state, signer):
@@ -591,16 +531,16 @@ class Roster:
         return device.signing_key, device.added
 
     def evaluate(self, within):
-        """F-35: what the entries at these places say together."""
+        """F-39: what the entries at these places say together."""
         nodes = [self.nodes[place] for place in sorted(within)]
         cuts = [node for node in nodes if node.cuts is not None]
         state = SimpleNamespace(devices={}, epochs=[], format_version=0)
-        let_in, holders = set(), {b"recovery": [], b"password": []}
-        unaware = lambda a, b: a is not b and a.place not in b.past and b.place not in a.past
+        let_in, granted = set(), {b"recovery": [], b"password": []}
         for node in nodes:
             name, change = node.name, node.change
-            void = any(cut.cuts == node.signer and unaware(cut, node) for cut in cuts)
-            counts = name == "genesis" or (node.let_in_by in let_in and not void)
+            apart = lambda cut: cut is not node and cut.place not in node.past and node.place not in cut.past
+            void = any(cut.cuts == node.signer and apart(cut) for cut in cuts)
+            counts = name == "genesis" or (node.standing in let_in and not void)
             if name in ("genesis", "add_device") and counts:
                 device = change.device if name == "genesis" else change
                 if device.device not in state.devices:
@@ -612,16 +552,21 @@ class Roster:
                 device, last = state.devices[change.device], (change.last_sequence, change.last_hash)
                 device.revoked = min(device.revoked or last, last)
             if name in ("genesis", "set_recovery", "set_password") and counts:
-                holders[b"password" if name == "set_password" else b"recovery"].append(node)
+                granted[b"password" if name == "set_password" else b"recovery"].append(node)
                 let_in.add(node.hash)
             if name in ("genesis", "begin_epoch"):
                 state.epochs.append((0 if name == "genesis" else change.epoch, change.root_id, counts, node))
             if name in ("genesis", "require_format"):
                 state.format_version = max(state.format_version, change.format_version)
-        for role, granted in holders.items():
-            is_cut = lambda node: any(cut.cuts == role and node.place in cut.past for cut in cuts)
-            setattr(state, role.decode(), next((node for node in reversed(granted) if not is_cut(node)), None))
+        for role, grants in granted.items():
+            past = frozenset().union(*(cut.past for cut in cuts if cut.cuts == role))
+            left = [node for node in grants if node.place not in past]
+            setattr(state, role.decode(), left[-1] if left else None)
         return state
+
+
+def read_roster(account, plain):
+    return Roster(account, parse_strict("Roster", plain, "roster").entries)
 
 
 def recipient_of(node):
@@ -630,9 +575,11 @@ def recipient_of(node):
 
 def check_recipient(recipient, role):
     need(recipient is not None and len(recipient.public_key) == 1216 and len(recipient.locator) == 16, "roster")
-    need(len(recipient.signing_key) == (0 if role == "device" else 32), "roster")
+    coefficients = int.from_bytes(recipient.public_key[:1152], "little")
+    need(all(coefficients >> 12 * n & 4095 < 3329 for n in range(768)), "roster")
+    exchange(X25519PrivateKey.from_private_bytes(bytes([64] * 32)), recipient.public_key[1184:], Refused("roster"))
+    need(not recipient.signing_key if role == "device" else is_key(recipient.signing_key), "roster")
     need((recipient.password is not None) == (role == "password"), "roster")
-    need(role == "device" or not has_small_order(recipient.signing_key), "roster")
     if role == "password":
         given = recipient.password
         check_parameters(given.memory_kib, given.passes, given.lanes)
@@ -640,8 +587,7 @@ def check_recipient(recipient, role):
 
 
 def check_device(device):
-    need(len(device.device) == 16, "roster")
-    need(len(device.signing_key) == 32 and not has_small_order(device.signing_key), "roster")
+    need(device is not None and len(device.device) == 16 and is_key(device.signing_key), "roster")
     need(len(device.name.encode()) <= 128, "roster")
     need(not any(unicodedata.category(character) == "Cc" for character in device.name), "roster")
     check_recipient(device.recipient, "device")
@@ -676,7 +622,7 @@ def open_referenced(store, account, roots, ref, name, object_type):
 
 
 def open_roster(store, account, roots, ref):
-    return Roster(account, open_referenced(store, account, roots, ref, "roster", ROSTER))
+    return read_roster(account, open_referenced(store, account, roots, ref, "roster", ROSTER))
 
 
 def read_keyring(account, plain):
@@ -697,55 +643,45 @@ def read_keyring(account, plain):
 # --- F-40 … F-43: history ------------------------------------------------------------------------------------
 
 
-def read_commit(account, device, epoch, sequence, plain):
+def read_commit(account, device, epoch, plain, sequence):
     signed = parse_strict("SignedCommit", plain, "commit")
     verify(device.signing_key, "sign/commit", signed.commit, signed.signature, "commit")
     commit = parse_strict("Commit", signed.commit, "commit")
-    if commit.format_version > FORMAT_VERSION:
-        raise NewerFormat("commit")
+    need(commit.format_version <= FORMAT_VERSION, "commit", NewerFormat)
     in_place = (commit.account, commit.device, commit.sequence, commit.epoch) == (account, device.id, sequence, epoch)
     need(in_place and commit.format_version > 0 and sequence > 0, "commit")
     need(len(commit.previous) == (0 if sequence == 1 else 32) and len(commit.nonce) == 16, "commit")
-    need(len(commit.kinds) <= 64 and len(commit.seen) <= 256, "commit")
-    check_ref(commit.roster, "commit")
-    check_ref(commit.keyring, "commit")
     names = [state.kind.encode() for state in commit.kinds]
-    need(ascending(names) and all(1 <= len(name) <= 64 for name in names), "commit")
+    need(len(names) <= 64 and ascending(names) and all(1 <= len(name) <= 64 for name in names), "commit")
+    for ref in [commit.roster, commit.keyring, *(ref for state in commit.kinds for ref in state.index)]:
+        check_ref(ref, "commit")
     for state in commit.kinds:
         merged = [one.device for one in state.merged]
         need(len(state.index) <= 256 and len(merged) <= 256 and ascending(merged), "commit")
         need(all(len(device) == 16 for device in merged), "commit")
-        for ref in state.index:
-            check_ref(ref, "commit")
         if state.root is not None:
             need(len(state.root.page) == 32 and state.root.level <= 32 and state.root.entries > 0, "commit")
-    need(ascending([head.device for head in commit.seen]), "commit")
+    need(len(commit.seen) <= 256 and ascending([head.device for head in commit.seen]), "commit")
     need(all(len(h.device) == 16 and h.sequence > 0 and len(h.hash) == 32 for h in commit.seen), "commit")
     commit.own_hash = labelled_hash("hash/commit", signed.commit)
     return commit
 
 
 def open_commit(account, roster, device, roots, sequence, data):
-    for epoch, _, root in reversed(roots):
-        key = epoch_key(root, "epoch/commit", account, epoch)
-        bound_to = context(account, epoch, COMMIT, place_commit(device.id, sequence))
-        try:
-            plain = open_message(key, bound_to, data, "commit")
-        except NewerFormat:
-            raise
-        except Refused:
-            continue
-        commit = read_commit(account, device, epoch, sequence, plain)
-        if device.revoked is not None:
-            last, last_hash = device.revoked
-            need(sequence < last or (sequence == last and commit.own_hash == last_hash), "commit")
-        need(commit.format_version >= roster.state.format_version, "commit")
-        return commit
-    raise Refused("commit")
+    def open_with(root):
+        bound_to = context(account, root[0], COMMIT, place_commit(device.id, sequence))
+        return root[0], open_message(epoch_key(root[2], "epoch/commit", account, root[0]), bound_to, data, "commit")
+
+    commit = read_commit(account, device, *with_any(reversed(roots), open_with, "commit"), sequence)
+    if device.revoked is not None:
+        last, last_hash = device.revoked
+        need(sequence < last or (sequence == last and commit.own_hash == last_hash), "commit")
+    need(commit.format_version >= roster.state.format_version, "commit")
+    return commit
 
 
 class Account:
-    """F-70, steps 2 to 6: from a secret to verified heads and keys."""
+    """F-70, steps 2 to 7: from a secret to verified heads and keys."""
 
     def __init__(self, store, secret):
         self.store, self.roots, self.roster, self.problems = store, [], None, []
@@ -758,8 +694,7 @@ class Account:
         if self.roster is None:
             raise failure
         self.walk()
-        if not self.names(self.roster, secret):
-            raise WrongSecret("this secret was replaced")
+        need(self.names(self.roster, secret), "this secret was replaced", WrongSecret)
         self.read_keyrings()
 
     @staticmethod
@@ -772,49 +707,52 @@ class Account:
     def envelope(self, secret, name):
         signed, body = open_envelope(self.store, secret, name)
         roster = open_roster(self.store, body.account, body.roots, body.roster)
-        need(self.names(roster, secret), "roster")
         check_envelope(roster, signed, body)
+        need(self.names(roster, secret), "roster")
         self.roster = self.roster.unite(roster) if self.roster else roster
-        self.account = self.roster.account
-        self.roots = sorted({*self.roots, *body.roots})
+        self.account, self.roots = self.roster.account, sorted({*self.roots, *body.roots})
 
     def walk(self):
-        """The newest commit of each device, and every roster that one of them names."""
+        """Every device's head, and every roster that one of them names."""
         read, grown = set(), True
         while grown:
-            self.hashes = {}
+            self.hashes, self.problems, known = {}, [], len(self.roster.nodes)
             heads = [self.head(device) for device in self.roster.state.devices.values()]
-            self.heads, grown = {head.device: head for head in heads if head is not None}, False
-            for head in self.heads.values():
-                if head.roster.name not in read:
-                    read.add(head.roster.name)
-                    united = self.roster.unite(open_roster(self.store, self.account, self.roots, head.roster))
-                    grown = grown or len(united.nodes) > len(self.roster.nodes)
-                    self.roster = united
+            self.heads = {head.device: head for head in heads if head is not None}
+            for ref in [head.roster for head in self.heads.values() if head.roster.name not in read]:
+                read.add(ref.name)
+                self.roster = self.roster.unite(open_roster(self.store, self.account, self.roots, ref))
+            grown = len(self.roster.nodes) > known
         need(self.heads, "missing commit")
-        for head in self.heads.values():
-            self.problems += [f"history: {one.device.hex()}" for one in head.seen if self.is_contradicted(one)]
+        seen = [(head.device, one) for head in self.heads.values() for one in head.seen]
+        amiss = [(by, one) for by, one in seen if self.is_amiss(one)]
+        self.problems += [f"history of {one.device.hex()}: not as {by.hex()} saw it" for by, one in amiss]
 
-    def is_contradicted(self, seen):
-        """F-44: another device saw a commit that the store does not show, or another in its place."""
+    def is_amiss(self, seen):
+        """F-44: the store does not show the commit that another device saw, or shows another in its place."""
         device, place = self.roster.state.devices.get(seen.device), (seen.device, seen.sequence)
         if device is None or (device.revoked is not None and seen.sequence > device.revoked[0]):
             return False
-        newest = self.heads[seen.device].sequence if seen.device in self.heads else 0
-        return seen.sequence > newest or self.hashes.get(place, seen.hash) != seen.hash
+        return self.hashes.get(place) != seen.hash
 
     def head(self, device):
+        """F-41, F-42: the newest commit that opens, and the hashes of all before it."""
         sequences = self.store.sequences(device.id)
         if device.revoked is not None:
             sequences = [sequence for sequence in sequences if sequence <= device.revoked[0]]
-        later = None
-        head = None
+        head = later = None
         for sequence in reversed(sequences):
-            data = self.store.commit(device.id, sequence)
-            commit = open_commit(self.account, self.roster, device, self.roots, sequence, data or b"")
+            data = self.store.commit(device.id, sequence) or b""
+            try:
+                commit = open_commit(self.account, self.roster, device, self.roots, sequence, data)
+                follows = later is None or later.sequence > sequence + 1 or later.previous == commit.own_hash
+                need(follows, "a fork")
+            except NewerFormat:
+                raise
+            except Refused as error:
+                self.problems.append(f"history of {device.id.hex()}, {sequence}: {error}")
+                continue
             self.hashes[device.id, sequence] = commit.own_hash
-            if later is not None and later.sequence == sequence + 1:
-                need(later.previous == commit.own_hash, "commit chain")
             head, later = head or commit, commit
         return head
 
@@ -832,13 +770,15 @@ class Account:
                 known.content_keys |= keys
 
     def kinds(self):
-        """F-43: (name, state) of every kind that any head has."""
+        """F-43: (name, state, whether another newest head has another tree) of every kind that a head has."""
         for name in sorted({state.kind for head in self.heads.values() for state in head.kinds}):
             states = {h.device: (h, s) for h in self.heads.values() for s in h.kinds if s.kind == name}
-            merged = {h.device: {m.device: m.sequence for m in s.merged} | {h.device: h.sequence} for h, s in states.values()}
-            has = lambda a, b: a != b and merged[a].get(b, 0) >= states[b][0].sequence
-            free = [d for d in states if not any(has(other, d) and not has(d, other) for other in states)]
-            yield name, states[max(free, key=lambda d: (states[d][0].device_time_ms, d))][1]
+            reach = {d: {m.device: m.sequence for m in s.merged} | {d: h.sequence} for d, (h, s) in states.items()}
+            holds = lambda a, b: reach[a].get(b, 0) >= states[b][0].sequence
+            newest = [d for d in states if all(holds(d, other) or not holds(other, d) for other in states)]
+            need(newest, "history")
+            trees = {state.root and state.root.page for state in (states[d][1] for d in newest)}
+            yield name, states[max(newest, key=lambda d: (states[d][0].device_time_ms, d))][1], len(trees) > 1
 
 
 # --- F-20 … F-24, F-51 … F-54: content and tree --------------------------------------------------------------
@@ -852,26 +792,13 @@ def check_chunks(chunks, what):
         need(plain == 0 or stored < plain <= 4194304, what)
 
 
-def read_directory(plain):
-    """F-20: the chunks of a pack by its own directory."""
-    (length,) = struct.unpack("<I", plain[-4:])
-    need(length <= len(plain) - 4, "pack")
-    start = len(plain) - 4 - length
-    chunks = parse_strict("PackDirectory", plain[start:-4], "pack").chunks
-    check_chunks(chunks, "pack")
-    used = sum(chunk.stored_length for chunk in chunks)
-    need(used <= start and not any(plain[used:start]), "pack")
-    return chunks
-
-
 def read_fragment(plain):
     fragment = parse_strict("IndexFragment", plain, "index")
     need(len(fragment.packs) <= 65536 and len(fragment.older) <= 16384, "index")
-    for pack in fragment.packs:
-        check_ref(pack.object, "index")
-        check_chunks(pack.chunks, "index")
-    for ref in fragment.older:
+    for ref in [pack.object for pack in fragment.packs] + fragment.older:
         check_ref(ref, "index")
+    for pack in fragment.packs:
+        check_chunks(pack.chunks, "index")
     return fragment
 
 
@@ -911,8 +838,7 @@ class Content:
     def pack(self, ref):
         if ref.name not in self.packs:
             data = self.store.object(ref.name)
-            need(data is not None, "missing pack")
-            need(len(data) == ref.length, "pack")
+            need(data is not None and len(data) == ref.length, "missing pack")
             self.packs[ref.name] = self.open(open_object, ref, PACK, data, "pack")
             while len(self.packs) > 16:
                 self.packs.popitem(last=False)
@@ -958,20 +884,17 @@ class Content:
     def page(self, name, level, entries, last_key, after, fewest, is_last):
         data = self.chunk(name)
         need(len(data) <= 131072, "tree page")
-        page = parse_page(data)
-        items = page.children if level else page.leaves
-        keys = [item.last_key for item in items] if level else [item.key for item in items]
+        page, items, keys = parse_page(data)
         count = sum(child.entries for child in items) if level else len(items)
         need(page.level == level and count == entries and (last_key is None or keys[-1] == last_key), "tree page")
-        need(all(a < b for a, b in zip([after] + keys, keys)), "tree page")
-        need(level == 0 or len(items) >= fewest, "tree page")
+        need(after < keys[0] and (level == 0 or len(items) >= fewest), "tree page")
         if level == 0:
             yield from ((leaf.key, leaf.value) for leaf in items)
             return
         for index, child in enumerate(items):
             at_end = is_last and index == len(items) - 1
-            fewest = 1 if at_end else 2
-            yield from self.page(child.page, level - 1, child.entries, child.last_key, after, fewest, at_end)
+            below = (child.page, level - 1, child.entries, child.last_key, after, 1 if at_end else 2, at_end)
+            yield from self.page(*below)
             after = child.last_key
 
 
@@ -980,11 +903,11 @@ def parse_page(data):
     page = parse_strict("TreePage", data, "tree page")
     items, others = (page.children, page.leaves) if page.level else (page.leaves, page.children)
     need(page.level <= 32 and 1 <= len(items) <= 8192 and not others, "tree page")
-    for leaf in page.leaves:
-        need(1 <= len(leaf.key) <= 4608 and len(leaf.value) <= 16384, "tree page")
-    for child in page.children:
-        need(1 <= len(child.last_key) <= 4608 and len(child.page) == 32 and child.entries > 0, "tree page")
-    return page
+    keys = [item.last_key if page.level else item.key for item in items]
+    need(ascending([b"", *keys]) and all(len(key) <= 4608 for key in keys), "tree page")
+    need(all(len(leaf.value) <= 16384 for leaf in page.leaves), "tree page")
+    need(all(len(child.page) == 32 and child.entries > 0 for child in page.children), "tree page")
+    return page, items, keys
 
 
 def decode_chunk(id_key, name, data, plain_length):
@@ -995,8 +918,7 @@ def decode_chunk(id_key, name, data, plain_length):
             need(parameters.dict_id == 0, "chunk")
             known = parameters.content_size
             need(known in (plain_length, zstandard.CONTENTSIZE_UNKNOWN), "chunk")
-            plain = zstandard.ZstdDecompressor()
-            data = plain.decompress(data, max_output_size=plain_length, allow_extra_data=False)
+            data = zstandard.ZstdDecompressor().decompress(data, plain_length, allow_extra_data=False)
         except zstandard.ZstdError:
             raise Refused("chunk") from None
         need(len(data) == plain_length, "chunk")
@@ -1041,16 +963,14 @@ def xml(element):
 
 def check_file(meta):
     need(meta.type in (1, 2, 3) and meta.mode <= 0o7777 and meta.modified_ns < 10**9, "record")
-    if meta.type == 3:
-        need(1 <= len(meta.link_target) <= 4096 and b"\0" not in meta.link_target, "record")
-    else:
-        need(not meta.link_target, "record")
+    target = meta.link_target
+    need(1 <= len(target) <= 4096 and b"\0" not in target if meta.type == 3 else not target, "record")
+    need(meta.photo is None or meta.type == 1, "record")
 
 
 def parse_record(data):
     """The name of the body and the body, checked."""
-    record = parse("Record", data)
-    bodies = [(name, body) for name, body in vars(record).items() if body is not None]
+    bodies = [(name, body) for name, body in vars(parse("Record", data)).items() if body is not None]
     need(len(bodies) == 1, "record")
     name, body = bodies[0]
     if name == "element":
@@ -1138,7 +1058,9 @@ class Restore:
 
     def __init__(self, account, into):
         self.account, self.target, self.failures, self.entries = account, Target(into), list(account.problems), 0
-        for kind, state in account.kinds():
+        for kind, state, is_part in account.kinds():
+            if is_part:
+                print(f"{kind}: another device has another state, not merged yet and not restored", file=sys.stderr)
             if kind not in account.keys:
                 self.failures.append(f"{kind}: erased")
                 continue
@@ -1232,7 +1154,8 @@ def main():
         parser.error("give --code, or --device-secret and --password")
     store = Store(given.store)
     try:
-        secret = recovery_secret(given.code) if given.code else password_secret(store, given.device_secret, given.password)
+        by_password = lambda: password_secret(store, given.device_secret, given.password)
+        secret = recovery_secret(given.code) if given.code else by_password()
         restore = Restore(Account(store, secret), given.into)
     except Refused as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)

@@ -12,6 +12,8 @@
     reason = "helpers of a test, which writes the vectors when asked to"
 )]
 
+mod enrollment;
+mod forks;
 mod must_fail;
 mod objects;
 mod rosters;

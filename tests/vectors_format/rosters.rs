@@ -15,13 +15,13 @@ use crate::world::{
 };
 
 /// A device from a seed.
-struct Person {
-    signing: SigningKey,
-    member: Member,
+pub(crate) struct Person {
+    pub(crate) signing: SigningKey,
+    pub(crate) member: Member,
 }
 
 impl Person {
-    fn new(seed: u8) -> Self {
+    pub(crate) fn new(seed: u8) -> Self {
         let signing = SigningKey::from_seed(seeded(u64::from(seed) * 10 + 1));
         let hybrid = HybridSecretKey::from_seed(seeded(u64::from(seed) * 10 + 2));
         let member = Member {
@@ -59,7 +59,7 @@ fn revoke(person: &Person) -> Change {
 }
 
 /// A device that is revoked writes on as if it had not been, while two others rotate at once.
-fn graph() -> Roster {
+pub(crate) fn graph() -> Roster {
     let World { roster, signing, .. } = world();
     let first = Person {
         signing: SigningKey::from_seed(signing.seed().duplicate()),
@@ -280,6 +280,47 @@ fn graphs(case: &mut dyn FnMut(&str, Vec<u8>)) {
     };
     all[3] = sign(signing, &again(WireChange::RevokeDevice(revocation)));
     case("a device that was cut off is revoked again", with(all));
+    devices(&start, case);
+}
+
+/// Devices whose keys or names are none.
+fn devices(start: &Roster, case: &mut dyn FnMut(&str, Vec<u8>)) {
+    let World { roster, signing, .. } = world();
+    let third = Person::new(0xd3);
+    let entries = wire(start);
+    let added = |edit: &dyn Fn(&mut messages::AddDevice)| {
+        let mut device = wire_device(&third);
+        edit(&mut device);
+        let entry = messages::RosterEntry {
+            account: roster.account().0.to_vec(),
+            parents: vec![hash(&entries[1])],
+            signer: DEVICE.0.to_vec(),
+            device_time_ms: 0,
+            change: Some(WireChange::AddDevice(device)),
+            acceptance: Vec::new(),
+        };
+        with([&entries[..], &[sign(signing, &entry)]].concat())
+    };
+    Roster::parse(roster.account(), &added(&|_| {})).unwrap();
+    let public = |device: &mut messages::AddDevice, edit: &dyn Fn(&mut [u8])| {
+        edit(&mut device.recipient.as_mut().unwrap().public_key);
+    };
+    case("a coefficient out of range", added(&|device| public(device, &|key| key[..2].fill(0xff))));
+    case("an X25519 key of low order", added(&|device| public(device, &|key| key[1184..].fill(0))));
+    case("a signing key of small order", added(&|device| device.signing_key = vec![0; 32]));
+    case(
+        "a second encoding of a signing key",
+        added(&|device| device.signing_key = [&[0xf1][..], &[0xff; 31]].concat()),
+    );
+    case("a name with a line end", added(&|device| device.name = "a\nb".to_owned()));
+    case("a name that is too long", added(&|device| device.name = "a".repeat(129)));
+    case(
+        "a device with a password",
+        added(&|device| {
+            device.recipient.as_mut().unwrap().password = Some(messages::PasswordParameters::default());
+        }),
+    );
+    case("an id that is taken", added(&|device| device.device = vec![0xd2; 16]));
 }
 
 fn wire_device(person: &Person) -> messages::AddDevice {
