@@ -191,9 +191,9 @@ fn let_in(vault: &Vault, store: DirectoryStore, state: PathBuf) -> Vault {
     let mut inviting = vault.invite().unwrap();
     let scanned = Invitation::parse(&inviting.text()).unwrap();
     let device = NewDevice::named("tablet").unwrap();
-    let (joining, shown) = Vault::join(store, state, &scanned, device).unwrap();
+    let mut joining = Vault::join(store, state, &scanned, device).unwrap();
     inviting.wait(&Job::new()).unwrap();
-    inviting.admit(&shown).unwrap();
+    inviting.admit(&joining.check_code(&Job::new()).unwrap()).unwrap();
     joining.finish(&Job::new()).unwrap()
 }
 

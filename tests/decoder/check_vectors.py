@@ -220,20 +220,22 @@ def check_roster():
 
 
 def check_enrollment():
-    """F-90 … F-95, as either side sees it."""
+    """F-90 … F-95 and F-98, as either side sees it."""
     given = load("enrollment.json")
     shown = given["invitation"]
     for text in (shown["text"], shown["qr"], shown["text"].replace("-", " \n").upper()):
         invitation = enrollment.read_invitation(text)
-        for name in ("rendezvous", "account", "share", "device", "hash"):
+        for name in ("rendezvous", "account", "share_hash", "device", "hash"):
             same(name, getattr(invitation, name).hex(), shown[name])
         same("sequence", invitation.sequence, shown["sequence"])
-    for name in ("request", "answer"):
-        same(name, enrollment.place(invitation, name == "answer").hex(), given[name]["context"])
+    for name in enrollment.PLACES:
+        same(name, enrollment.place(invitation, name).hex(), given[name]["context"])
     plain = enrollment.open_request(invitation, base64.b64decode(given["request"]["object"]))
     request = enrollment.read_request(invitation, plain)
     same("device", request.device.device.hex(), given["device"])
-    for side, share in (("inviter", request.share), ("joiner", invitation.share)):
+    revealed = enrollment.open_reveal(invitation, plain, base64.b64decode(given["reveal"]["object"]))
+    same("reveal", revealed.hex(), given["inviter"]["share"])
+    for side, share in (("inviter", request.share), ("joiner", revealed)):
         session = enrollment.Session(invitation, bytes.fromhex(given[side]["secret"]), share, plain)
         same("check code", session.check_code(), given["check_code"])
         answer = session.open_answer(base64.b64decode(given["answer"]["object"]))

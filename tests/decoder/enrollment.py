@@ -26,26 +26,30 @@ def read_invitation(text):
     data, check = data[:153], data[153:]
     if unused or labelled_hash("invitation-check", data)[:4] != check:
         raise Mistyped("check")
-    version, rendezvous, secret, account, share, device, sequence, head = FIELDS.unpack(data)
+    version, rendezvous, secret, account, share_hash, device, sequence, head = FIELDS.unpack(data)
     if version > 1:
         raise NewerFormat("invitation")
     if version < 1 or sequence < 1:
         raise Mistyped("no invitation")
     return SimpleNamespace(
-        rendezvous=rendezvous, secret=secret, account=account, share=share, device=device, sequence=sequence,
-        hash=head, t1=labelled_hash("hash/invitation", data))
+        rendezvous=rendezvous, secret=secret, account=account, share_hash=share_hash, device=device,
+        sequence=sequence, hash=head, t1=labelled_hash("hash/invitation", data))
 
 
-def place(invitation, is_answer):
+# Place and type of object of what is said (F-12).
+PLACES = {"request": (4, 7), "reveal": (6, 9), "answer": (5, 8)}
+
+
+def place(invitation, what):
     """F-12."""
-    where = (b"\x05" if is_answer else b"\x04") + invitation.rendezvous + bytes(16)
-    return decoder.context(invitation.account, 0, 8 if is_answer else 7, where)
+    where, kind = PLACES[what]
+    return decoder.context(invitation.account, 0, kind, bytes([where]) + invitation.rendezvous + bytes(16))
 
 
 def open_request(invitation, data):
     """F-92: the message."""
     key = expand(invitation.secret, "enroll/request", invitation.t1, 32)
-    return decoder.open_message(key, place(invitation, False), data, "request")
+    return decoder.open_message(key, place(invitation, "request"), data, "request")
 
 
 def read_request(invitation, plain):
@@ -57,6 +61,16 @@ def read_request(invitation, plain):
     decoder.verify(request.device.signing_key, "sign/enrollment", message, signed.signature, "request")
     need(len(request.share) == 32, "request")
     return request
+
+
+def open_reveal(invitation, request, data):
+    """F-98: the inviting device's share."""
+    t2 = labelled_hash("hash/enrollment", invitation.t1 + request)
+    key = expand(invitation.secret, "enroll/reveal", t2, 32)
+    plain = decoder.open_message(key, place(invitation, "reveal"), data, "reveal")
+    share = decoder.parse_strict("EnrollReveal", plain, "reveal").share
+    need(len(share) == 32 and labelled_hash("hash/share", share) == invitation.share_hash, "reveal")
+    return share
 
 
 class Session:
@@ -76,7 +90,7 @@ class Session:
     def open_answer(self, data):
         """F-95."""
         key = expand(self.secret, "enroll/answer", self.t2, 32)
-        plain = decoder.open_message(key, place(self.invitation, True), data, "answer")
+        plain = decoder.open_message(key, place(self.invitation, "answer"), data, "answer")
         answer = decoder.parse_strict("EnrollAnswer", plain, "answer")
         need(answer.sequence > 0 and len(answer.hash) == 32 and len(answer.envelope) == 16, "answer")
         return answer

@@ -3,7 +3,7 @@
 use prost::Message as _;
 use serde_json::{Value, json};
 use strongroom::crypto::{ExchangeSecret, Label, Sealed, SeededRandom, SigningKey, labelled_hash};
-use strongroom::keys::{Anchor, EnrollAnswer, EnrollRequest, Invitation, Inviter, Joiner};
+use strongroom::keys::{Anchor, Asking, EnrollAnswer, EnrollRequest, Invitation, Inviter};
 use strongroom::wire::{decode_strict, messages};
 use strongroom::{Error, Part};
 
@@ -20,9 +20,9 @@ fn inviter() -> Inviter {
     Inviter::generate(roster.account(), (DEVICE, anchor), &mut SeededRandom::new(INVITER)).unwrap()
 }
 
-fn ask(invitation: &Invitation) -> (Joiner, Sealed) {
+fn ask(invitation: &Invitation) -> (Asking, Sealed) {
     let Person { signing, member } = Person::new(0xd2);
-    Joiner::ask(invitation, (&member, &signing), &mut SeededRandom::new(JOINER)).unwrap()
+    Asking::ask(invitation, (&member, &signing), &mut SeededRandom::new(JOINER)).unwrap()
 }
 
 fn sealed(object: &Sealed) -> Value {
@@ -40,8 +40,10 @@ fn secret(seed: u64) -> (Value, [u8; 32]) {
 fn an_enrollment_is_frozen() {
     let inviter = inviter();
     let invitation = inviter.invitation();
-    let (joiner, request) = ask(invitation);
+    let (asking, request) = ask(invitation);
     let applicant = inviter.receive(request.bytes().to_vec()).unwrap();
+    let reveal = applicant.reveal(&mut SeededRandom::new(53)).unwrap();
+    let joiner = asking.hear(reveal.bytes().to_vec()).unwrap();
     assert_eq!(applicant.check_code().to_string(), joiner.check_code().to_string());
     let answer = EnrollAnswer::new(Anchor::new(8, [0x88; 32]), [0xe1; 16]);
     let confirmed = applicant.confirm(joiner.check_code()).unwrap();
@@ -59,14 +61,15 @@ fn an_enrollment_is_frozen() {
                 "qr": invitation.qr_text().as_str(),
                 "rendezvous": hex(&terms.rendezvous),
                 "account": hex(&terms.account.0),
-                "share": hex(&share),
+                "share_hash": hex(&labelled_hash(Label::HASH_SHARE, &[&share])),
                 "device": hex(&terms.device.0),
                 "sequence": terms.anchor.sequence,
                 "hash": hex(&terms.anchor.hash),
             },
-            "inviter": { "secret": inviters },
+            "inviter": { "secret": inviters, "share": hex(&share) },
             "joiner": { "secret": joiners },
             "request": sealed(&request),
+            "reveal": sealed(&reveal),
             "device": hex(&confirmed.member().id.0),
             "check_code": joiner.check_code().to_string(),
             "answer": sealed(&answered),

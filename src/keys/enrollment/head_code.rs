@@ -1,4 +1,4 @@
-//! A head code: which commit a device made last, on paper or on a screen (FORMAT F-98).
+//! A head code: which commit a device made last, on paper or on a screen (FORMAT F-99).
 //!
 //! It is no secret. A device that comes in with the recovery code, and has nobody to ask, holds the store to
 //! it: an older state than that is a rollback (F8).
