@@ -70,6 +70,49 @@ fn a_true_conflict_leaves_both_versions_and_an_edit_beats_a_deletion() {
 }
 
 #[test]
+fn a_commit_without_data_makes_no_kind_newer() {
+    let world = world(2, &[Kind::NOTES]);
+    world.put(0, &Kind::NOTES, "n/a", "of a");
+    world.settle();
+    world.put(0, &Kind::NOTES, "n/later", "of a");
+    world.sync(0);
+    // Device 1 has not heard of that, and speaks of something else.
+    world.devices[1].rotate().unwrap();
+    let all = [("n/a", "of a"), ("n/later", "of a")];
+    let (code, device) = (&world.code, NewDevice::named("new").unwrap());
+    let new = Vault::recover(world.store.clone(), world.folder.path().join("new"), code, device).unwrap();
+    let plan = new.plan_restore(&Selection::all(), &At::Latest).unwrap();
+    assert_eq!((plan.entries(), plan.unmerged()), (2, [].as_slice()), "both notes");
+    world.settle();
+    world.assert_all_have(&Kind::NOTES, &all);
+}
+
+#[test]
+fn a_plan_names_what_no_device_has_merged_yet() {
+    let world = world(2, &[Kind::NOTES]);
+    world.settle();
+    let before = world.store.snapshot();
+    world.put(0, &Kind::NOTES, "n/a", "of a");
+    world.sync(0);
+    let after_first = objects(&world.store);
+    world.store.restore(&before);
+    world.put(1, &Kind::NOTES, "n/b", "of b");
+    world.sync(1);
+    after_first.iter().for_each(|(name, bytes)| drop(world.store.put(name, bytes)));
+    let (code, device) = (&world.code, NewDevice::named("new").unwrap());
+    let new = Vault::recover(world.store.clone(), world.folder.path().join("new"), code, device).unwrap();
+    let plan = new.plan_restore(&Selection::all(), &At::Latest).unwrap();
+    let [other] = plan.unmerged() else { panic!("{:?}", plan.unmerged()) };
+    assert_eq!(other.kind, "notes");
+    let latest = new.plan_restore(&Selection::all(), &At::Snapshot(other.snapshot.clone())).unwrap();
+    assert_eq!((plan.entries(), latest.entries()), (1, 1), "each has its own note");
+    new.consent().grant(&Kind::NOTES).unwrap();
+    new.sync(&Job::new()).unwrap();
+    let plan = new.plan_restore(&Selection::all(), &At::Latest).unwrap();
+    assert_eq!((plan.entries(), plan.unmerged()), (2, [].as_slice()));
+}
+
+#[test]
 fn nothing_new_writes_nothing_and_reads_one_object_a_device() {
     let world = world(3, &[Kind::NOTES]);
     world.put(0, &Kind::NOTES, "n/a", "x");

@@ -259,6 +259,7 @@ fn commits() -> Seeds {
         root,
         index: vec![object_ref(3)],
         merged: vec![(DeviceId([0xd2; 16]), 4)],
+        since: 5,
         ..KindState::empty(kind)
     };
     let body = |previous, kinds, seen| CommitBody {
@@ -316,6 +317,7 @@ fn wire_commit(body: &CommitBody) -> Vec<u8> {
                         sequence: *sequence,
                     })
                     .collect(),
+                since: state.since,
             })
             .collect(),
         seen: body

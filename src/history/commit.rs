@@ -30,13 +30,26 @@ pub struct KindState {
     pub index: Vec<ObjectRef>,
     /// The other devices' commits whose data of this kind is in it, by device.
     pub merged: Vec<(DeviceId, u64)>,
+    /// The device's first commit from which on all of this is as it is here: who has merged that one has
+    /// merged this. 0 before it is in a commit.
+    pub since: u64,
 }
 
 impl KindState {
     /// A kind without data.
     #[must_use]
     pub fn empty(kind: &str) -> Self {
-        Self { kind: kind.to_owned(), root: None, index: Vec::new(), merged: Vec::new() }
+        Self { kind: kind.to_owned(), root: None, index: Vec::new(), merged: Vec::new(), since: 0 }
+    }
+
+    /// As it enters the commit with number `sequence`, the next after the one that holds `before`.
+    #[must_use]
+    pub fn following(mut self, before: Option<&Self>, sequence: u64) -> Self {
+        self.since = before.map_or(0, |before| before.since);
+        if before != Some(&self) {
+            self.since = sequence;
+        }
+        self
     }
 }
 
@@ -262,6 +275,13 @@ impl Commit {
         merged.iter().copied().chain([(self.device, self.head.sequence)]).collect()
     }
 
+    /// Whether the data of `kind` in this commit is that of `other`, or has it in it.
+    #[must_use]
+    pub fn holds(&self, kind: &str, other: &Self) -> bool {
+        let since = other.kind(kind).map_or(0, |state| state.since);
+        self.merged(kind).get(&other.device).is_some_and(|known| *known >= since)
+    }
+
     /// One kind's data, if it has any.
     #[must_use]
     pub fn kind(&self, kind: &str) -> Option<&KindState> {
@@ -314,6 +334,7 @@ fn kind_to_wire(state: &KindState) -> messages::KindState {
                 sequence: *sequence,
             })
             .collect(),
+        since: state.since,
     }
 }
 
@@ -342,7 +363,7 @@ fn from_wire(wire: &messages::Commit) -> Option<CommitBody> {
         (1, []) => None,
         (sequence, hash) => Some(Head { sequence: sequence - 1, hash: hash.try_into().ok()? }),
     };
-    let kinds = kinds.iter().map(kind_from_wire).collect::<Option<Vec<_>>>()?;
+    let kinds = kinds.iter().map(|state| kind_from_wire(state, *sequence)).collect::<Option<Vec<_>>>()?;
     let seen = seen.iter().map(seen_from_wire).collect::<Option<Vec<_>>>()?;
     let ascending = kinds.windows(2).all(|pair| matches!(pair, [a, b] if a.kind < b.kind))
         && seen.windows(2).all(|pair| matches!(pair, [a, b] if a.0 < b.0));
@@ -358,8 +379,8 @@ fn from_wire(wire: &messages::Commit) -> Option<CommitBody> {
     })
 }
 
-fn kind_from_wire(wire: &messages::KindState) -> Option<KindState> {
-    let messages::KindState { kind, root, index, merged } = wire;
+fn kind_from_wire(wire: &messages::KindState, sequence: u64) -> Option<KindState> {
+    let messages::KindState { kind, root, index, merged, since } = wire;
     if kind.is_empty() || kind.len() > KIND_BYTES_MAX || index.len().max(merged.len()) > DEVICES_MAX {
         return None;
     }
@@ -373,8 +394,8 @@ fn kind_from_wire(wire: &messages::KindState) -> Option<KindState> {
         .iter()
         .map(|one| Some((DeviceId::from_slice(&one.device)?, one.sequence)))
         .collect::<Option<Vec<_>>>()?;
-    let ascending = merged.is_sorted_by(|a, b| a.0 < b.0);
-    ascending.then_some(KindState { kind: kind.clone(), root, index, merged })
+    let holds = merged.is_sorted_by(|a, b| a.0 < b.0) && (1..=sequence).contains(since);
+    holds.then_some(KindState { kind: kind.clone(), root, index, merged, since: *since })
 }
 
 fn seen_from_wire(wire: &messages::SeenHead) -> Option<(DeviceId, Head)> {

@@ -47,7 +47,7 @@ pub use job::{Job, Progress};
 pub use join::Joining;
 pub use merge::{Conflict, MergeFunction};
 pub use records::Records;
-pub use restore::{Failure, RestorePlan, RestoreReport, Selection};
+pub use restore::{Failure, RestorePlan, RestoreReport, Selection, Unmerged};
 pub use snapshots::{At, Difference, Listed, Snapshot, SnapshotId};
 pub use state::StateLocation;
 pub use sync::{EntryChange, Event, EventKind, LISTED_CHANGES_MAX, Outcome};

@@ -1,17 +1,21 @@
 //! Restore: plan, then act. What is damaged or missing is named; everything else comes back, exactly.
 
 mod noted;
+mod plan;
 
 use std::path::Path;
 
+use plan::Part;
+pub use plan::{RestorePlan, Selection, Unmerged};
+
 use super::{
-    Attributes, Component, FileWriter, ItemError, Job, Overwrite, Target, Vault,
+    Attributes, Component, FileWriter, ItemError, Job, Target, Vault,
     contents::{ContentReader, ValueReader, decode_entry, load_index, record_of},
-    snapshots::{At, display_key, entries_below, has_paths, prefix_of},
+    snapshots::{display_key, entries_below, has_paths},
 };
 use crate::{
     Error, Result,
-    history::{Freshness, KindState},
+    history::Freshness,
     kinds::{
         CardWriter, Document, ElementWriter, FileMeta, FileType, Kind, Record, parse_contact_key,
         parse_file_key,
@@ -19,85 +23,6 @@ use crate::{
     tree::Root,
     wire::messages,
 };
-
-/// What to restore: a kind, and a path below it or all of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Selection {
-    kind: Kind,
-    path: String,
-}
-
-impl Selection {
-    /// All of a kind.
-    #[must_use]
-    pub fn kind(kind: Kind) -> Self {
-        Self { kind, path: String::new() }
-    }
-
-    /// One path, `SOURCE/path`, and all below it. Messages and calls have no paths.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`].
-    pub fn path(kind: Kind, path: impl Into<String>) -> Result<Self> {
-        let path = path.into();
-        if !has_paths(&kind) && !path.is_empty() {
-            return Err(Error::InvalidArgument("messages and calls are restored as a whole"));
-        }
-        Ok(Self { kind, path })
-    }
-
-    /// Everything there is.
-    #[must_use]
-    pub fn all() -> Vec<Self> {
-        Kind::ALL.map(Self::kind).into()
-    }
-}
-
-/// What a restore will do. Consumed by [`Vault::restore`].
-#[derive(Debug)]
-#[must_use = "a plan does nothing until it is carried out"]
-pub struct RestorePlan {
-    parts: Vec<Part>,
-    entries: u64,
-    bytes: u64,
-    freshness: Freshness,
-    /// Whether it is the newest state, which this device has from then on.
-    newest: bool,
-    overwrite: Overwrite,
-}
-
-#[derive(Debug)]
-struct Part {
-    kind: Kind,
-    state: KindState,
-    prefix: Vec<u8>,
-}
-
-impl RestorePlan {
-    /// Files, folders, links and records that it will write.
-    #[must_use]
-    pub fn entries(&self) -> u64 {
-        self.entries
-    }
-
-    /// Bytes of content in them.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// How new the state is that it restores.
-    #[must_use]
-    pub fn freshness(&self) -> Freshness {
-        self.freshness
-    }
-
-    /// Lets it replace files that are there already.
-    pub fn replacing(mut self) -> Self {
-        self.overwrite = Overwrite::Replace;
-        self
-    }
-}
 
 /// What a restore did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,49 +71,6 @@ impl From<ItemError> for Failed {
 }
 
 impl Vault {
-    /// Looks up what `selections` mean at `at`, and how much it is.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] when a path is not there; [`Error::Rollback`], [`Error::Fork`].
-    pub fn plan_restore(&self, selections: &[Selection], at: &At) -> Result<RestorePlan> {
-        let work = &mut *self.work();
-        let view = self.refresh(work)?;
-        let mut parts = Vec::new();
-        let (mut entries, mut bytes) = (0, 0);
-        for Selection { kind, path } in selections {
-            let Some(state) = self.state_at(work, &view, kind.name(), at)? else {
-                if path.is_empty() {
-                    continue;
-                }
-                return Err(Error::NotFound("data of this kind"));
-            };
-            let prefix = prefix_of(kind, path)?;
-            let access = self.access(kind.name(), &view)?;
-            load_index(&access, &state)?;
-            let reader = ContentReader::new(access, 0);
-            let mut found = 0;
-            let mut below = entries_below(state.root, &reader, &prefix);
-            while let Some(entry) = below.next() {
-                // What cannot be read is counted by its parent; the restore itself names it.
-                let Ok((_, value)) = entry else {
-                    let Some(lost) = below.skip_page() else { break };
-                    found += lost;
-                    continue;
-                };
-                let content = decode_entry(&value).ok().and_then(|entry| entry.content);
-                bytes += content.map_or(0, |content| content.length);
-                found += 1;
-            }
-            if found == 0 && !prefix.is_empty() {
-                return Err(Error::NotFound("an entry at this path"));
-            }
-            entries += found;
-            parts.push(Part { kind: kind.clone(), state, prefix });
-        }
-        let (freshness, newest) = (view.freshness, *at == At::Latest);
-        Ok(RestorePlan { parts, entries, bytes, freshness, newest, overwrite: Overwrite::No })
-    }
-
     /// Carries a plan out: writes `INTO/KIND/SOURCE/…`, `INTO/messages/messages.xml`,
     /// `INTO/calls/calls.xml`. An entry that is damaged or missing is left out and listed; a file appears
     /// under its name only when all of it was verified.

@@ -25,7 +25,7 @@ pub struct SnapshotId {
 }
 
 impl SnapshotId {
-    fn of(commit: &Commit) -> Self {
+    pub(super) fn of(commit: &Commit) -> Self {
         Self { device: commit.device().label().to_string(), sequence: commit.head().sequence }
     }
 

@@ -377,8 +377,17 @@ impl Vault {
         let (Some(roster), Some(keyring)) = (view.rosters.whole.clone(), view.keyrings.whole.clone()) else {
             return Err(unready);
         };
+        let previous = view.pins.head(self.device);
+        let number = previous.map_or(Some(1), |head| head.sequence.checked_add(1));
+        let number = number.ok_or(Error::Internal("commit numbers ran out"))?;
+        let own = view.heads.get(&self.device);
+        let follow = |state: KindState| {
+            let before = own.and_then(|own| own.kind(&state.kind));
+            state.following(before, number)
+        };
+        let kinds = kinds.into_iter().map(follow).collect();
         let body = CommitBody {
-            previous: view.pins.head(self.device),
+            previous,
             roster,
             keyring,
             keyring_version: view.keyring.version(),

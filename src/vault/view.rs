@@ -384,17 +384,19 @@ impl View {
         Some((commit, commit.kind(kind)?))
     }
 
+    /// The newest commits of a kind whose data is not that of [`Self::kind`].
+    pub(crate) fn unmerged(&self, kind: &str, own: DeviceId) -> impl Iterator<Item = &Commit> {
+        let root = |commit: &Commit| commit.kind(kind).and_then(|state| state.root);
+        let chosen = self.kind(kind, own).and_then(|(commit, _)| root(commit));
+        self.newest(kind).into_iter().filter(move |commit| root(commit) != chosen)
+    }
+
     /// The heads whose data of a kind is not part of another's, by device.
     pub(crate) fn newest(&self, kind: &str) -> Vec<&Commit> {
         let holding: Vec<&Commit> =
             self.heads.values().filter(|commit| commit.kind(kind).is_some()).collect();
-        let knows = |a: &Commit, b: &Commit| {
-            a.merged(kind).get(&b.device()).is_some_and(|sequence| *sequence >= b.head().sequence)
-        };
         let is_newest = |commit: &&Commit| {
-            !holding.iter().any(|other| {
-                other.device() != commit.device() && knows(other, commit) && !knows(commit, other)
-            })
+            !holding.iter().any(|other| other.holds(kind, commit) && !commit.holds(kind, other))
         };
         holding.iter().copied().filter(is_newest).collect()
     }

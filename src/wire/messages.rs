@@ -182,6 +182,9 @@ pub struct KindState {
     /// The other devices' commits whose data of this kind is in it, by device.
     #[prost(message, repeated, tag = "4")]
     pub merged: ::prost::alloc::vec::Vec<MergedCommit>,
+    /// The device's first commit from which on all of this is as it is here.
+    #[prost(uint64, tag = "5")]
+    pub since: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]

@@ -530,21 +530,32 @@ class Roster:
         need(device is not None and device.revoked is None, "roster")
         return device.signing_key, device.added
 
+    @staticmethod
+    def is_void(node, cuts):
+        apart = lambda cut: cut is not node and cut.place not in node.past and node.place not in cut.past
+        return any(cut.cuts == node.signer and apart(cut) for cut in cuts)
+
+    def holding(self, nodes):
+        """F-39: the cuts among these that hold."""
+        cuts = [node for node in nodes if node.cuts is not None]
+        revocations, tainted = [cut for cut in cuts if cut.name == "revoke_device"], set()
+        for node in nodes:
+            if node.standing in tainted or self.is_void(node, revocations):
+                tainted.add(node.hash)
+        return [cut for cut in cuts if cut.name == "revoke_device" or cut.hash not in tainted]
+
     def evaluate(self, within):
         """F-39: what the entries at these places say together."""
         nodes = [self.nodes[place] for place in sorted(within)]
-        cuts = [node for node in nodes if node.cuts is not None]
+        cuts = self.holding(nodes)
         state = SimpleNamespace(devices={}, epochs=[], format_version=0)
         let_in, granted = set(), {b"recovery": [], b"password": []}
         for node in nodes:
             name, change = node.name, node.change
-            apart = lambda cut: cut is not node and cut.place not in node.past and node.place not in cut.past
-            void = any(cut.cuts == node.signer and apart(cut) for cut in cuts)
-            counts = name == "genesis" or (node.standing in let_in and not void)
+            counts = name == "genesis" or (node.standing in let_in and not self.is_void(node, cuts))
             if name in ("genesis", "add_device") and counts:
                 device = change.device if name == "genesis" else change
-                if device.device not in state.devices:
-                    need(len(state.devices) < 256, "roster")
+                if device.device not in state.devices and len(state.devices) < 256:
                     state.devices[device.device] = SimpleNamespace(
                         id=device.device, signing_key=device.signing_key, revoked=None, added=node.hash)
                     let_in.add(node.hash)
@@ -658,7 +669,7 @@ def read_commit(account, device, epoch, plain, sequence):
     for state in commit.kinds:
         merged = [one.device for one in state.merged]
         need(len(state.index) <= 256 and len(merged) <= 256 and ascending(merged), "commit")
-        need(all(len(device) == 16 for device in merged), "commit")
+        need(all(len(device) == 16 for device in merged) and 1 <= state.since <= sequence, "commit")
         if state.root is not None:
             need(len(state.root.page) == 32 and state.root.level <= 32 and state.root.entries > 0, "commit")
     need(len(commit.seen) <= 256 and ascending([head.device for head in commit.seen]), "commit")
@@ -774,7 +785,7 @@ class Account:
         for name in sorted({state.kind for head in self.heads.values() for state in head.kinds}):
             states = {h.device: (h, s) for h in self.heads.values() for s in h.kinds if s.kind == name}
             reach = {d: {m.device: m.sequence for m in s.merged} | {d: h.sequence} for d, (h, s) in states.items()}
-            holds = lambda a, b: reach[a].get(b, 0) >= states[b][0].sequence
+            holds = lambda a, b: reach[a].get(b, 0) >= states[b][1].since
             newest = [d for d in states if all(holds(d, other) or not holds(other, d) for other in states)]
             need(newest, "history")
             trees = {state.root and state.root.page for state in (states[d][1] for d in newest)}

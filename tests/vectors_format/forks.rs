@@ -35,6 +35,7 @@ impl Speaker {
             Commit::parse(roster.account(), device, 0, 7, &objects["commit"].1).unwrap().body().clone();
         body.previous = (sequence > 1).then_some(Head { sequence: sequence - 1, hash: [0x66; 32] });
         body.seen.clear();
+        body.kinds.iter_mut().for_each(|state| state.since = state.since.min(sequence));
         edit(&mut body);
         let random = &mut SeededRandom::new(60);
         Commit::seal(roster.account(), (self.id, &self.key), body, &root_of(root), random).unwrap().0

@@ -3,7 +3,9 @@
 
 use prost::Message as _;
 use serde_json::{Value, json};
-use strongroom::crypto::{HybridSecretKey, Label, SeededRandom, SigningKey, labelled_hash};
+use strongroom::crypto::{
+    HybridSecretKey, Label, PasswordParameters, SeededRandom, SigningKey, labelled_hash,
+};
 use strongroom::keys::{
     Change, DeviceId, DeviceState, EpochRoot, Member, Recipient, RecoveryCode, Roster, Signer, SignerId,
 };
@@ -39,10 +41,23 @@ impl Person {
     }
 
     fn sets(&self, roster: &mut Roster, code: &RecoveryCode) {
-        let recipient = recovery_recipient(code);
+        self.sets_secret(roster, code, Change::SetRecovery(recovery_recipient(code)));
+    }
+
+    /// The keys of a password are as well made from a code.
+    fn sets_password(&self, roster: &mut Roster, code: &RecoveryCode) {
+        let of_code = recovery_recipient(code);
+        let parameters = PasswordParameters::default_with([1; 32]);
+        let (keys, signing) = (of_code.public_key().clone(), code.signing_key().verifying_key());
+        let recipient = Recipient::password(keys, of_code.locator(), signing, parameters);
+        self.sets_secret(roster, code, Change::SetPassword(recipient));
+    }
+
+    fn sets_secret(&self, roster: &mut Roster, code: &RecoveryCode, change: Change) {
+        let (Change::SetRecovery(recipient) | Change::SetPassword(recipient)) = &change else { return };
         let accepted = recipient.accept(roster.account(), &code.signing_key());
         let signer = Signer { id: SignerId::Device(self.member.id), key: &self.signing };
-        roster.append(&signer, &Change::SetRecovery(recipient), Some(&accepted), TIME_MS).unwrap();
+        roster.append(&signer, &change, Some(&accepted), TIME_MS).unwrap();
     }
 }
 
@@ -69,20 +84,26 @@ pub(crate) fn graph() -> Roster {
     let mut start = roster.clone();
     first.signs(&mut start, &Change::AddDevice(second.member.clone()));
     first.signs(&mut start, &Change::AddDevice(thief.member.clone()));
-    // One revokes and rotates.
+    let password = code(35);
+    first.sets_password(&mut start, &password);
+    // One revokes and rotates; with the password comes another.
     let mut one = start.clone();
     first.signs(&mut one, &revoke(&thief));
     first.signs(&mut one, &begin(1, 30));
+    let (holder, guest) = (password.signing_key(), Person::new(0xd7).member);
+    let by_password = Signer { id: SignerId::Password, key: &holder };
+    one.append(&by_password, &Change::AddDevice(guest), None, TIME_MS).unwrap();
     // Another, at once, replaces the code and rotates; a third device is added.
     let mut two = start.clone();
     second.sets(&mut two, &code(31));
     second.signs(&mut two, &begin(1, 32));
     second.signs(&mut two, &Change::AddDevice(friend.member.clone()));
-    // The thief, as if he knew of neither: he adds a device, replaces the code and rotates, and with the
-    // code adds another.
+    // The thief, as if he knew of neither: he adds a device, replaces code and password and rotates, and with
+    // the code adds another.
     let mut forked = start.clone();
     thief.signs(&mut forked, &Change::AddDevice(ghost.member.clone()));
     thief.sets(&mut forked, &code(33));
+    thief.sets_password(&mut forked, &code(36));
     let holder = code(33).signing_key();
     let by_code = Signer { id: SignerId::Recovery, key: &holder };
     forked.append(&by_code, &Change::AddDevice(Person::new(0xd6).member), None, TIME_MS).unwrap();
@@ -126,8 +147,9 @@ fn a_graph_of_entries_says_the_same_in_every_implementation() {
     let read = Roster::parse(roster.account(), &unbase64(&vectors["roster"])).unwrap();
     assert_eq!(read.encode(), roster.encode());
     assert!(state.is_rotation_due(), "nobody rotated on top of both cuts");
-    let ids: Vec<u8> = state.devices().iter().map(|device| device.id().0[0]).collect();
-    assert_eq!(ids, [0xd1, 0xd2, 0xd3, 0xd4], "nobody whom the thief brought");
+    let mut ids: Vec<u8> = state.devices().iter().map(|device| device.id().0[0]).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, [0xd1, 0xd2, 0xd3, 0xd4, 0xd7], "nobody whom the thief brought");
     assert_eq!(state.recovery().map(Recipient::locator), Some(code(31).locator()));
 }
 

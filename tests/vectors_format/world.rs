@@ -146,6 +146,7 @@ pub(crate) fn make_world() -> World {
             root: Some(tree_root),
             index: vec![index_ref],
             merged: vec![(DeviceId([0xd2; 16]), 3)],
+            since: 5,
         }],
         seen: vec![(DeviceId([0xd2; 16]), Head { sequence: 3, hash: [0x33; 32] })],
         nonce: [0x77; 16],

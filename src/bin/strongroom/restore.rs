@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use strongroom::{
     history::Freshness,
-    vault::{Failure, Selection},
+    vault::{Failure, Selection, Unmerged},
 };
 
 use super::{
@@ -23,15 +23,22 @@ pub(crate) fn run(session: &Session, restore: &Restore, output: &mut Output) -> 
     let vault = session.vault()?;
     let watched = Watched::start(output)?;
     let plan = vault.plan_restore(&selections, &restore.at)?;
+    let unmerged = plan.unmerged().to_vec();
     let done = vault.restore(plan, &restore.into, watched.job());
     drop(watched);
     let report = done.map_err(Fault::from)?;
     name_failures(&report.failures, output);
+    for Unmerged { kind, snapshot, .. } in &unmerged {
+        let others =
+            format!("{kind}: another device has a state that is not merged: sync with consent for it");
+        output.error(&format!("not restored: {others}, or restore --at {snapshot}"));
+    }
     let (entries, bytes) = (report.entries, report.bytes);
     let object = json!({
         "entries": entries,
         "bytes": bytes,
         "freshness": freshness_name(report.freshness),
+        "unmerged": unmerged.iter().map(unmerged_object).collect::<Vec<_>>(),
         "failures": report.failures.iter().map(failure_object).collect::<Vec<_>>(),
     });
     let lines = [format!("restored {entries} entries, {bytes} bytes"), freshness_line(report.freshness)];
@@ -50,6 +57,10 @@ pub(crate) fn name_failures(failures: &[Failure], output: &mut Output) {
 pub(crate) fn failure_object(failure: &Failure) -> Value {
     let Failure { kind, path, reason, damage, .. } = failure;
     json!({ "kind": kind, "path": path, "reason": reason, "damage": damage })
+}
+
+fn unmerged_object(Unmerged { kind, snapshot, .. }: &Unmerged) -> Value {
+    json!({ "kind": kind, "snapshot": snapshot.to_string() })
 }
 
 pub(crate) fn freshness_name(freshness: Freshness) -> &'static str {

@@ -123,7 +123,7 @@ impl RosterState {
         self.devices.iter().find(|device| device.id() == id)
     }
 
-    /// The recovery code's recipient; none when it was replaced by somebody who was cut off meanwhile.
+    /// The recovery code's recipient; none when it was replaced by one that was itself cut off meanwhile.
     #[must_use]
     pub fn recovery(&self) -> Option<&Recipient> {
         self.recovery.as_ref().map(|holder| &holder.recipient)
@@ -193,7 +193,7 @@ pub(super) fn evaluate(nodes: &[Node], within: Option<&Past>) -> Result<RosterSt
     let damaged = || Error::damaged(Part::Roster);
     let inside = |place: &usize| within.is_none_or(|past| past.contains(*place));
     let places: Vec<(usize, &Node)> = nodes.iter().enumerate().filter(|(place, _)| inside(place)).collect();
-    let cuts: Vec<(usize, &Node)> = places.iter().copied().filter(|(_, node)| node.change.is_cut()).collect();
+    let cuts = cuts(&places);
     let ((_, genesis), rest) = places.split_first().ok_or_else(damaged)?;
     let Change::Genesis { device, recovery, format_version, root_id, .. } = genesis.change.as_ref() else {
         return Err(damaged());
@@ -241,6 +241,26 @@ struct Written<'a> {
     recoveries: Vec<(usize, &'a Recipient)>,
     passwords: Vec<(usize, &'a Recipient)>,
     epochs: Vec<usize>,
+}
+
+/// The cuts that hold. A revocation always does. Who was cut off by one, and whoever that device let in
+/// meanwhile, takes no code or password from its owner.
+fn cuts<'a>(places: &[(usize, &'a Node)]) -> Vec<(usize, &'a Node)> {
+    let is_cut = |(_, node): &(usize, &Node)| node.change.is_cut();
+    let (revocations, mut cuts): (Vec<_>, Vec<_>) = places
+        .iter()
+        .copied()
+        .filter(is_cut)
+        .partition(|(_, node)| matches!(node.change.as_ref(), Change::RevokeDevice { .. }));
+    let mut tainted: BTreeSet<EntryHash> = BTreeSet::new();
+    for (place, node) in places {
+        if tainted.contains(&node.standing) || is_void(*place, node, &revocations) {
+            tainted.insert(node.hash);
+        }
+    }
+    cuts.retain(|(_, node)| !tainted.contains(&node.hash));
+    cuts.extend(revocations);
+    cuts
 }
 
 /// Whether the signer was cut off by somebody who did not know of this entry. A code or password that was

@@ -289,13 +289,29 @@ fn attack_d6_a_revoked_device_sets_no_code_and_the_code_brings_in_nobody() {
     try_write(&mut forked, SignerId::Recovery, person(22), &person(10).add()).unwrap();
     write(&mut forked, person(10), &person(11).add());
     let all = united(&[&honest, &forked]);
-    assert_eq!(recovery(&all), None, "the old one is cut off, the new one does not count");
+    assert_eq!(recovery(&all), Some(person(20).id.0), "the owner's code stays until one that counts");
     assert!(!is_device(&all, person(10)), "by the code that does not count");
     assert!(!is_device(&all, person(11)), "by whom that code brought in");
-    for code in [20, 22] {
+    for (code, is_let_in) in [(20, true), (22, false)] {
         let late = try_write(&mut all.clone(), SignerId::Recovery, person(code), &person(12).add());
-        assert!(late.is_err(), "code {code}");
+        assert_eq!(late.is_ok(), is_let_in, "code {code}");
     }
+}
+
+#[test]
+fn attack_d6_whoever_a_revoked_device_lets_in_takes_no_code_from_its_owner() {
+    let (mut honest, mut forked) = revoked();
+    set(&mut honest, person(0), person(24), Change::SetPassword);
+    let start = honest.clone();
+    write(&mut forked, person(2), &person(10).add());
+    set(&mut forked, person(10), person(22), Change::SetRecovery);
+    set(&mut forked, person(10), person(23), Change::SetPassword);
+    // Meanwhile the owner comes in with his code, and with his password.
+    try_write(&mut honest, SignerId::Recovery, person(20), &person(5).add()).unwrap();
+    try_write(&mut honest, SignerId::Password, person(24), &person(6).add()).unwrap();
+    let all = united(&[&honest, &forked]);
+    assert!(is_device(&all, person(5)) && is_device(&all, person(6)));
+    assert_eq!((recovery(&all), password(&all)), (recovery(&start), password(&start)));
 }
 
 #[test]
@@ -344,13 +360,13 @@ fn attack_d7_a_revoked_device_begins_no_epoch_that_anybody_writes_under() {
 }
 
 #[test]
-fn attack_d6_what_a_revoked_device_had_cut_stays_cut_and_revives_nothing() {
+fn attack_d6_whom_a_revoked_device_revoked_stays_revoked_and_its_code_revives_nothing() {
     let (honest, mut forked) = revoked();
     write(&mut forked, person(2), &person(1).revoke());
     set(&mut forked, person(2), person(20), Change::SetRecovery);
     let all = united(&[&honest, &forked]);
     assert!(!all.state().device(person(1).id).unwrap().is_active(), "a cut always counts");
-    assert_eq!(recovery(&all), None, "the same code again is a grant of his");
+    assert_eq!(recovery(&all), Some(person(20).id.0), "set by its owner, not by him");
     assert!(all.state().device(person(0).id).unwrap().is_active());
     assert!(all.state().is_rotation_due());
 }

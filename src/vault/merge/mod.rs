@@ -119,7 +119,7 @@ impl Vault {
         let (Some(theirs), reach) = (commit.kind(kind.name()), commit.merged(kind.name())) else {
             return Ok(());
         };
-        if current.reach.get(&commit.device()).is_some_and(|known| *known >= commit.head().sequence) {
+        if current.reach.get(&commit.device()).is_some_and(|known| *known >= theirs.since) {
             return Ok(());
         }
         let levels = self.common(work, view, kind, &current.reach, &reach)?;
@@ -184,12 +184,8 @@ impl Vault {
         for (device, sequence) in reach {
             known.extend(self.old_commit(work, view, *device, *sequence)?);
         }
-        let is_part = |a: &Commit, b: &Commit| {
-            let reach = b.merged(kind.name());
-            a.device() != b.device()
-                && reach.get(&a.device()).is_some_and(|known| *known >= a.head().sequence)
-        };
-        let is_newest = |a: &&Commit| !known.iter().any(|b| is_part(a, b) && !is_part(b, a));
+        let name = kind.name();
+        let is_newest = |a: &&Commit| !known.iter().any(|b| b.holds(name, a) && !a.holds(name, b));
         Ok(known.iter().filter(is_newest).cloned().collect())
     }
 

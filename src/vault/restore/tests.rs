@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::{
+    history::KindState,
     store::MemoryStore,
     tree::{Borders, Edit, apply},
     vault::{
-        NewDevice,
+        At, NewDevice,
         contents::{ContentWriter, Cut, encode_entry, write_content, write_index},
     },
 };

@@ -1,0 +1,161 @@
+//! What a restore will do: found out first, shown, and carried out only then.
+
+use crate::{
+    Error, Result,
+    history::{Freshness, KindState},
+    kinds::Kind,
+    vault::{
+        Overwrite, Vault,
+        contents::{ContentReader, decode_entry, load_index},
+        snapshots::{At, SnapshotId, entries_below, has_paths, prefix_of},
+    },
+};
+
+/// What to restore: a kind, and a path below it or all of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection {
+    kind: Kind,
+    path: String,
+}
+
+impl Selection {
+    /// All of a kind.
+    #[must_use]
+    pub fn kind(kind: Kind) -> Self {
+        Self { kind, path: String::new() }
+    }
+
+    /// One path, `SOURCE/path`, and all below it. Messages and calls have no paths.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`].
+    pub fn path(kind: Kind, path: impl Into<String>) -> Result<Self> {
+        let path = path.into();
+        if !has_paths(&kind) && !path.is_empty() {
+            return Err(Error::InvalidArgument("messages and calls are restored as a whole"));
+        }
+        Ok(Self { kind, path })
+    }
+
+    /// Everything there is.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        Kind::ALL.map(Self::kind).into()
+    }
+}
+
+/// What a restore will do. Consumed by [`Vault::restore`].
+#[derive(Debug)]
+#[must_use = "a plan does nothing until it is carried out"]
+pub struct RestorePlan {
+    pub(super) parts: Vec<Part>,
+    pub(super) entries: u64,
+    pub(super) bytes: u64,
+    pub(super) freshness: Freshness,
+    /// Whether it is the newest state, which this device has from then on.
+    pub(super) newest: bool,
+    unmerged: Vec<Unmerged>,
+    pub(super) overwrite: Overwrite,
+}
+
+/// A device's state of a kind that no device has merged yet: it may have what the plan lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unmerged {
+    /// The kind.
+    pub kind: String,
+    /// Where that state is; [`Vault::sync`] with consent for the kind merges it.
+    pub snapshot: SnapshotId,
+}
+
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) kind: Kind,
+    pub(super) state: KindState,
+    pub(super) prefix: Vec<u8>,
+}
+
+impl RestorePlan {
+    /// Files, folders, links and records that it will write.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// Bytes of content in them.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// How new the state is that it restores.
+    #[must_use]
+    pub fn freshness(&self) -> Freshness {
+        self.freshness
+    }
+
+    /// What other devices have that is in no common state yet, and not in this plan. Only of a plan for the
+    /// latest state.
+    #[must_use]
+    pub fn unmerged(&self) -> &[Unmerged] {
+        &self.unmerged
+    }
+
+    /// Lets it replace files that are there already.
+    pub fn replacing(mut self) -> Self {
+        self.overwrite = Overwrite::Replace;
+        self
+    }
+}
+
+impl Vault {
+    /// Looks up what `selections` mean at `at`, and how much it is.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when a path is not there; [`Error::Rollback`], [`Error::Fork`].
+    pub fn plan_restore(&self, selections: &[Selection], at: &At) -> Result<RestorePlan> {
+        let work = &mut *self.work();
+        let view = self.refresh(work)?;
+        let (mut parts, mut unmerged) = (Vec::new(), Vec::new());
+        let (mut entries, mut bytes) = (0, 0);
+        for Selection { kind, path } in selections {
+            if *at == At::Latest {
+                unmerged.extend(view.unmerged(kind.name(), self.device()).map(|commit| Unmerged {
+                    kind: kind.name().to_owned(),
+                    snapshot: SnapshotId::of(commit),
+                }));
+            }
+            let Some(state) = self.state_at(work, &view, kind.name(), at)? else {
+                if path.is_empty() {
+                    continue;
+                }
+                return Err(Error::NotFound("data of this kind"));
+            };
+            let prefix = prefix_of(kind, path)?;
+            let access = self.access(kind.name(), &view)?;
+            load_index(&access, &state)?;
+            let reader = ContentReader::new(access, 0);
+            let mut found = 0;
+            let mut below = entries_below(state.root, &reader, &prefix);
+            while let Some(entry) = below.next() {
+                // What cannot be read is counted by its parent; the restore itself names it.
+                let Ok((_, value)) = entry else {
+                    let Some(lost) = below.skip_page() else { break };
+                    found += lost;
+                    continue;
+                };
+                let content = decode_entry(&value).ok().and_then(|entry| entry.content);
+                bytes += content.map_or(0, |content| content.length);
+                found += 1;
+            }
+            if found == 0 && !prefix.is_empty() {
+                return Err(Error::NotFound("an entry at this path"));
+            }
+            entries += found;
+            parts.push(Part { kind: kind.clone(), state, prefix });
+        }
+        let (freshness, newest) = (view.freshness, *at == At::Latest);
+        unmerged.dedup();
+        Ok(RestorePlan { parts, entries, bytes, freshness, newest, unmerged, overwrite: Overwrite::No })
+    }
+}
