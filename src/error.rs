@@ -22,8 +22,8 @@ pub enum Error {
     /// The named thing does not exist in the vault.
     #[error("not found: {0}")]
     NotFound(&'static str),
-    /// The store holds no vault.
-    #[error("the store holds no vault")]
+    /// There is no vault: the store holds none, or the state folder does not.
+    #[error("there is no vault here")]
     NoVault,
     /// The store or the state folder already holds a vault.
     #[error("a vault is already there")]
@@ -133,6 +133,9 @@ pub enum Error {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// The state folder is open already: in another process, or a second time in this one.
+    #[error("this device's vault is in use, by another process or opened twice: try again when that is done")]
+    InUse,
     /// The local database failed. It can be rebuilt.
     #[error("local database: {0}")]
     Database(String),

@@ -24,4 +24,4 @@ pub use policy::{Cutting, Policy, looks_incompressible};
 pub use record::{FileMeta, FileType, Record};
 pub use xml::Document;
 pub use xml_reader::ElementReader;
-pub use xml_writer::ElementWriter;
+pub use xml_writer::{ElementWriter, element_line};

@@ -124,6 +124,18 @@ impl<W: Write> ElementWriter<W> {
     }
 }
 
+/// One record as a line of such a file.
+///
+/// # Errors
+/// [`Error::Damaged`] when the record cannot be written as XML.
+pub fn element_line(element: &XmlElement) -> Result<Vec<u8>> {
+    let (announced, written) = (1, 0);
+    let document = Document::Messages;
+    let mut line = ElementWriter { writer: Vec::new(), document, announced, written, line: String::new() };
+    line.write(element)?;
+    Ok(line.writer)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -3,11 +3,11 @@
 //! It promises to refuse what this build cannot open, naming the scheme and nothing else: the rest of an
 //! address may hold a password. It must never guess a scheme.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{DirectoryStore, Store, StoreError, StoreErrorKind};
 
-/// Schemes of stores behind the feature `object-store`.
+/// Schemes of stores that people will try.
 const OBJECT_STORES: [&str; 8] = ["s3", "s3a", "gs", "az", "azure", "abfs", "http", "https"];
 
 /// Opens the store at `url`, which has to exist already: a mistyped address must not look like an empty
@@ -42,6 +42,14 @@ pub fn create(url: &str) -> Result<Box<dyn Store>, StoreError> {
     }
 }
 
+/// The folder that an address names, if it names one.
+#[must_use]
+pub fn local_folder(url: &str) -> Option<PathBuf> {
+    match Address::parse(url).ok()? {
+        Address::Folder(path) => Some(path.to_owned()),
+    }
+}
+
 #[derive(Debug, PartialEq)]
 enum Address<'a> {
     Folder(&'a Path),
@@ -54,7 +62,9 @@ impl<'a> Address<'a> {
             None => return Err(refused("an address without a scheme needs a slash: file:NAME or ./NAME")),
             Some(("file", rest)) => file_path(rest)?,
             Some((other, _)) if OBJECT_STORES.contains(&other.to_ascii_lowercase().as_str()) => {
-                return Err(refused(format!("{other}: needs a build with the feature object-store")));
+                return Err(refused(format!(
+                    "{other}: is not a store that this version opens: a folder is, file:/PATH"
+                )));
             }
             Some((other, _)) => {
                 return Err(refused(format!("{other}: is not a store that this build knows")));
@@ -118,8 +128,11 @@ mod tests {
     #[test]
     fn other_addresses_are_refused_and_only_the_scheme_is_repeated() {
         for (url, text) in [
-            ("s3://bucket/prefix", "s3: needs a build with the feature object-store"),
-            ("https://ana:secret@example.org/dav", "https: needs a build with the feature object-store"),
+            ("s3://bucket/prefix", "s3: is not a store that this version opens: a folder is, file:/PATH"),
+            (
+                "https://ana:secret@example.org/dav",
+                "https: is not a store that this version opens: a folder is, file:/PATH",
+            ),
             ("ftp://ana:secret@example.org/", "ftp: is not a store that this build knows"),
             ("file:", "file: needs a path"),
             ("file://server/share", "file: cannot name another machine; write file:///PATH"),

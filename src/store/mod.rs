@@ -18,7 +18,7 @@ mod memory;
 mod name;
 mod traits;
 
-pub use address::{create, open};
+pub use address::{create, local_folder, open};
 pub use directory::DirectoryStore;
 pub use error::{StoreError, StoreErrorKind};
 pub use memory::{MemoryStore, Snapshot, Traffic};

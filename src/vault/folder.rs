@@ -41,13 +41,22 @@ use crate::Error;
 #[derive(Clone)]
 pub struct Folder {
     path: PathBuf,
+    without: Vec<PathBuf>,
 }
 
 impl Folder {
     /// The folder or file at `path`. Links in the path itself are followed: the user chose it.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { path: path.into(), without: Vec::new() }
+    }
+
+    /// Passes over the folder at `path` with all in it, wherever the walk meets it: such as a vault's own
+    /// state, or a store on the same disk. What does not exist is no reason to stop.
+    #[must_use]
+    pub fn without(mut self, path: impl Into<PathBuf>) -> Self {
+        self.without.push(path.into());
+        self
     }
 
     /// The path it was made with.
@@ -67,12 +76,23 @@ impl Folder {
         if meta.is_dir() {
             let root = open_root(&path)?;
             let names = sorted_names(&root).map_err(Error::io("reading the source"))?;
-            return Ok(Walk::new(root, names));
+            return Ok(Walk::new(root, names, self.passed_over()));
         }
         match (meta.is_file(), path.parent(), path.file_name()) {
-            (true, Some(parent), Some(name)) => Ok(Walk::new(open_root(parent)?, vec![name.to_owned()])),
+            (true, Some(parent), Some(name)) => {
+                Ok(Walk::new(open_root(parent)?, vec![name.to_owned()], Vec::new()))
+            }
             _ => Err(Error::InvalidArgument("the source is neither a folder nor a file")),
         }
+    }
+
+    /// File system and number of what is passed over.
+    fn passed_over(&self) -> Vec<(u64, u64)> {
+        let stat = |path: &PathBuf| {
+            let path = path.canonicalize().ok()?;
+            Some(Stat::at(&open_root(path.parent()?).ok()?, path.file_name()?).ok()?.identity.numbers())
+        };
+        self.without.iter().filter_map(stat).collect()
     }
 }
 
@@ -93,11 +113,14 @@ pub struct Walk {
     waiting: Vec<vec::IntoIter<OsString>>,
     /// The folder that was yielded last and is entered next.
     next_folder: Option<OsString>,
+    /// What the caller wants passed over.
+    without: Vec<(u64, u64)>,
 }
 
 impl Walk {
-    fn new(root: Dir, names: Vec<OsString>) -> Self {
-        Self { handles: Handles::new(Arc::new(root)), waiting: vec![names.into_iter()], next_folder: None }
+    fn new(root: Dir, names: Vec<OsString>, without: Vec<(u64, u64)>) -> Self {
+        let (handles, waiting) = (Handles::new(Arc::new(root)), vec![names.into_iter()]);
+        Self { handles, waiting, next_folder: None, without }
     }
 
     /// Opens a regular file that the walk has yielded, or gives none if it has vanished. Fastest for the item
@@ -150,6 +173,7 @@ impl Walk {
     /// Looks at one entry; none if it has vanished.
     fn look(&mut self, name: &OsStr) -> Result<Option<SourceItem>, Skipped> {
         match self.try_look(name) {
+            Ok(Some((meta, _))) if self.without.contains(&(meta.device, meta.inode)) => Ok(None),
             Ok(Some((meta, link_target))) => {
                 Ok(Some(SourceItem { components: self.components(name), meta, link_target }))
             }

@@ -25,7 +25,8 @@ pub struct Progress {
 
 type Watcher = Box<dyn Fn(&Progress) + Send + Sync>;
 
-/// Passed by reference to every long call; shared with the thread that may cancel it.
+/// One for each long call, passed by reference; shared with the thread that may cancel it. A job that was
+/// cancelled stays so.
 pub struct Job {
     progress: Mutex<Progress>,
     watcher: Option<Watcher>,

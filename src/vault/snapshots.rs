@@ -12,7 +12,7 @@ use crate::{
     Error, Part, Result,
     history::{Commit, Freshness, KindState},
     keys::DeviceId,
-    kinds::{FileMeta, FileType, Kind, Record, file_key},
+    kinds::{FileMeta, FileType, Kind, Record, element_line, file_key, parse_contact_key},
     tree::{self, Root},
     wire::messages,
 };
@@ -208,7 +208,8 @@ impl Vault {
         if found { Ok(view.freshness) } else { Err(Error::NotFound("an entry at this path")) }
     }
 
-    /// Gives the bytes of one file, or of one record, piece by piece. Fetches only what it needs.
+    /// Gives the bytes of one file, or of one record (a vCard; a message or call as its line of XML), piece
+    /// by piece. Fetches only what it needs.
     ///
     /// # Errors
     /// As [`Vault::list`].
@@ -238,6 +239,7 @@ impl Vault {
             }
             None => match Record::decode(&record_of(&reader, &entry)?)? {
                 Record::Contact(card) => write(&card)?,
+                Record::Element(element) => write(&element_line(&element)?)?,
                 Record::File(FileMeta { file_type: FileType::Symlink, link_target, .. }) => {
                     write(&link_target)?
                 }
@@ -298,18 +300,22 @@ pub(super) fn has_paths(kind: &Kind) -> bool {
     *kind != Kind::MESSAGES && *kind != Kind::CALLS
 }
 
-/// The tree key that stands for `SOURCE/path`; for messages and calls the identity in hex.
+/// The tree key that stands for `SOURCE/path`; of contacts for `SOURCE/identity` and of messages and calls for
+/// the identity, in hex.
 pub(super) fn prefix_of(kind: &Kind, path: &str) -> Result<Vec<u8>> {
     let path = path.trim_end_matches('/');
     if path.is_empty() {
         return Ok(Vec::new());
     }
+    let not_hex = Error::InvalidArgument("a record's identity is in hex");
     if !has_paths(kind) {
-        let bytes = path.as_bytes().chunks(2).map(|pair| {
-            let pair = std::str::from_utf8(pair).ok()?;
-            u8::from_str_radix(pair, 16).ok()
-        });
-        return bytes.collect::<Option<_>>().ok_or(Error::InvalidArgument("a record's identity is in hex"));
+        return from_hex(path).ok_or(not_hex);
+    }
+    if *kind == Kind::CONTACTS
+        && let Some((source, identity)) = path.split_once('/')
+    {
+        let identity = from_hex(identity).ok_or(not_hex)?;
+        return Ok([source.as_bytes(), &[0], &identity].concat());
     }
     let mut parts = path.split('/');
     let source = parts.next().unwrap_or_default();
@@ -363,12 +369,23 @@ fn is_below(key: &[u8], prefix: &[u8]) -> bool {
 
 /// A key for people.
 pub(super) fn display_key(kind: &Kind, key: &[u8]) -> String {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    if *kind == Kind::CONTACTS
+        && let Ok(source) = parse_contact_key(key)
+    {
+        return format!("{source}/{}", hex(key.get(source.len() + 1..).unwrap_or_default()));
+    }
     if has_paths(kind) {
         let parts: Vec<_> = key.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
         parts.join("/")
     } else {
-        key.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(key)
     }
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    text.as_bytes().chunks(2).map(byte).collect()
 }
 
 fn listed(reader: &ContentReader<'_>, kind: &Kind, key: &[u8], value: &[u8]) -> Result<Listed> {

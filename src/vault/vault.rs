@@ -82,7 +82,11 @@ impl Vault {
         state: impl Into<StateLocation>,
         environment: Environment,
     ) -> Result<Self> {
-        let home = Home::open(&state.into())?;
+        let state = state.into();
+        if !state.exists() {
+            return Err(Error::NoVault);
+        }
+        let home = Home::open(&state)?;
         if !home.is_ready()? {
             return Err(Error::NoVault);
         }

@@ -179,3 +179,29 @@ fn what_is_not_there_is_a_failure_and_says_which_argument() {
     let empty = Desk::new();
     empty.run("new", ["recover", "--code-file", &desk.arg("code")]).exits(1);
 }
+
+#[test]
+fn a_home_without_a_vault_is_named_and_not_made() {
+    let desk = Desk::with_vault();
+    for args in [&["ls"][..], &["consent"], &["ledger"], &["sync"]] {
+        let ran = desk.run("nowhere", args).exits(1);
+        assert!(ran.stderr.contains("nowhere: no vault in this home"), "{}", ran.stderr);
+        assert!(!desk.path("nowhere").exists());
+    }
+}
+
+#[test]
+fn a_store_that_is_another_one_is_said_to_be_so() {
+    let desk = Desk::with_vault();
+    fs::create_dir(desk.path("empty")).unwrap();
+    let ran = desk.run("old", ["--store", &format!("file:{}", desk.arg("empty")), "ls"]).exits(5);
+    assert!(ran.stderr.contains("is it the right store?"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_secret_is_one_line() {
+    let desk = Desk::with_vault();
+    fs::write(desk.path("two"), "one\ntwo\n").unwrap();
+    let ran = desk.run("old", ["password", "set", "--password-file", &desk.arg("two")]).exits(2);
+    assert!(ran.stderr.contains("a secret is one line") && !ran.stderr.contains("one two"), "{}", ran.stderr);
+}

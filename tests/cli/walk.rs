@@ -202,3 +202,54 @@ fn a_device_that_joined_is_listed_with_the_others() {
     assert!(devices.iter().all(|device| device["state"] == "active" && device["last_commit_ms"].is_i64()));
     assert_ne!(devices[0]["id"], devices[1]["id"]);
 }
+
+#[test]
+fn a_vaults_own_folders_are_no_part_of_a_backup() {
+    let desk = Desk::with_vault();
+    fs::write(desk.path("mine"), "text").unwrap();
+    let whole = desk.path("").canonicalize().unwrap();
+    desk.run("old", ["backup", "files", whole.to_str().unwrap(), "--as", "desk"]).exits(0);
+    let listed = desk.run("old", ["ls", "files"]).exits(0).text();
+    let paths: Vec<_> = listed.lines().filter_map(|line| line.split('\t').nth(3)).collect();
+    assert_eq!(paths, ["desk/code", "desk/mine"]);
+}
+
+#[test]
+fn the_switches_and_the_ledger_need_no_store() {
+    let desk = Desk::with_vault();
+    fs::remove_dir_all(desk.path("store")).unwrap();
+    let run = |args: &[&str]| {
+        let mut command = desk.command("old");
+        let output = command.env_remove("STRONGROOM_STORE").args(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(run(&["consent", "revoke", "photos"]).contains("photos\toff"));
+    assert!(run(&["consent"]).contains("notes\ton"));
+    assert!(run(&["ledger"]).lines().count() > 3);
+}
+
+#[test]
+fn one_contact_and_one_message_are_found_by_what_the_list_says() {
+    let desk = Desk::with_vault();
+    fs::write(desk.path("sms.xml"), MESSAGES).unwrap();
+    fs::write(desk.path("all.vcf"), CARDS).unwrap();
+    for (kind, file, wanted) in
+        [("messages", "sms.xml", &b"<sms"[..]), ("contacts", "all.vcf", &b"BEGIN:VCARD"[..])]
+    {
+        desk.run("old", ["backup", kind, &desk.arg(file)]).exits(0);
+        let listed = desk.run("old", ["ls", kind]).exits(0).text();
+        let path = listed.lines().next().unwrap().split('\t').nth(3).unwrap().to_owned();
+        let record = desk.run("old", ["cat", &format!("{kind}:{path}")]).exits(0).stdout;
+        assert!(record.trim_ascii_start().starts_with(wanted), "{}", String::from_utf8_lossy(&record));
+    }
+}
+
+#[test]
+fn a_code_is_read_from_standard_input() {
+    let desk = Desk::with_vault();
+    let code = fs::File::open(desk.path("code")).unwrap();
+    let mut command = desk.command("new");
+    let output = command.args(["recover", "--code-file", "-"]).stdin(code).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+}

@@ -7,11 +7,23 @@ use strongroom::{kinds::Kind, vault::At};
 
 use super::values::{What, parse_at, parse_kind, parse_since, parse_what};
 
+const STATUSES: &str = "Exit status:
+  0    done
+  1    failed, or something was left out (named on standard error)
+  2    wrong usage
+  3    data of the store is damaged or missing (named)
+  4    wrong recovery code, password or device secret
+  5    rollback or fork, a copied or revoked device; or a device was not let in
+  6    no consent for this kind of data
+  130  interrupted";
+
 /// End-to-end encrypted backup of a device: the store sees only ciphertext.
+///
+/// Every kind of data is off until it is switched on: init, consent grant, backup.
 #[derive(Parser)]
-#[command(name = "strongroom", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "strongroom", version, propagate_version = true, max_term_width = 100, after_help = STATUSES)]
 pub(crate) struct Args {
-    /// The store: file:/absolute/path, or a path with a slash in it
+    /// The store: file:/absolute/path, or a path with a slash in it (not for consent and ledger)
     #[arg(long, global = true, value_name = "URL", env = "STRONGROOM_STORE", hide_env_values = true)]
     pub(crate) store: Option<String>,
     /// The folder of this device's own keys and state
@@ -122,7 +134,7 @@ pub(crate) struct Init {
 
 #[derive(Group)]
 pub(crate) struct Recover {
-    /// The file that holds the recovery code
+    /// The file that holds the recovery code; - for standard input
     #[arg(long, value_name = "FILE", required_unless_present = "password_file")]
     pub(crate) code_file: Option<PathBuf>,
     /// The file that holds the password
@@ -160,7 +172,8 @@ pub(crate) struct Backup {
     /// messages, calls, notes, photos, contacts or files
     #[arg(value_parser = parse_kind)]
     pub(crate) kind: Kind,
-    /// Folders; for messages, calls and contacts the exported files
+    /// Folders, without the store and the home that may be in them: what is gone from one is gone from the
+    /// next snapshot. For messages, calls and contacts the exported files: what an export lacks stays
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// What to call the source, instead of the last part of its path

@@ -28,7 +28,7 @@ pub(crate) fn run(session: &Session, backup: &Backup, output: &mut Output) -> Ou
     let (mut objects, mut lines, mut status) = (Vec::new(), Vec::new(), Status::Done);
     let mut failed = None;
     for (path, name) in backup.paths.iter().zip(&names) {
-        match source(&vault, &backup.kind, path, name, &watched) {
+        match source((&vault, session), &backup.kind, path, name, &watched) {
             Ok(report) => {
                 for item in &report.skipped {
                     output.error(&format!("left out: {}:{name}/{}: {}", backup.kind, item.path, item.reason));
@@ -58,7 +58,7 @@ pub(crate) fn run(session: &Session, backup: &Backup, output: &mut Output) -> Ou
 }
 
 fn source(
-    vault: &Vault,
+    (vault, session): (&Vault, &Session),
     kind: &Kind,
     path: &Path,
     name: &str,
@@ -73,7 +73,7 @@ fn source(
         let mut stream = BufReader::new(file);
         Ok(vault.backup(kind, name, Source::Stream(&mut stream), watched.job())?)
     } else {
-        let folder = Folder::at(path);
+        let folder = session.own_folders().fold(Folder::at(path), Folder::without);
         Ok(vault.backup(kind, name, Source::Folder(&folder), watched.job())?)
     }
 }

@@ -11,7 +11,7 @@ use super::{
 };
 
 pub(crate) fn run(session: &Session, action: Option<ConsentAction>, output: &mut Output) -> Outcome {
-    let vault = session.vault()?;
+    let vault = session.vault_here()?;
     let switches = vault.consent();
     match action.unwrap_or(ConsentAction::Show) {
         ConsentAction::Show => show(&vault, |object, lines| output.result(object, lines))?,

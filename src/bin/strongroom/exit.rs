@@ -65,6 +65,8 @@ pub(crate) enum Fault {
     /// About one of the paths that the user gave.
     At(PathBuf, Box<Fault>),
     Usage(String),
+    /// The home that the user named is no vault's.
+    NoHome(PathBuf),
     /// A local file operation.
     Local(&'static str, io::Error),
     /// Standard output.
@@ -103,7 +105,7 @@ impl Fault {
             Self::At(_, fault) => fault.status(),
             Self::Usage(_) => Status::Usage,
             Self::Output(_) if self.is_broken_pipe() => Status::Done,
-            Self::Local(..) | Self::Output(_) => Status::Failed,
+            Self::Local(..) | Self::Output(_) | Self::NoHome(_) => Status::Failed,
         }
     }
 
@@ -119,7 +121,14 @@ impl fmt::Display for Fault {
             Self::Vault(error @ Error::Damaged { what: Part::Commit }) => {
                 write!(f, "{error}: the store changed it, or this device was revoked and has no key to it")
             }
+            Self::Vault(error @ (Error::Rollback { .. } | Error::Fork { .. })) => {
+                write!(f, "{error}: is it the right store? (README: When it says rollback or fork)")
+            }
+            Self::Vault(error @ Error::NoVault) => write!(f, "{error}: the store is empty, or another one"),
             Self::Vault(error) => write!(f, "{error}"),
+            Self::NoHome(home) => {
+                write!(f, "{}: no vault in this home: init, recover or devices join make one", home.display())
+            }
             Self::At(path, fault) => write!(f, "{}: {fault}", path.display()),
             Self::Usage(text) => f.write_str(text),
             Self::Local(action, error) => write!(f, "{action}: {error}"),

@@ -13,7 +13,7 @@ use super::{
 };
 
 pub(crate) fn ledger(session: &Session, since_ms: Option<i64>, output: &mut Output) -> Outcome {
-    let vault = session.vault()?;
+    let vault = session.vault_here()?;
     let lines = vault.ledger().since(since_ms.unwrap_or(i64::MIN))?;
     let mut list = output.list("lines");
     let mut failed = None;

@@ -79,6 +79,13 @@ impl Output {
         }
     }
 
+    /// What a person should know beside the result, on standard error.
+    pub(crate) fn note(&mut self, what: &str) {
+        if !self.json && !self.quiet {
+            let _ = writeln!(io::stderr().lock(), "{}", printable(what));
+        }
+    }
+
     /// One line on standard error. There is nowhere to report that it cannot be written.
     pub(crate) fn error(&mut self, what: &dyn Display) {
         let _ = self.out.flush();

@@ -13,15 +13,23 @@ use zeroize::Zeroizing;
 
 use super::{exit::Fault, output::Output};
 
-/// Reads a secret, without the line end.
+/// Reads a secret, one line, without its end; `-` is standard input.
 pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>, Fault> {
     const BYTES_MAX: usize = 16 * 1024;
     // Large enough that it never moves and leaves a copy behind.
     let mut text = Zeroizing::new(String::with_capacity(BYTES_MAX + 1));
-    let file = OpenOptions::new().read(true).open(path).map_err(Fault::local("opening", path))?;
-    file.take(BYTES_MAX as u64).read_to_string(&mut text).map_err(Fault::local("reading", path))?;
+    let read = if path == Path::new("-") {
+        std::io::stdin().take(BYTES_MAX as u64).read_to_string(&mut text)
+    } else {
+        let file = OpenOptions::new().read(true).open(path).map_err(Fault::local("opening", path))?;
+        file.take(BYTES_MAX as u64).read_to_string(&mut text)
+    };
+    read.map_err(Fault::local("reading", path))?;
     let line = text.strip_suffix('\n').unwrap_or(&text);
     let line = line.strip_suffix('\r').unwrap_or(line);
+    if line.contains('\n') {
+        return Err(Fault::at(path)(Fault::Usage("a secret is one line".into())));
+    }
     Ok(Zeroizing::new(line.to_owned()))
 }
 
@@ -68,6 +76,7 @@ impl Destination {
 
 /// On standard output; on standard error when there is no other way left.
 fn show(name: &'static str, secret: &str, output: &mut Output) -> Result<(), Fault> {
+    output.note(&format!("the {}, shown this once: keep it on paper", name.replace('_', " ")));
     let shown = output.result(&json!({ name: secret }), &[secret.to_owned()]);
     shown.inspect_err(|_| output.error(&format!("the {}: {secret}", name.replace('_', " "))))
 }

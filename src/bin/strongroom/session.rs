@@ -10,17 +10,19 @@ use strongroom::{
 use super::exit::Fault;
 
 pub(crate) struct Session {
-    store: String,
+    store: Option<String>,
     home: PathBuf,
 }
 
 impl Session {
     pub(crate) fn new(store: Option<String>, home: Option<PathBuf>) -> Result<Self, Fault> {
-        let missing = |what: &str| Fault::Usage(what.to_owned());
-        Ok(Self {
-            store: store.ok_or_else(|| missing("which store? give --store URL, or set STRONGROOM_STORE"))?,
-            home: home.ok_or_else(|| missing("which home? give --home DIR, or set STRONGROOM_HOME"))?,
-        })
+        let missing = || Fault::Usage("which home? give --home DIR, or set STRONGROOM_HOME".into());
+        Ok(Self { store, home: home.ok_or_else(missing)? })
+    }
+
+    fn address(&self) -> Result<&str, Fault> {
+        let missing = || Fault::Usage("which store? give --store URL, or set STRONGROOM_STORE".into());
+        self.store.as_deref().ok_or_else(missing)
     }
 
     pub(crate) fn home(&self) -> &Path {
@@ -28,15 +30,33 @@ impl Session {
     }
 
     pub(crate) fn store(&self) -> Result<Box<dyn Store>, Fault> {
-        Ok(store::open(&self.store).map_err(strongroom::Error::from)?)
+        Ok(store::open(self.address()?).map_err(strongroom::Error::from)?)
     }
 
     /// The store of a vault to be made.
     pub(crate) fn new_store(&self) -> Result<Box<dyn Store>, Fault> {
-        Ok(store::create(&self.store).map_err(strongroom::Error::from)?)
+        Ok(store::create(self.address()?).map_err(strongroom::Error::from)?)
     }
 
     pub(crate) fn vault(&self) -> Result<Vault, Fault> {
-        Ok(Vault::open(self.store()?, &self.home)?)
+        self.open(self.store()?)
+    }
+
+    /// The vault without its store, for what concerns this device alone.
+    pub(crate) fn vault_here(&self) -> Result<Vault, Fault> {
+        self.open(Box::new(store::MemoryStore::new()))
+    }
+
+    fn open(&self, store: Box<dyn Store>) -> Result<Vault, Fault> {
+        match Vault::open(store, &self.home) {
+            Err(strongroom::Error::NoVault) => Err(Fault::NoHome(self.home.clone())),
+            opened => Ok(opened?),
+        }
+    }
+
+    /// Folders of the vault's own, which no backup takes in.
+    pub(crate) fn own_folders(&self) -> impl Iterator<Item = PathBuf> {
+        let store = self.store.as_deref().and_then(store::local_folder);
+        store.into_iter().chain([self.home.clone()])
     }
 }

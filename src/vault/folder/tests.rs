@@ -251,6 +251,20 @@ fn an_unreadable_folder_is_reported_and_the_walk_goes_on() {
 }
 
 #[test]
+fn what_is_passed_over_is_not_met_whatever_it_is_called() {
+    let root = folder();
+    for name in ["a/own/key", "a/other", "own"] {
+        let path = root.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, name).unwrap();
+    }
+    symlink("a/own", root.path().join("link")).unwrap();
+    let by_link = Folder::at(root.path()).without(root.path().join("link")).without(root.path().join("gone"));
+    let names: Vec<_> = by_link.walk().unwrap().map(|found| found.unwrap().components.concat()).collect();
+    assert_eq!(names, [b"a".as_slice(), b"aother", b"link", b"own"]);
+}
+
+#[test]
 fn a_tree_deeper_than_the_open_handles_is_walked_and_read() {
     let root = folder();
     let mut path = root.path().to_owned();

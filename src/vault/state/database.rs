@@ -62,7 +62,7 @@ impl Database {
         let database = match open() {
             Ok(database) => database,
             Err(redb::DatabaseError::DatabaseAlreadyOpen) => {
-                return Err(Error::Database("another process uses this state folder".into()));
+                return Err(Error::InUse);
             }
             Err(_) => {
                 medium.put_database_aside().map_err(Error::io("database"))?;

@@ -66,7 +66,15 @@ impl Medium for FolderMedium {
     }
 
     fn database(&self, builder: &mut redb::Builder) -> Result<redb::Database, redb::DatabaseError> {
-        builder.create(self.0.join(DATABASE))
+        let path = self.0.join(DATABASE);
+        #[cfg(unix)]
+        if !path.exists() {
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(false);
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            options.open(&path).map_err(redb::StorageError::Io)?;
+        }
+        builder.create(path)
     }
 
     fn put_database_aside(&self) -> io::Result<()> {

@@ -25,6 +25,15 @@ enum Location {
 }
 
 impl StateLocation {
+    /// Whether there may be a state: what is not there is not made by looking.
+    pub(crate) fn exists(&self) -> bool {
+        match &self.0 {
+            Location::Folder(path) => path.is_dir(),
+            #[cfg(any(test, feature = "test-support"))]
+            Location::Memory(_) => true,
+        }
+    }
+
     pub(crate) fn open(&self) -> Result<Arc<dyn Medium>> {
         match &self.0 {
             Location::Folder(path) => {
