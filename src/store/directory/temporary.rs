@@ -6,7 +6,6 @@
 
 use std::{
     fs, io,
-    io::Write,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -26,7 +25,7 @@ impl Temporary {
         let path = folder.join(random_name()?);
         let mut file = system::create_new(&path).map_err(not_written("making a file"))?;
         let written = Self(path);
-        file.write_all(bytes).map_err(not_written("writing"))?;
+        system::write(&mut file, bytes).map_err(not_written("writing"))?;
         file.sync_all().map_err(unsettled("syncing a file"))?;
         Ok(written)
     }
