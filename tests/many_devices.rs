@@ -88,6 +88,31 @@ fn a_commit_without_data_makes_no_kind_newer() {
 }
 
 #[test]
+fn a_state_that_adds_nothing_hides_none_that_does() {
+    let world = world(2, &[Kind::NOTES]);
+    world.put(0, &Kind::NOTES, "n/a", "of a");
+    world.sync(0);
+    let before = world.store.snapshot();
+    world.put(0, &Kind::NOTES, "n/later", "of a");
+    world.sync(0);
+    let after_first = objects(&world.store);
+    world.store.restore(&before);
+    // Device 1 takes over what there was, not knowing of what came after, and later by the clock.
+    assert!(world.sync(1).commit.is_some());
+    after_first.iter().for_each(|(name, bytes)| drop(world.store.put(name, bytes)));
+    let all = BTreeMap::from(["n/a", "n/later"].map(|path| (path.to_owned(), "of a".to_owned())));
+    assert_eq!(world.contents(0, &Kind::NOTES), all, "before it has said so");
+    assert!(world.sync(0).commit.is_some(), "it says that it has merged the other");
+    assert!(world.sync(0).commit.is_none(), "once");
+    let (code, device) = (&world.code, NewDevice::named("new").unwrap());
+    let new = Vault::recover(world.store.clone(), world.folder.path().join("new"), code, device).unwrap();
+    let plan = new.plan_restore(&Selection::all(), &At::Latest).unwrap();
+    assert_eq!((plan.entries(), plan.unmerged()), (2, [].as_slice()));
+    world.settle();
+    assert_eq!(world.contents(1, &Kind::NOTES), all);
+}
+
+#[test]
 fn a_plan_names_what_no_device_has_merged_yet() {
     let world = world(2, &[Kind::NOTES]);
     world.settle();

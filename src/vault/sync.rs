@@ -174,7 +174,7 @@ impl Vault {
             let start = journal.as_ref().map_or(own, |journal| journal.root);
             let mut merged = self.merge_kind(work, view, kind, start, job)?;
             let run = self.report_changes(view, kind, (start, &merged.state), job, outcome)?;
-            let changed = merged.state.root != own || journal.is_some();
+            let changed = merged.state.root != own || journal.is_some() || merged.is_news;
             let settled =
                 if changed { self.index_new_packs(work, view, &mut merged.state)? } else { Vec::new() };
             states.retain(|state| state.kind != kind.name());

@@ -376,10 +376,12 @@ pub(super) fn ended(device: &Device, sequence: u64) -> bool {
 
 impl View {
     /// The newest state of a kind, from whichever device has it; among states that do not know each other
-    /// the own one, else the later by the devices' clocks.
+    /// one that has the own one in it, else the later by the devices' clocks.
     pub(crate) fn kind(&self, kind: &str, own: DeviceId) -> Option<(&Commit, &KindState)> {
         let newest = self.newest(kind);
-        let rank = |commit: &&Commit| (commit.device() == own, commit.body().device_time_ms, commit.device());
+        let own = self.heads.get(&own).filter(|commit| commit.kind(kind).is_some());
+        let has_own = |commit: &Commit| own.is_some_and(|own| commit.holds(kind, own));
+        let rank = |commit: &&Commit| (has_own(commit), commit.body().device_time_ms, commit.device());
         let commit = newest.into_iter().max_by_key(rank)?;
         Some((commit, commit.kind(kind)?))
     }

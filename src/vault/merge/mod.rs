@@ -39,6 +39,14 @@ pub(crate) struct Merged {
     pub(crate) state: KindState,
     pub(crate) conflicts: Vec<Conflict>,
     pub(crate) sent_bytes: u64,
+    /// Whether others have to be told what was merged, even if that changed nothing: a state that does not
+    /// have this device's in it would stay as new as this.
+    pub(crate) is_news: bool,
+}
+
+/// Whether neither of two states of a kind has the other in it.
+fn is_apart(a: &Commit, b: &Commit, kind: &str) -> bool {
+    a.kind(kind).is_some() && !a.holds(kind, b) && !b.holds(kind, a)
 }
 
 /// Tells whether a value is still the same.
@@ -93,11 +101,14 @@ impl Vault {
         state.root = start;
         let reach = own.map(|commit| commit.merged(kind.name())).unwrap_or_default();
         let mut current = Current { state, reach };
-        let mut merged =
-            Merged { state: KindState::empty(kind.name()), conflicts: Vec::new(), sent_bytes: 0 };
+        let empty = KindState::empty(kind.name());
+        let mut merged = Merged { state: empty, conflicts: Vec::new(), sent_bytes: 0, is_news: false };
         for theirs in view.newest(kind.name()) {
             if theirs.device() != self.device() {
                 self.merge_one(work, view, kind, theirs, (&mut current, &mut merged), job)?;
+                let since = theirs.kind(kind.name()).map_or(0, |state| state.since);
+                let is_in = current.reach.get(&theirs.device()).is_some_and(|known| *known >= since);
+                merged.is_news |= is_in && own.is_some_and(|own| is_apart(own, theirs, kind.name()));
             }
         }
         let Current { mut state, mut reach } = current;
