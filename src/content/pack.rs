@@ -81,6 +81,9 @@ pub struct PackBuilder {
 }
 
 impl PackBuilder {
+    /// Random bytes that sealing one takes.
+    pub const RANDOM_BYTES: usize = 48;
+
     /// An empty pack with memory for a full one.
     #[must_use]
     pub fn new() -> Self {

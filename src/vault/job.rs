@@ -1,8 +1,11 @@
 //! A job: how a caller watches, pauses, cancels and bounds what runs on its worker thread.
 
-use std::sync::{
-    Condvar, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::available_parallelism,
 };
 
 use crate::{Error, Result};
@@ -34,6 +37,7 @@ pub struct Job {
     paused: Mutex<bool>,
     resumed: Condvar,
     memory_bytes: usize,
+    threads: usize,
     deletions: bool,
 }
 
@@ -59,6 +63,7 @@ impl Job {
             paused: Mutex::new(false),
             resumed: Condvar::new(),
             memory_bytes: Self::MEMORY_BYTES_DEFAULT,
+            threads: available_parallelism().map_or(1, usize::from),
             deletions: false,
         }
     }
@@ -75,6 +80,20 @@ impl Job {
     pub fn with_memory(mut self, bytes: usize) -> Self {
         self.memory_bytes = bytes.max(Self::MEMORY_BYTES_MIN);
         self
+    }
+
+    /// Bounds the threads that compute for this job; unless set, as many as the system offers. With one,
+    /// everything happens on the caller's thread, in an order that depends on nothing else.
+    #[must_use]
+    pub fn with_threads(mut self, threads: usize) -> Self {
+        self.threads = threads.max(1);
+        self
+    }
+
+    /// Threads that compute.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.threads
     }
 
     /// Lets the job delete any number of entries; without it more than a fifth of a kind, and at least

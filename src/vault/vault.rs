@@ -26,9 +26,9 @@ use crate::{
 
 /// An open vault.
 pub struct Vault {
-    pub(super) gate: Gate,
+    pub(super) gate: Arc<Gate>,
     pub(super) home: Home,
-    pub(super) database: Database,
+    pub(super) database: Arc<Database>,
     pub(super) clock: Box<dyn Clock>,
     account: AccountId,
     device: DeviceId,
@@ -68,7 +68,8 @@ impl Vault {
     /// Opens the vault of a state folder that [`Vault::create`] or [`Vault::recover`] made.
     ///
     /// # Errors
-    /// [`Error::NoVault`] when the folder holds none; [`Error::Io`], [`Error::Database`].
+    /// [`Error::NoVault`] when the folder holds none; [`Error::InUse`];
+    /// [`Error::Io`], [`Error::Database`].
     pub fn open(store: impl Store + 'static, state: impl Into<StateLocation>) -> Result<Self> {
         Self::open_in(store, state, Environment::default())
     }
@@ -100,10 +101,10 @@ impl Vault {
         keys: DeviceKeys,
         environment: Environment,
     ) -> Result<Self> {
-        let gate = Gate::new(store, home.read_consent()?, home.ledger()?);
+        let gate = Arc::new(Gate::new(store, home.read_consent()?, home.ledger()?));
         Ok(Self {
             gate,
-            database: home.database()?,
+            database: Arc::new(home.database()?),
             home,
             clock: environment.clock,
             account: keys.account,

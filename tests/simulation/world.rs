@@ -87,7 +87,7 @@ impl World {
     }
 
     pub(crate) fn sync(&self, device: usize) -> Result<Outcome> {
-        self.vault(device).sync(&Job::new().with_deletions())
+        self.vault(device).sync(&Job::new().with_threads(1).with_deletions())
     }
 
     /// The power goes at some step of a sync or a rotation; the device is started again.
@@ -122,7 +122,7 @@ impl World {
         let store = home.wire(self.store.for_device(device as u8));
         let copy = Vault::open_in(store, &home, environment).unwrap();
         copy.records(&NOTES).unwrap().put("n/copy", b"by a copy").unwrap();
-        copy.sync(&Job::new()).expect_err("a copy was not noticed")
+        copy.sync(&Job::new().with_threads(1)).expect_err("a copy was not noticed")
     }
 
     /// Path to the values under it and under its conflicts.

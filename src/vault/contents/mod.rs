@@ -1,7 +1,9 @@
 //! Chunks of one kind, between the pure content room, the local database and the gate.
 
+mod crew;
 mod index;
 mod reader;
+mod shipping;
 mod values;
 mod writer;
 

@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, VecDeque},
+    sync::Arc,
 };
 
 use crate::{
@@ -20,8 +21,8 @@ use crate::{
 /// One kind's keys and where its chunks are to be had.
 #[derive(Clone, Copy)]
 pub(crate) struct KindAccess<'a> {
-    pub(crate) gate: &'a Gate,
-    pub(crate) database: &'a Database,
+    pub(crate) gate: &'a Arc<Gate>,
+    pub(crate) database: &'a Arc<Database>,
     pub(crate) account: AccountId,
     pub(crate) kind: &'a str,
     pub(crate) keys: &'a KindKeys,

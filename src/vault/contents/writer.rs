@@ -1,23 +1,31 @@
 //! Writes chunks: each content once, into packs, each pack noted locally before it is sent, so that a run
 //! that is killed leaves nothing to send again.
+//!
+//! The job's own thread names chunks and fills packs. Compressing, sealing and sending go on beside it, as far
+//! as the job's threads and memory allow.
 
 use std::{
     cell::{Cell, RefCell},
     collections::HashSet,
+    sync::Arc,
 };
 
 use prost::Message as _;
 
-use super::{ContentReader, KindAccess};
+use super::{
+    ContentReader, KindAccess,
+    crew::{Crew, Later, Line},
+    shipping::{Shipment, Shipping},
+};
 use crate::{
     Error, Result,
-    content::{ChunkId, Compressor, PackBuilder, Packer, StoredChunk, decode_chunk},
-    crypto::{ObjectKey, Place, Random},
+    content::{ChunkId, PackBuilder, PackEntry, Packer, StoredChunk, decode_chunk},
+    crypto::{Drawn, ObjectKey, Place, Random, Sealed},
     tree::{PageReader, PageWriter},
     vault::{
         Job,
         clock::Clock,
-        state::{Database, NewNote, PackRow, Run},
+        state::{Database, NewNote, Run},
     },
     wire::messages,
 };
@@ -32,7 +40,7 @@ pub(crate) struct ContentWriter<'a> {
     job: &'a Job,
     clock: &'a dyn Clock,
     epoch: u32,
-    key: ObjectKey,
+    key: Arc<ObjectKey>,
     compress_pages: bool,
     inner: RefCell<Inner<'a>>,
     sent: Cell<u64>,
@@ -40,11 +48,17 @@ pub(crate) struct ContentWriter<'a> {
 
 struct Inner<'a> {
     random: &'a mut dyn Random,
+    crew: Crew,
+    encoding: Line<StoredChunk>,
     packer: Packer,
-    compressor: Compressor,
+    sealing: Line<(PackEntry, Sealed, Notes)>,
+    shipping: Shipping,
+    /// Chunks that the database does not know yet.
     open: HashSet<ChunkId>,
     notes: Notes,
 }
+
+const OPEN_PACKS: usize = 2;
 
 impl<'a> ContentWriter<'a> {
     pub(crate) fn new(
@@ -55,13 +69,16 @@ impl<'a> ContentWriter<'a> {
         random: &'a mut dyn Random,
         compress_pages: bool,
     ) -> Result<Self> {
-        const OPEN_PACKS: usize = 2;
         const READ_BYTES: usize = 8 * 1024 * 1024;
         let (epoch, key) = (access.current.0, access.keys.writing_key(access.current)?);
+        let hands = hands(job);
         let inner = Inner {
             random,
+            crew: Crew::new(hands),
+            encoding: Line::new(hands),
             packer: Packer::new(OPEN_PACKS),
-            compressor: Compressor::new()?,
+            sealing: Line::new(hands.div_ceil(2)),
+            shipping: Shipping::new(Arc::clone(access.gate), Arc::clone(access.database), hands > 0),
             open: HashSet::new(),
             notes: Vec::new(),
         };
@@ -71,7 +88,7 @@ impl<'a> ContentWriter<'a> {
             job,
             clock,
             epoch,
-            key,
+            key: Arc::new(key),
             compress_pages,
             inner: RefCell::new(inner),
             sent: Cell::new(0),
@@ -120,17 +137,65 @@ impl<'a> ContentWriter<'a> {
     pub(crate) fn put_chunk(&self, plain: Vec<u8>, compress: bool) -> Result<ChunkId> {
         let access = &self.reader.access;
         let id = ChunkId::derive(access.keys.chunk_id_key(), &plain);
-        let mut inner = self.inner.borrow_mut();
+        let inner = &mut *self.inner.borrow_mut();
         if inner.open.contains(&id) || access.database.chunk(id)?.is_some() {
             return Ok(id);
         }
-        let Inner { random, packer, compressor, open, .. } = &mut *inner;
-        let chunk = StoredChunk::encode(id, plain, compress.then_some(compressor))?;
-        let full = packer.add(&chunk, *random)?;
-        open.insert(id);
-        drop(inner);
-        full.map_or(Ok(()), |pack| self.send(pack))?;
+        inner.open.insert(id);
+        let later = if compress {
+            inner.crew.give(move |compressor| StoredChunk::encode(id, plain, Some(compressor)))?
+        } else {
+            Later::Here(StoredChunk::encode(id, plain, None))
+        };
+        inner.encoding.push(later);
+        while let Some(chunk) = inner.encoding.next_due() {
+            self.pack(inner, &chunk?)?;
+        }
+        self.ship_what_is_due(inner)?;
         Ok(id)
+    }
+
+    fn pack(&self, inner: &mut Inner<'_>, chunk: &StoredChunk) -> Result<()> {
+        let full = inner.packer.add(chunk, inner.random)?;
+        full.map_or(Ok(()), |pack| self.seal(inner, pack))
+    }
+
+    /// Gives a pack away to be sealed, with the notes that were made so far.
+    fn seal(&self, inner: &mut Inner<'_>, pack: PackBuilder) -> Result<()> {
+        let access = &self.reader.access;
+        let (key, account, epoch) = (Arc::clone(&self.key), access.account, self.epoch);
+        let (kind, notes) = (access.kind.to_owned(), std::mem::take(&mut inner.notes));
+        let mut drawn = Drawn::<{ PackBuilder::RANDOM_BYTES }>::new(inner.random)?;
+        let later = inner.crew.give(move |_| {
+            let (entry, sealed) = pack.seal(&key, account, epoch, &kind, &mut drawn)?;
+            Ok((entry, sealed, notes))
+        })?;
+        inner.sealing.push(later);
+        self.ship_what_is_due(inner)
+    }
+
+    fn ship_what_is_due(&self, inner: &mut Inner<'_>) -> Result<()> {
+        while let Some(sealed) = inner.sealing.next_due() {
+            self.ship(inner, sealed?)?;
+        }
+        Ok(())
+    }
+
+    /// Lets a pack be noted with its chunks, and sent.
+    fn ship(&self, inner: &mut Inner<'_>, (entry, sealed, notes): (PackEntry, Sealed, Notes)) -> Result<()> {
+        let length = u64::try_from(entry.object().length()).map_err(|_| Error::Internal("pack length"))?;
+        inner.shipping.send(Shipment {
+            entry,
+            sealed,
+            epoch: self.epoch,
+            kind: self.reader.access.kind.to_owned(),
+            run: self.run.clone(),
+            notes,
+            now_ms: self.clock.now_ms(),
+        })?;
+        inner.forget_what_is_noted();
+        self.sent.set(self.sent.get() + length);
+        self.job.step(|progress| progress.sent_bytes += length)
     }
 
     /// Remembers what an entry looked like; it is written with the next pack.
@@ -147,40 +212,46 @@ impl<'a> ContentWriter<'a> {
         access.database.write(|transaction| Database::write_notes(transaction, &self.run, &notes))
     }
 
-    /// Seals a pack, notes it and its chunks, then sends it.
-    fn send(&self, pack: PackBuilder) -> Result<()> {
-        let access = &self.reader.access;
-        let mut inner = self.inner.borrow_mut();
-        let (entry, sealed) = pack.seal(&self.key, access.account, self.epoch, access.kind, inner.random)?;
-        let notes = std::mem::take(&mut inner.notes);
-        let length = u32::try_from(entry.object().length()).map_err(|_| Error::Internal("pack length"))?;
-        let row = PackRow {
-            id: entry.object().id(),
-            length,
-            epoch: self.epoch,
-            kind: access.kind.to_owned(),
-            uncommitted: entry.to_wire().encode_to_vec(),
-        };
-        let chunks = entry
-            .chunks()
-            .map(|(offset, chunk)| (chunk.id(), offset, chunk.stored_length(), chunk.compressed_from()));
-        access.database.write(|transaction| {
-            Database::write_notes(transaction, &self.run, &notes)?;
-            Database::add_pack(transaction, &row, chunks)
-        })?;
-        entry.chunks().for_each(|(_, chunk)| {
-            inner.open.remove(&chunk.id());
-        });
-        drop(inner);
-        access.gate.put(&sealed, self.clock.now_ms())?;
-        self.sent.set(self.sent.get() + u64::from(length));
-        self.job.step(|progress| progress.sent_bytes += u64::from(length))
+    /// Sends what is still open, and waits until all is in the store.
+    pub(crate) fn flush(&self) -> Result<()> {
+        let inner = &mut *self.inner.borrow_mut();
+        self.pack_all(inner)?;
+        let packer = std::mem::replace(&mut inner.packer, Packer::new(OPEN_PACKS));
+        packer.finish().into_iter().try_for_each(|pack| self.seal(inner, pack))?;
+        self.ship_all(inner)
     }
 
-    /// Sends what is still open.
-    pub(crate) fn flush(&self) -> Result<()> {
-        let packer = std::mem::replace(&mut self.inner.borrow_mut().packer, Packer::new(2));
-        packer.finish().into_iter().try_for_each(|pack| self.send(pack))
+    /// Waits until every chunk lies in a pack.
+    fn pack_all(&self, inner: &mut Inner<'_>) -> Result<()> {
+        while let Some(chunk) = inner.encoding.next() {
+            self.pack(inner, &chunk?)?;
+        }
+        Ok(())
+    }
+
+    fn ship_all(&self, inner: &mut Inner<'_>) -> Result<()> {
+        while let Some(sealed) = inner.sealing.next() {
+            self.ship(inner, sealed?)?;
+        }
+        inner.shipping.finish()?;
+        inner.forget_what_is_noted();
+        Ok(())
+    }
+
+    /// The stored form of a chunk that no committed pack has yet, if it still lies here.
+    fn find_open(&self, id: ChunkId) -> Result<Option<Vec<u8>>> {
+        let inner = &mut *self.inner.borrow_mut();
+        if !inner.open.contains(&id) {
+            return Ok(None);
+        }
+        self.pack_all(inner)?;
+        match inner.packer.find(id) {
+            Some((entry, stored)) => {
+                decode_chunk(self.reader.access.keys.chunk_id_key(), &entry, &stored).map(Some)
+            }
+            // It is on its way: once it is there it is read like any other.
+            None => self.ship_all(inner).map(|()| None),
+        }
     }
 
     /// Notes that no pack took along.
@@ -194,6 +265,20 @@ impl<'a> ContentWriter<'a> {
     }
 }
 
+impl Inner<'_> {
+    fn forget_what_is_noted(&mut self) {
+        for id in self.shipping.newly_noted() {
+            self.open.remove(&id);
+        }
+    }
+}
+
+/// Threads beside the job's own. A small budget has no room for packs on their way.
+fn hands(job: &Job) -> usize {
+    const ENOUGH_BYTES: usize = 56 * 1024 * 1024;
+    if job.threads() < 2 || job.memory_bytes() < ENOUGH_BYTES { 0 } else { job.threads() }
+}
+
 impl PageReader for &ContentWriter<'_> {
     fn page(&self, id: &ChunkId) -> Result<Vec<u8>> {
         <ContentWriter<'_> as PageReader>::page(self, id)
@@ -205,11 +290,7 @@ impl PageReader for ContentWriter<'_> {
         if let Some(page) = self.reader.cached_page(*id) {
             return Ok(page);
         }
-        let open = self.inner.borrow().packer.find(*id);
-        match open {
-            Some((entry, stored)) => decode_chunk(self.reader.access.keys.chunk_id_key(), &entry, &stored),
-            None => self.reader.page(id),
-        }
+        self.find_open(*id)?.map_or_else(|| self.reader.page(id), Ok)
     }
 }
 

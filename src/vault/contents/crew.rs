@@ -1,0 +1,187 @@
+//! Hands that work beside the thread of a job: they compress chunks and seal packs.
+//!
+//! Work is given and its result taken in the order of the job's own thread, so that what is stored does not
+//! depend on who was faster. A crew of nobody does everything at once, where it is given.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
+    },
+    thread::{self, JoinHandle},
+};
+
+use crate::{Error, Result, content::Compressor};
+
+type Task = Box<dyn FnOnce(&mut Compressor) + Send>;
+
+/// Threads that take tasks in turn. They start with the first task and end with the crew.
+pub(super) struct Crew {
+    size: usize,
+    tasks: Option<SyncSender<Task>>,
+    hands: Vec<JoinHandle<()>>,
+    /// For a crew of nobody.
+    own: Option<Compressor>,
+}
+
+impl Crew {
+    pub(super) fn new(size: usize) -> Self {
+        Self { size, tasks: None, hands: Vec::new(), own: None }
+    }
+
+    /// Gives a task away.
+    pub(super) fn give<T: Send + 'static>(
+        &mut self,
+        task: impl FnOnce(&mut Compressor) -> Result<T> + Send + 'static,
+    ) -> Result<Later<T>> {
+        if self.size == 0 {
+            let own = match self.own.take() {
+                Some(own) => own,
+                None => Compressor::new()?,
+            };
+            return Ok(Later::Here(task(self.own.insert(own))));
+        }
+        let (done, result) = sync_channel(1);
+        let task: Task = Box::new(move |compressor| {
+            // Nobody waits any more when the job has failed.
+            let _ = done.send(task(compressor));
+        });
+        self.tasks()?.send(task).map_err(|_| STOPPED)?;
+        Ok(Later::Coming(result))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "threads of the job, which end with it")]
+    fn tasks(&mut self) -> Result<&SyncSender<Task>> {
+        if self.tasks.is_none() {
+            let (tasks, open) = sync_channel::<Task>(self.size);
+            let open = Arc::new(Mutex::new(open));
+            for _ in 0..self.size {
+                let (open, mut compressor) = (Arc::clone(&open), Compressor::new()?);
+                self.hands.push(thread::spawn(move || {
+                    while let Some(task) = next(&open) {
+                        task(&mut compressor);
+                    }
+                }));
+            }
+            self.tasks = Some(tasks);
+        }
+        self.tasks.as_ref().ok_or(STOPPED)
+    }
+}
+
+fn next(open: &Mutex<Receiver<Task>>) -> Option<Task> {
+    open.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+}
+
+const STOPPED: Error = Error::Internal("a worker thread stopped");
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        self.tasks = None;
+        self.hands.drain(..).for_each(|hand| drop(hand.join()));
+    }
+}
+
+/// The result of a task.
+pub(super) enum Later<T> {
+    Here(Result<T>),
+    Coming(Receiver<Result<T>>),
+}
+
+impl<T> Later<T> {
+    /// Waits for it.
+    pub(super) fn wait(self) -> Result<T> {
+        match self {
+            Self::Here(result) => result,
+            Self::Coming(result) => result.recv().map_err(|_| STOPPED)?,
+        }
+    }
+}
+
+/// Results that are taken in the order in which their tasks were given.
+pub(super) struct Line<T> {
+    waiting: VecDeque<Later<T>>,
+    room: usize,
+}
+
+impl<T> Line<T> {
+    /// A line in which at most `room` stand.
+    pub(super) fn new(room: usize) -> Self {
+        Self { waiting: VecDeque::new(), room }
+    }
+
+    pub(super) fn push(&mut self, later: Later<T>) {
+        self.waiting.push_back(later);
+    }
+
+    /// The first, if it is there or the line is too long.
+    pub(super) fn next_due(&mut self) -> Option<Result<T>> {
+        if self.waiting.len() > self.room {
+            return self.next();
+        }
+        match self.waiting.pop_front()? {
+            Later::Here(result) => Some(result),
+            Later::Coming(result) => match result.try_recv() {
+                Ok(result) => Some(result),
+                Err(TryRecvError::Disconnected) => Some(Err(STOPPED)),
+                Err(TryRecvError::Empty) => {
+                    self.waiting.push_front(Later::Coming(result));
+                    None
+                }
+            },
+        }
+    }
+
+    /// The first, waited for; none when nobody stands in line.
+    pub(super) fn next(&mut self) -> Option<Result<T>> {
+        self.waiting.pop_front().map(Later::wait)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// The results of tasks that end in another order than they began.
+    fn results(hands: usize) -> Vec<usize> {
+        let mut crew = Crew::new(hands);
+        let mut line = Line::new(hands);
+        let mut results = Vec::new();
+        for n in 0..20 {
+            let task = move |_: &mut Compressor| {
+                thread::sleep(Duration::from_millis((20 - n) as u64 % 3));
+                Ok(n)
+            };
+            line.push(crew.give(task).unwrap());
+            while let Some(result) = line.next_due() {
+                results.push(result.unwrap());
+            }
+            assert!(line.waiting.len() <= hands);
+        }
+        while let Some(result) = line.next() {
+            results.push(result.unwrap());
+        }
+        results
+    }
+
+    #[test]
+    fn results_come_in_the_order_in_which_tasks_were_given() {
+        for hands in [0, 1, 2, 5] {
+            assert_eq!(results(hands), (0..20).collect::<Vec<_>>(), "{hands} hands");
+        }
+    }
+
+    #[test]
+    fn an_error_comes_out_where_its_task_stands_and_the_crew_goes_on() {
+        for hands in [0, 2] {
+            let mut crew = Crew::new(hands);
+            let failed = crew.give(|_| Err::<(), _>(Error::Cancelled)).unwrap();
+            let after = crew.give(|_| Ok(7)).unwrap();
+            assert!(matches!(failed.wait(), Err(Error::Cancelled)));
+            assert_eq!(after.wait().unwrap(), 7);
+        }
+    }
+}
