@@ -81,7 +81,9 @@ fn messages(count: usize) -> String {
 
 fn backup(vault: &Vault, count: usize) -> Result<()> {
     let text = messages(count);
-    vault.backup(&Kind::MESSAGES, "sms", Source::Stream(&mut text.as_bytes()), &Job::new()).map(|_| ())
+    vault
+        .backup(&Kind::MESSAGES, "sms", Source::Stream(&mut text.as_bytes()), &Job::new())
+        .map(|_| ())
 }
 
 /// How many messages the newest snapshot has.
@@ -99,7 +101,7 @@ fn a_vault_in_memory_is_there_again_after_a_restart() {
     let world = World::new();
     let vault = world.create();
     backup(&vault, 3).unwrap();
-    assert!(matches!(world.open(2), Err(Error::Database(_))), "one at a time, as in a folder");
+    assert!(matches!(world.open(2), Err(Error::InUse)), "one at a time, as in a folder");
     drop(vault);
     let vault = world.open(2).unwrap();
     assert_eq!(restored(&vault), 3);

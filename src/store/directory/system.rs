@@ -233,6 +233,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "test code")]
     fn what_is_written_past_the_cache_is_what_was_given_whatever_its_length() {
         let folder = tempfile::tempdir().unwrap();
         for length in [0, 1, 262_143, 262_144, 262_145, 1_048_576, 3_000_001, 8_388_608] {
