@@ -81,9 +81,7 @@ fn messages(count: usize) -> String {
 
 fn backup(vault: &Vault, count: usize) -> Result<()> {
     let text = messages(count);
-    vault
-        .backup(&Kind::MESSAGES, "sms", Source::Stream(&mut text.as_bytes()), &Job::new())
-        .map(|_| ())
+    vault.backup(&Kind::MESSAGES, "sms", Source::Stream(&mut text.as_bytes()), &Job::new()).map(|_| ())
 }
 
 /// How many messages the newest snapshot has.
