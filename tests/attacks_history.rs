@@ -448,6 +448,31 @@ fn attack_d10_every_order_of_two_rotations_and_a_revocation_ends_in_one_state() 
 }
 
 #[test]
+fn attack_d10_whoever_has_only_a_replaced_code_neither_comes_in_nor_cuts_off_who_replaced_it() {
+    let world = world(2, &[NOTES]);
+    edit(&world, 0, 0);
+    world.settle();
+    let before = world.store.snapshot();
+    world.devices[0].new_recovery_code().unwrap();
+    world.settle();
+    let after = objects(&world.store);
+    // Whoever found the old code goes on from a store of before, and his device revokes who replaced it.
+    world.store.restore(&before);
+    let (code, device) = (&world.code, NewDevice::named("thief").unwrap());
+    let thief = Vault::recover(world.store.clone(), world.folder.path().join("thief"), code, device).unwrap();
+    thief.revoke(world.devices[0].device()).unwrap();
+    after.iter().for_each(|(name, bytes)| drop(world.store.put(name, bytes)));
+    for n in [1, 0, 1] {
+        world.sync(n);
+        assert_eq!(world.devices[n].devices().unwrap().len(), 2, "device {n}");
+    }
+    world.put(1, &NOTES, "n/new", "not for the thief");
+    world.settle();
+    assert!(thief.sync(&Job::new()).is_err());
+    assert!(thief.records(&NOTES).unwrap().get("n/new").is_err());
+}
+
+#[test]
 fn attack_f8_a_device_without_an_anchor_says_so() {
     let world = world(1, &[NOTES]);
     world.settle();
