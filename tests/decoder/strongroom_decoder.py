@@ -469,7 +469,7 @@ class Roster:
         parents = [self.nodes[self.places[parent]] for parent in entry.parents]
         node = SimpleNamespace(
             signed=signed, hash=labelled_hash("hash/roster-entry", signed.entry), signer=entry.signer, name=name,
-            depth=max((parent.depth + 1 for parent in parents), default=0), place=len(self.nodes), standing=None,
+            depth=max((parent.depth + 1 for parent in parents), default=0), place=len(self.nodes), standing=None, target=None,
             past=frozenset().union(*(parent.past | {parent.place} for parent in parents)), change=change,
             cuts=change.device if name == "revoke_device" else CUTS.get(name))
         need(not self.nodes or (self.nodes[-1].depth, self.nodes[-1].hash) < (node.depth, node.hash), "roster")
@@ -479,6 +479,7 @@ class Roster:
         state = self.evaluate(node.past or {0})
         self.check_allowed(state, node)
         key, node.standing = self.standing(state, entry.signer)
+        node.target = state.devices[change.device].added if name == "revoke_device" else None
         verify(key, "sign/roster-entry", signed.entry, signed.signature, "roster")
 
     def check_change(self, name, change, acceptance):
@@ -533,15 +534,21 @@ class Roster:
     @staticmethod
     def is_void(node, cuts):
         apart = lambda cut: cut is not node and cut.place not in node.past and node.place not in cut.past
-        return any(cut.cuts == node.signer and apart(cut) for cut in cuts)
+        cuts_off = lambda cut: cut.cuts == node.signer and cut.target in (None, node.standing)
+        return any(cuts_off(cut) and apart(cut) for cut in cuts)
+
+    def shut_out(self, nodes, cuts):
+        found = set()
+        for node in nodes:
+            if node.standing in found or self.is_void(node, cuts):
+                found.add(node.hash)
+        return found
 
     def holding(self, nodes):
         """F-39: the cuts among these that hold."""
         cuts = [node for node in nodes if node.cuts is not None]
-        revocations, tainted = [cut for cut in cuts if cut.name == "revoke_device"], set()
-        for node in nodes:
-            if node.standing in tainted or self.is_void(node, revocations):
-                tainted.add(node.hash)
+        doubtful = self.shut_out(nodes, cuts)
+        tainted = self.shut_out(nodes, [cut for cut in cuts if cut.hash not in doubtful])
         return [cut for cut in cuts if cut.name == "revoke_device" or cut.hash not in tainted]
 
     def evaluate(self, within):
@@ -559,8 +566,9 @@ class Roster:
                     state.devices[device.device] = SimpleNamespace(
                         id=device.device, signing_key=device.signing_key, revoked=None, added=node.hash)
                     let_in.add(node.hash)
-            if name == "revoke_device" and change.device in state.devices:
-                device, last = state.devices[change.device], (change.last_sequence, change.last_hash)
+            device = state.devices.get(change.device) if name == "revoke_device" else None
+            if device is not None and device.added == node.target:
+                last = (change.last_sequence, change.last_hash)
                 device.revoked = min(device.revoked or last, last)
             if name in ("genesis", "set_recovery", "set_password") and counts:
                 granted[b"password" if name == "set_password" else b"recovery"].append(node)
