@@ -36,9 +36,12 @@ model enrollment-no-comparison 2 c1a1e1
 model enrollment-replaced      1 c0a0e0a1c1c0
 model enrollment-grinding      2 c0
 model enrollment-no-commitment 2 c1
-model revocation               1 c0c0c0a0a0a0a0c1
-model revocation-no-cut        2 a1c0
+model revocation               2 c0c0c0a0a0a0c1
+model revocation-commits       2 a0a0
+model revocation-no-cut        1 a1a0
+model epoch-announced          2 c0c0e0
+model epoch-not-announced      1 c1c0
 model recovery-code            2 c0c0c0a0a0c1
-model recovery-code-old-roster 2 a1c1c0
+model recovery-code-old-roster 1 a1c1c0
 [ "$ran" -gt 0 ] || { echo "no model is named $*" >&2; exit 2; }
 exit "$wrong"
