@@ -795,11 +795,18 @@ class Account:
                 known = self.keys.setdefault(kind, SimpleNamespace(chunk_id_key=id_key, content_keys=set()))
                 known.content_keys |= keys
 
+    @staticmethod
+    def reach(head, state):
+        """F-43: nobody has merged what he has not seen."""
+        seen = {one.device: one.sequence for one in head.seen}
+        merged = {one.device: min(one.sequence, seen.get(one.device, 0)) for one in state.merged}
+        return merged | {head.device: head.sequence}
+
     def kinds(self):
         """F-43: (name, state, whether another newest head has another tree) of every kind that a head has."""
         for name in sorted({state.kind for head in self.heads.values() for state in head.kinds}):
             states = {h.device: (h, s) for h in self.heads.values() for s in h.kinds if s.kind == name}
-            reach = {d: {m.device: m.sequence for m in s.merged} | {d: h.sequence} for d, (h, s) in states.items()}
+            reach = {d: self.reach(h, s) for d, (h, s) in states.items()}
             holds = lambda a, b: reach[a].get(b, 0) >= states[b][1].since
             newest = [d for d in states if all(holds(d, other) or not holds(other, d) for other in states)]
             need(newest, "history")
