@@ -27,7 +27,10 @@ use strongroom::{
     history::{ForkProof, Freshness},
     keys::HeadCode,
     kinds::Kind,
-    store::{MemoryStore, ObjectName, Store as _},
+    store::{
+        MemoryStore, ObjectName, Store as _,
+        faults::{Fault, FaultStore, Method},
+    },
     vault::{Clock, Environment, Job, NewDevice, SystemClock, Vault},
 };
 
@@ -445,6 +448,53 @@ fn attack_d10_every_order_of_two_rotations_and_a_revocation_ends_in_one_state() 
         // The one that was revoked is out, whoever rotated with it meanwhile.
         assert!(world.devices[3].sync(&Job::new()).is_err(), "case {case}");
     }
+}
+
+#[test]
+fn attack_d10_whoever_has_only_a_replaced_code_neither_comes_in_nor_cuts_off_who_replaced_it() {
+    let world = world(2, &[NOTES]);
+    edit(&world, 0, 0);
+    world.settle();
+    let before = world.store.snapshot();
+    world.devices[0].new_recovery_code().unwrap();
+    world.settle();
+    let after = objects(&world.store);
+    // Whoever found the old code goes on from a store of before, and his device revokes who replaced it.
+    world.store.restore(&before);
+    let (code, device) = (&world.code, NewDevice::named("thief").unwrap());
+    let thief = Vault::recover(world.store.clone(), world.folder.path().join("thief"), code, device).unwrap();
+    thief.revoke(world.devices[0].device()).unwrap();
+    after.iter().for_each(|(name, bytes)| drop(world.store.put(name, bytes)));
+    for n in [1, 0, 1] {
+        world.sync(n);
+        assert_eq!(world.devices[n].devices().unwrap().len(), 2, "device {n}");
+    }
+    world.put(1, &NOTES, "n/new", "not for the thief");
+    world.settle();
+    assert!(thief.sync(&Job::new()).is_err());
+    assert!(thief.records(&NOTES).unwrap().get("n/new").is_err());
+}
+
+#[test]
+fn attack_f8_a_head_code_holds_the_store_to_a_device_that_no_other_has_heard_of() {
+    let world = world(2, &[NOTES]);
+    // Device 1 came in with the code, and device 0 has said nothing since.
+    edit(&world, 1, 1);
+    let head_code = world.devices[1].head_code().unwrap();
+    let device = |name| NewDevice::named(name).unwrap().holding_to(head_code);
+    let own = format!("commits/{}/", world.devices[1].device());
+    // The store shows the commit of the head code once, and something else from then on.
+    let reads = Arc::new(AtomicI64::new(0));
+    let store = FaultStore::new(copy_store(&world.store), move |request| {
+        let is_own = request.method == Method::Get && request.name.starts_with(&own);
+        let is_shown = !is_own || reads.fetch_add(1, Ordering::Relaxed) == 0;
+        if is_shown { Fault::None } else { Fault::Flip(100) }
+    });
+    let state = world.folder.path().join("deceived");
+    assert!(Vault::recover(store, state, &world.code, device("deceived")).is_err());
+    let state = world.folder.path().join("new");
+    let new = Vault::recover(copy_store(&world.store), state, &world.code, device("new")).unwrap();
+    assert_eq!(new.devices().unwrap().len(), 3);
 }
 
 #[test]

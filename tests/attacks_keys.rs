@@ -445,6 +445,34 @@ fn attack_k4_weaker_password_parameters_are_refused_before_anything_is_derived()
     }
 }
 
+#[test]
+fn attack_k4_an_envelope_that_the_store_planted_does_not_keep_the_password_out() {
+    let phone = Phone::new();
+    let secret = phone.vault.set_password("correct horse").unwrap();
+    let name = names(&phone.store, &ObjectName::envelope_prefix(&secret.locator())).pop_first().unwrap();
+    let honest = objects(&phone.store)[&name].clone();
+    let at = HEADER_BYTES + strongroom::crypto::HYBRID_CIPHERTEXT_BYTES;
+    // Listed before the honest one: one with another salt, one with weak parameters, one that is garbage.
+    for (id, field) in [(0_u8, 12), (1, 0), (2, 99)] {
+        let mut bytes = honest.clone();
+        if field == 99 {
+            bytes.fill(7);
+        } else {
+            bytes[at + field..at + field + 4].copy_from_slice(&8_u32.to_le_bytes());
+        }
+        let mut planted = [0; 16];
+        planted[15] = id;
+        phone.store.put(&ObjectName::envelope(&secret.locator(), &planted), &bytes).unwrap();
+    }
+    let device = attack_support::device("new");
+    let with = ("correct horse", &secret);
+    Vault::recover_with_password(phone.store.clone(), phone.path("new"), with, device).unwrap();
+    let device = attack_support::device("wrong");
+    let with = ("battery staple", &secret);
+    let joined = Vault::recover_with_password(phone.store.clone(), phone.path("wrong"), with, device);
+    assert!(matches!(joined.err(), Some(Error::WrongSecret)));
+}
+
 /// The locators under which envelopes lie, with how many each.
 fn recipients(phone: &Phone, since: &BTreeSet<String>) -> Vec<String> {
     let new = names(&phone.store, "envelopes/");

@@ -125,6 +125,32 @@ fn an_epoch_begun_and_lost_does_not_lead_the_decoder_astray() {
     }
 }
 
+/// F-70, step 5: what only envelopes lead to does not count. A device dies after the envelopes that name its
+/// revocation of another and before the commit.
+#[test]
+#[ignore = "needs Python with the packages of tests/decoder/requirements.txt"]
+fn a_revocation_that_no_commit_names_is_none_to_the_decoder() {
+    let python = std::env::var("STRONGROOM_PYTHON").expect("STRONGROOM_PYTHON names the interpreter");
+    let work = tempfile::tempdir().unwrap();
+    let at = |name: &str| work.path().join(name);
+    let open = || DirectoryStore::open(at("store")).unwrap();
+    let device = |name: &str| NewDevice::named(name).unwrap();
+    let (phone, code) = Vault::create(open(), at("phone"), device("phone")).unwrap();
+    let laptop = Vault::recover(open(), at("laptop"), &code, device("laptop")).unwrap();
+    laptop.consent().grant(&Kind::NOTES).unwrap();
+    settle(&[&phone, &laptop]);
+    drop(phone);
+    let faulty = FaultStore::new(open(), |request| {
+        let is_commit = request.method == Method::Put && request.name.starts_with("commits/");
+        if is_commit { Fault::Before(StoreErrorKind::Refused) } else { Fault::None }
+    });
+    assert!(Vault::open(faulty, at("phone")).unwrap().revoke(laptop.device()).is_err());
+    laptop.records(&Kind::NOTES).unwrap().put("n/later.md", b"written afterwards").unwrap();
+    laptop.sync(&Job::new()).unwrap();
+    agree(&python, &at("read"), &at("store"), &code);
+    assert!(at("read/by_decoder/notes/n/later.md").is_file());
+}
+
 /// Three devices, one let in by invitation and one by the code. Two of them work at once in two copies of the
 /// store, begin the same epoch, edit the same note; what they wrote comes together. The third is revoked.
 #[test]

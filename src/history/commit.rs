@@ -268,11 +268,15 @@ impl Commit {
     }
 
     /// How far the data of `kind` in this commit goes: for each device the newest of its commits whose data
-    /// is in it, this commit itself included.
+    /// is in it, this commit itself included. Nobody has merged what he has not seen: of a claim to more,
+    /// what was seen counts.
     #[must_use]
     pub fn merged(&self, kind: &str) -> BTreeMap<DeviceId, u64> {
         let merged = self.kind(kind).map(|state| state.merged.as_slice()).unwrap_or_default();
-        merged.iter().copied().chain([(self.device, self.head.sequence)]).collect()
+        let seen: BTreeMap<_, _> =
+            self.body.seen.iter().map(|(device, head)| (*device, head.sequence)).collect();
+        let reached = |(device, known): &(DeviceId, u64)| Some((*device, *known.min(seen.get(device)?)));
+        merged.iter().filter_map(reached).chain([(self.device, self.head.sequence)]).collect()
     }
 
     /// Whether the data of `kind` in this commit is that of `other`, or has it in it.

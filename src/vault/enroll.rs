@@ -249,19 +249,8 @@ impl Vault {
         let state = state.into();
         let home = empty_home(&state)?;
         let gate = Gate::new(Arc::clone(&store), Consent::none(), home.ledger()?);
-        let locator = device_secret.locator();
-        let ids = envelope_ids(&gate, locator)?;
-        let id = ids.first().copied().ok_or_else(|| nothing_opens(&gate))?;
-        let bytes = gate.get(Place::Envelope { locator, id })?.ok_or(Error::WrongSecret)?;
-        let parameters = Envelope::password_parameters(&bytes)?;
+        let secret = AccountSecret::of_password(&gate, password, device_secret)?;
         drop((gate, home));
-        let seeds = derive_password_seeds(password, device_secret.secret(), &parameters)?;
-        let secret = AccountSecret {
-            signer: SignerId::Password,
-            locator,
-            hybrid: HybridSecretKey::from_seed(seeds.hybrid),
-            signing: SigningKey::from_seed(seeds.signing),
-        };
         Self::enter(store, &state, &secret, device, Environment::default())
     }
 
@@ -308,6 +297,44 @@ struct AccountSecret {
 }
 
 impl AccountSecret {
+    /// The keys of a password: with the parameters of an envelope that they open. The store may have others
+    /// there; each set that it offers costs a derivation, so only some are tried.
+    fn of_password(gate: &Gate, password: &str, device_secret: &DeviceSecret) -> Result<Self> {
+        const TRIES: usize = 4;
+        let locator = device_secret.locator();
+        let (mut tried, mut failure) = (Vec::new(), None);
+        for id in envelope_ids(gate, locator)? {
+            let Some(bytes) = gate.get(Place::Envelope { locator, id })? else { continue };
+            let parameters = match Envelope::password_parameters(&bytes) {
+                Ok(parameters) if tried.contains(&parameters) => continue,
+                Ok(parameters) => parameters,
+                Err(error) => {
+                    failure.get_or_insert(error);
+                    continue;
+                }
+            };
+            if tried.len() == TRIES {
+                break;
+            }
+            tried.push(parameters);
+            let seeds = derive_password_seeds(password, device_secret.secret(), &parameters)?;
+            let secret = Self {
+                signer: SignerId::Password,
+                locator,
+                hybrid: HybridSecretKey::from_seed(seeds.hybrid),
+                signing: SigningKey::from_seed(seeds.signing),
+            };
+            match secret.open_one(gate, id) {
+                Ok(_) => return Ok(secret),
+                Err(error @ (Error::Store(_) | Error::Io { .. } | Error::NewerFormat { .. })) => {
+                    return Err(error);
+                }
+                Err(error) => failure = Some(error),
+            }
+        }
+        Err(failure.unwrap_or_else(|| nothing_opens(gate)))
+    }
+
     /// The roots of all envelopes that open and are vouched for, and what they lead to.
     fn open_newest(
         &self,

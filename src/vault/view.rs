@@ -288,12 +288,13 @@ impl Walk<'_, '_> {
         Error::Fork { device: device.label(), sequence, proof: proof.map(|proof| proof.bytes().into()) }
     }
 
-    /// Devices that only envelopes tell of. What does not open yet is nothing: it counts for nobody.
+    /// Devices that only envelopes tell of. What does not open yet is nothing: it counts for nobody, unless
+    /// it is pinned.
     fn follow_hints(&mut self, hinted: &Roster, counted: Option<&Roster>) -> Result<()> {
         let is_counted = |id| counted.is_some_and(|roster| roster.state().device(id).is_some());
         for device in hinted.state().devices().iter().filter(|device| !is_counted(device.id())) {
             match self.visit(device, hinted) {
-                Err(error) if error.is_damage() => {}
+                Err(error) if error.is_damage() && self.before.head(device.id()).is_none() => {}
                 other => other?,
             }
         }

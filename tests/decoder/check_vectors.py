@@ -215,7 +215,7 @@ def check_roster():
         same("password", locator(state.password), given["password"])
         epoch, root_id, _, begun = max((one for one in state.epochs if one[2]), key=lambda one: one[:2])
         same("epoch", (epoch, root_id.hex()), (given["epoch"], given["root_id"]))
-        due = any(node.cuts is not None and node.place not in begun.past for node in roster.nodes)
+        due = any(cut.place not in begun.past for cut in roster.holding(roster.nodes))
         same("rotation", due, given["rotation_due"])
 
 

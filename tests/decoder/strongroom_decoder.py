@@ -469,7 +469,7 @@ class Roster:
         parents = [self.nodes[self.places[parent]] for parent in entry.parents]
         node = SimpleNamespace(
             signed=signed, hash=labelled_hash("hash/roster-entry", signed.entry), signer=entry.signer, name=name,
-            depth=max((parent.depth + 1 for parent in parents), default=0), place=len(self.nodes), standing=None,
+            depth=max((parent.depth + 1 for parent in parents), default=0), place=len(self.nodes), standing=None, target=None,
             past=frozenset().union(*(parent.past | {parent.place} for parent in parents)), change=change,
             cuts=change.device if name == "revoke_device" else CUTS.get(name))
         need(not self.nodes or (self.nodes[-1].depth, self.nodes[-1].hash) < (node.depth, node.hash), "roster")
@@ -479,6 +479,7 @@ class Roster:
         state = self.evaluate(node.past or {0})
         self.check_allowed(state, node)
         key, node.standing = self.standing(state, entry.signer)
+        node.target = state.devices[change.device].added if name == "revoke_device" else None
         verify(key, "sign/roster-entry", signed.entry, signed.signature, "roster")
 
     def check_change(self, name, change, acceptance):
@@ -533,15 +534,21 @@ class Roster:
     @staticmethod
     def is_void(node, cuts):
         apart = lambda cut: cut is not node and cut.place not in node.past and node.place not in cut.past
-        return any(cut.cuts == node.signer and apart(cut) for cut in cuts)
+        cuts_off = lambda cut: cut.cuts == node.signer and cut.target in (None, node.standing)
+        return any(cuts_off(cut) and apart(cut) for cut in cuts)
+
+    def shut_out(self, nodes, cuts):
+        found = set()
+        for node in nodes:
+            if node.standing in found or self.is_void(node, cuts):
+                found.add(node.hash)
+        return found
 
     def holding(self, nodes):
         """F-39: the cuts among these that hold."""
         cuts = [node for node in nodes if node.cuts is not None]
-        revocations, tainted = [cut for cut in cuts if cut.name == "revoke_device"], set()
-        for node in nodes:
-            if node.standing in tainted or self.is_void(node, revocations):
-                tainted.add(node.hash)
+        doubtful = self.shut_out(nodes, cuts)
+        tainted = self.shut_out(nodes, [cut for cut in cuts if cut.hash not in doubtful])
         return [cut for cut in cuts if cut.name == "revoke_device" or cut.hash not in tainted]
 
     def evaluate(self, within):
@@ -559,8 +566,9 @@ class Roster:
                     state.devices[device.device] = SimpleNamespace(
                         id=device.device, signing_key=device.signing_key, revoked=None, added=node.hash)
                     let_in.add(node.hash)
-            if name == "revoke_device" and change.device in state.devices:
-                device, last = state.devices[change.device], (change.last_sequence, change.last_hash)
+            device = state.devices.get(change.device) if name == "revoke_device" else None
+            if device is not None and device.added == node.target:
+                last = (change.last_sequence, change.last_hash)
                 device.revoked = min(device.revoked or last, last)
             if name in ("genesis", "set_recovery", "set_password") and counts:
                 granted[b"password" if name == "set_password" else b"recovery"].append(node)
@@ -695,7 +703,7 @@ class Account:
     """F-70, steps 2 to 7: from a secret to verified heads and keys."""
 
     def __init__(self, store, secret):
-        self.store, self.roots, self.roster, self.problems = store, [], None, []
+        self.store, self.roots, self.roster = store, [], None
         failure = WrongSecret("nothing opens")
         for name in store.envelopes(secret.locator):
             try:
@@ -724,17 +732,24 @@ class Account:
         self.account, self.roots = self.roster.account, sorted({*self.roots, *body.roots})
 
     def walk(self):
-        """Every device's head, and every roster that one of them names."""
-        read, grown = set(), True
+        """F-70, steps 4 and 5: every device's head, and what the rosters say together that a head names."""
+        hinted, named, read, grown = self.roster, None, set(), True
         while grown:
-            self.hashes, self.problems, known = {}, [], len(self.roster.nodes)
-            heads = [self.head(device) for device in self.roster.state.devices.values()]
-            self.heads = {head.device: head for head in heads if head is not None}
-            for ref in [head.roster for head in self.heads.values() if head.roster.name not in read]:
+            self.hashes, found, known = {}, {}, len(named.nodes) if named else 0
+            for roster in filter(None, (named, hinted)):
+                for device in roster.state.devices.values():
+                    if device.id not in found:
+                        found[device.id] = self.head(roster, device)
+            for ref in [head.roster for head, _ in found.values() if head and head.roster.name not in read]:
                 read.add(ref.name)
-                self.roster = self.roster.unite(open_roster(self.store, self.account, self.roots, ref))
-            grown = len(self.roster.nodes) > known
-        need(self.heads, "missing commit")
+                roster = open_roster(self.store, self.account, self.roots, ref)
+                named = named.unite(roster) if named else roster
+            need(named, "missing commit")
+            grown = len(named.nodes) > known
+        self.roster = named
+        found = {device: found[device] for device in named.state.devices}
+        self.heads = {device: head for device, (head, _) in found.items() if head}
+        self.problems = [problem for _, problems in found.values() for problem in problems]
         seen = [(head.device, one) for head in self.heads.values() for one in head.seen]
         amiss = [(by, one) for by, one in seen if self.is_amiss(one)]
         self.problems += [f"history of {one.device.hex()}: not as {by.hex()} saw it" for by, one in amiss]
@@ -746,26 +761,26 @@ class Account:
             return False
         return self.hashes.get(place) != seen.hash
 
-    def head(self, device):
-        """F-41, F-42: the newest commit that opens, and the hashes of all before it."""
-        sequences = self.store.sequences(device.id)
+    def head(self, roster, device):
+        """F-41, F-42: the newest commit that opens, with what is amiss; notes the hashes of all before it."""
+        sequences, problems = self.store.sequences(device.id), []
         if device.revoked is not None:
             sequences = [sequence for sequence in sequences if sequence <= device.revoked[0]]
         head = later = None
         for sequence in reversed(sequences):
             data = self.store.commit(device.id, sequence) or b""
             try:
-                commit = open_commit(self.account, self.roster, device, self.roots, sequence, data)
+                commit = open_commit(self.account, roster, device, self.roots, sequence, data)
                 follows = later is None or later.sequence > sequence + 1 or later.previous == commit.own_hash
                 need(follows, "a fork")
             except NewerFormat:
                 raise
             except Refused as error:
-                self.problems.append(f"history of {device.id.hex()}, {sequence}: {error}")
+                problems.append(f"history of {device.id.hex()}, {sequence}: {error}")
                 continue
             self.hashes[device.id, sequence] = commit.own_hash
             head, later = head or commit, commit
-        return head
+        return head, problems
 
     def read_keyrings(self):
         """F-43: the keys of every keyring that a head names."""
@@ -780,11 +795,18 @@ class Account:
                 known = self.keys.setdefault(kind, SimpleNamespace(chunk_id_key=id_key, content_keys=set()))
                 known.content_keys |= keys
 
+    @staticmethod
+    def reach(head, state):
+        """F-43: nobody has merged what he has not seen."""
+        seen = {one.device: one.sequence for one in head.seen}
+        merged = {one.device: min(one.sequence, seen.get(one.device, 0)) for one in state.merged}
+        return merged | {head.device: head.sequence}
+
     def kinds(self):
         """F-43: (name, state, whether another newest head has another tree) of every kind that a head has."""
         for name in sorted({state.kind for head in self.heads.values() for state in head.kinds}):
             states = {h.device: (h, s) for h in self.heads.values() for s in h.kinds if s.kind == name}
-            reach = {d: {m.device: m.sequence for m in s.merged} | {d: h.sequence} for d, (h, s) in states.items()}
+            reach = {d: self.reach(h, s) for d, (h, s) in states.items()}
             holds = lambda a, b: reach[a].get(b, 0) >= states[b][1].since
             newest = [d for d in states if all(holds(d, other) or not holds(other, d) for other in states)]
             need(newest, "history")

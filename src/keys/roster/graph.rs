@@ -60,6 +60,8 @@ pub(super) struct Node {
     pub(super) signer: SignerId,
     /// The entry that let its signer in, as the signer knew it; zeros at genesis.
     pub(super) standing: EntryHash,
+    /// The entry that let in the device which it revokes, as the signer knew it.
+    pub(super) target: Option<EntryHash>,
     pub(super) change: Arc<Change>,
     /// Every entry that its signer knew.
     pub(super) past: Past,

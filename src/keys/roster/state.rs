@@ -123,7 +123,7 @@ impl RosterState {
         self.devices.iter().find(|device| device.id() == id)
     }
 
-    /// The recovery code's recipient; none when it was replaced by one that was itself cut off meanwhile.
+    /// The recovery code's recipient; none when whoever replaced it was cut off meanwhile, and not beyond doubt.
     #[must_use]
     pub fn recovery(&self) -> Option<&Recipient> {
         self.recovery.as_ref().map(|holder| &holder.recipient)
@@ -172,6 +172,11 @@ impl RosterState {
     pub fn recipients(&self) -> impl Iterator<Item = &Recipient> {
         let devices = self.devices.iter().filter(|device| device.is_active()).map(Device::recipient);
         devices.chain(self.recovery()).chain(self.password())
+    }
+
+    /// The entry that added a device.
+    pub(super) fn added(&self, id: DeviceId) -> Option<EntryHash> {
+        self.device(id).map(|device| device.added)
     }
 
     /// The key that checks a signer's entries, and the entry that let it in, if it may sign now.
@@ -243,35 +248,47 @@ struct Written<'a> {
     epochs: Vec<usize>,
 }
 
-/// The cuts that hold. A revocation always does. Who was cut off by one, and whoever that device let in
-/// meanwhile, takes no code or password from its owner.
+/// The cuts that hold. A revocation always does. Who was cut off, and whoever came in through him meanwhile,
+/// takes no code or password from its owner; but only a cut that is itself beyond doubt says so, or whoever
+/// was cut off could undo that by cutting off in turn.
 fn cuts<'a>(places: &[(usize, &'a Node)]) -> Vec<(usize, &'a Node)> {
-    let is_cut = |(_, node): &(usize, &Node)| node.change.is_cut();
-    let (revocations, mut cuts): (Vec<_>, Vec<_>) = places
-        .iter()
-        .copied()
-        .filter(is_cut)
-        .partition(|(_, node)| matches!(node.change.as_ref(), Change::RevokeDevice { .. }));
-    let mut tainted: BTreeSet<EntryHash> = BTreeSet::new();
+    let mut cuts: Vec<_> = places.iter().copied().filter(|(_, node)| node.change.is_cut()).collect();
+    let doubtful = shut_out(places, &cuts);
+    let sure: Vec<_> = cuts.iter().copied().filter(|(_, node)| !doubtful.contains(&node.hash)).collect();
+    let tainted = shut_out(places, &sure);
+    let is_revocation = |node: &Node| matches!(node.change.as_ref(), Change::RevokeDevice { .. });
+    cuts.retain(|(_, node)| is_revocation(node) || !tainted.contains(&node.hash));
+    cuts
+}
+
+/// What those wrote whom `cuts` shut out, and whoever came in through what they wrote.
+fn shut_out(places: &[(usize, &Node)], cuts: &[(usize, &Node)]) -> BTreeSet<EntryHash> {
+    let mut all = BTreeSet::new();
     for (place, node) in places {
-        if tainted.contains(&node.standing) || is_void(*place, node, &revocations) {
-            tainted.insert(node.hash);
+        if all.contains(&node.standing) || is_void(*place, node, cuts) {
+            all.insert(node.hash);
         }
     }
-    cuts.retain(|(_, node)| !tainted.contains(&node.hash));
-    cuts.extend(revocations);
-    cuts
+    all
 }
 
 /// Whether the signer was cut off by somebody who did not know of this entry. A code or password that was
 /// replaced later is no reason to doubt what its holder did before, known or not, if he knew of the change.
 fn is_void(place: usize, node: &Node, cuts: &[(usize, &Node)]) -> bool {
     cuts.iter().any(|(cut_place, cut)| {
-        cut.change.cuts(node.signer)
+        cut.cuts_off(node)
             && *cut_place != place
             && !cut.past.contains(place)
             && !node.past.contains(*cut_place)
     })
+}
+
+impl Node {
+    /// Whether it takes the right to sign from who signed `other`. A device is the one that was known by an
+    /// entry: another under the same id is not cut off with it.
+    fn cuts_off(&self, other: &Self) -> bool {
+        self.change.cuts(other.signer) && self.target.is_none_or(|target| target == other.standing)
+    }
 }
 
 impl RosterState {
@@ -293,7 +310,9 @@ impl RosterState {
                 written.let_in.insert(node.hash);
             }
             Change::RevokeDevice { device, last_sequence, last_hash } => {
-                if let Some(known) = self.devices.iter_mut().find(|known| known.id() == *device) {
+                let is_meant =
+                    |known: &&mut Device| known.id() == *device && node.target == Some(known.added);
+                if let Some(known) = self.devices.iter_mut().find(is_meant) {
                     known.cut(*last_sequence, *last_hash);
                 }
             }

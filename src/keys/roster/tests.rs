@@ -408,6 +408,70 @@ fn attack_d10_a_replaced_code_adds_no_device_and_does_not_come_back() {
 }
 
 #[test]
+fn attack_d10_whoever_comes_in_with_a_replaced_code_undoes_nothing_by_revoking_who_replaced_it() {
+    let start = account(3);
+    let mut honest = start.clone();
+    set(&mut honest, person(0), person(21), Change::SetRecovery);
+    set(&mut honest, person(0), person(24), Change::SetPassword);
+    begin(&mut honest, person(0), 1);
+    let mut forked = start.clone();
+    try_write(&mut forked, SignerId::Recovery, person(20), &person(10).add()).unwrap();
+    write(&mut forked, person(10), &person(0).revoke());
+    let all = united(&[&honest, &forked]);
+    assert!(!is_device(&all, person(10)), "brought in by a code that was replaced");
+    assert_eq!(recovery(&all), None, "the old one is dead, whoever set the new one was cut off");
+    let late = try_write(&mut all.clone(), SignerId::Recovery, person(20), &person(11).add());
+    assert!(late.is_err(), "the old code");
+}
+
+#[test]
+fn attack_d10_whoever_comes_in_with_a_replaced_code_voids_nothing_that_the_new_one_grants() {
+    let start = account(2);
+    let mut honest = start.clone();
+    set(&mut honest, person(0), person(21), Change::SetRecovery);
+    let mut forked = start.clone();
+    try_write(&mut forked, SignerId::Recovery, person(20), &person(10).add()).unwrap();
+    set(&mut forked, person(10), person(23), Change::SetRecovery);
+    try_write(&mut honest, SignerId::Recovery, person(21), &person(5).add()).unwrap();
+    let all = united(&[&honest, &forked]);
+    assert!(is_device(&all, person(5)) && !is_device(&all, person(10)));
+    assert_eq!(recovery(&all), Some(person(21).id.0));
+}
+
+#[test]
+fn attack_d6_a_revoked_device_does_not_bring_a_replaced_code_back() {
+    // Device and code were stolen together. The owner cuts both off; a third device hears of all at once.
+    let (mut honest, mut forked) = revoked();
+    set(&mut honest, person(0), person(21), Change::SetRecovery);
+    write(&mut forked, person(2), &person(0).revoke());
+    try_write(&mut forked, SignerId::Recovery, person(20), &person(10).add()).unwrap();
+    let all = united(&[&honest, &forked]);
+    assert!(!is_device(&all, person(10)), "brought in by the stolen code");
+    assert_ne!(recovery(&all), Some(person(20).id.0));
+    assert!(try_write(&mut all.clone(), SignerId::Recovery, person(20), &person(11).add()).is_err());
+}
+
+#[test]
+fn attack_d6_a_revoked_device_cuts_off_nobody_whom_it_did_not_know() {
+    // A device's id shows in the store: the revoked one lets in another under that id and revokes it.
+    let (mut honest, mut forked) = revoked();
+    write(&mut honest, person(0), &person(5).add());
+    write(&mut honest, person(5), &person(6).add());
+    set(&mut honest, person(5), person(21), Change::SetRecovery);
+    let start = honest.clone();
+    let double = Member { id: person(5).id, ..person(10).member() };
+    write(&mut forked, person(2), &Change::AddDevice(double));
+    write(&mut forked, person(2), &person(5).revoke());
+    let mut all = united(&[&honest, &forked]);
+    assert!(all.state().device(person(5).id).unwrap().is_active());
+    assert!(is_device(&all, person(6)), "whom it let in");
+    assert_eq!(recovery(&all), recovery(&start), "the code that it set");
+    // Who knows it cuts it off, as ever.
+    write(&mut all, person(0), &person(5).revoke());
+    assert!(!all.state().device(person(5).id).unwrap().is_active());
+}
+
+#[test]
 fn attack_d10_a_replaced_or_removed_password_adds_no_device_and_does_not_come_back() {
     for replace in [true, false] {
         let mut start = account(2);

@@ -40,6 +40,7 @@ pub(super) fn accept(
         parents,
         signer: SignerId::from_wire(signer)?,
         standing: EntryHash::default(),
+        target: None,
         change: Arc::new(change),
         past,
         signed: Arc::new(signed),
@@ -47,7 +48,7 @@ pub(super) fn accept(
     if nodes.last().is_some_and(|last| (last.depth, last.hash) >= (node.depth, node.hash)) {
         return Err(damaged());
     }
-    node.standing = check(account, nodes, &node)?;
+    (node.standing, node.target) = check(account, nodes, &node)?;
     nodes.push(node);
     Ok(())
 }
@@ -66,8 +67,9 @@ fn stand(nodes: &[Node], parents: &[EntryHash]) -> Option<(u32, Past)> {
     Some((depth, past))
 }
 
-/// The signer could sign then, did sign, and was allowed to do this then; gives the entry that let it in.
-fn check(account: AccountId, nodes: &[Node], node: &Node) -> Result<EntryHash> {
+/// The signer could sign then, did sign, and was allowed to do this then; gives the entry that let it in, and
+/// the one that let in whom it revokes.
+fn check(account: AccountId, nodes: &[Node], node: &Node) -> Result<(EntryHash, Option<EntryHash>)> {
     let damaged = || Error::damaged(Part::Roster);
     let state = match (nodes.is_empty(), node.change.as_ref()) {
         (true, genesis @ Change::Genesis { device, .. }) => {
@@ -88,7 +90,11 @@ fn check(account: AccountId, nodes: &[Node], node: &Node) -> Result<EntryHash> {
     let (key, standing) = state.standing(node.signer).ok_or_else(damaged)?;
     let signature = Signature::from_bytes(&node.signed.signature, Part::Roster)?;
     key.verify(Label::SIGN_ROSTER, &node.signed.entry, &signature, Part::Roster)?;
-    Ok(standing)
+    let target = match node.change.as_ref() {
+        Change::RevokeDevice { device, .. } => state.added(*device),
+        _ => None,
+    };
+    Ok((standing, target))
 }
 
 /// Codes and passwords may only add their holder's new device.

@@ -6,6 +6,8 @@
 
 mod conflict;
 mod decide;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
