@@ -273,10 +273,13 @@ impl Inner<'_> {
     }
 }
 
-/// Threads beside the job's own. A small budget has no room for packs on their way.
+/// Threads beside the job's own. Open packs and caches come first; a small budget has no room for packs and
+/// chunks on their way.
 fn hands(job: &Job) -> usize {
-    const ENOUGH_BYTES: usize = 56 * 1024 * 1024;
-    if job.threads() < 2 || job.memory_bytes() < ENOUGH_BYTES { 0 } else { job.threads() }
+    const FIRST_BYTES: usize = 40 * 1024 * 1024;
+    const HAND_BYTES: usize = 12 * 1024 * 1024;
+    let affordable = job.memory_bytes().saturating_sub(FIRST_BYTES) / HAND_BYTES;
+    if job.threads() < 2 { 0 } else { affordable.min(job.threads()) }
 }
 
 impl PageReader for &ContentWriter<'_> {
