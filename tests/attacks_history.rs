@@ -31,7 +31,7 @@ use strongroom::{
         MemoryStore, ObjectName, Store as _,
         faults::{Fault, FaultStore, Method},
     },
-    vault::{Clock, Environment, Job, NewDevice, SystemClock, Vault},
+    vault::{At, Clock, Environment, Job, NewDevice, Selection, SystemClock, Vault},
 };
 
 const NOTES: Kind = Kind::NOTES;
@@ -193,6 +193,42 @@ impl BackUpNothing for Vault {
         let source = strongroom::vault::Folder::at(folder.path());
         self.backup(&NOTES, "n", strongroom::vault::Source::Folder(&source), &Job::new()).map(drop)
     }
+}
+
+#[test]
+fn attack_f3_a_delayed_edit_beside_a_heartbeat_is_not_hidden_from_a_recovery() {
+    const DAY_MS: i64 = 25 * 60 * 60 * 1000;
+    let now = Arc::new(AtomicI64::new(SystemClock.now_ms()));
+    let clock = || Environment::new(Box::new(TestClock(Arc::clone(&now))), Box::new(OsRandom));
+    let mut world = world(2, &[NOTES]);
+    edit(&world, 0, 0);
+    world.settle();
+    let states = [0, 1].map(|n| world.state(n));
+    world.devices.clear();
+    world.devices = states
+        .map(|state| Vault::open_in(world.store.clone(), state, clock()).unwrap())
+        .into_iter()
+        .collect();
+    for _ in 0..5 {
+        now.fetch_add(DAY_MS, Ordering::Relaxed);
+        (0..2).for_each(|n| assert!(world.sync(n).commit.is_some()));
+    }
+    // Device 0 edits; the store shows it to device 1 only after that one has said that it is there.
+    now.fetch_add(DAY_MS, Ordering::Relaxed);
+    assert!(world.sync(0).commit.is_some());
+    let before = world.store.snapshot();
+    edit(&world, 0, 1);
+    let after = objects(&world.store);
+    world.store.restore(&before);
+    now.fetch_add(1000, Ordering::Relaxed);
+    assert!(world.sync(1).commit.is_some());
+    after.iter().for_each(|(name, bytes)| drop(world.store.put(name, bytes)));
+    let (code, device) = (&world.code, NewDevice::named("new").unwrap());
+    let new = Vault::recover(world.store.clone(), world.folder.path().join("new"), code, device).unwrap();
+    let plan = new.plan_restore(&Selection::all(), &At::Latest).unwrap();
+    assert_eq!((plan.entries(), plan.unmerged()), (2, [].as_slice()), "both notes");
+    world.settle();
+    assert_eq!(world.contents(1, &NOTES).len(), 2);
 }
 
 /// A clock that a test sets.

@@ -60,6 +60,7 @@ pub fn store_name(data: &[u8]) {
             number.parse().ok().map(|number| ObjectName::commit(&id(device), number))
         }
         ["enroll", rendezvous, "request"] => Some(ObjectName::enroll_request(&id(rendezvous))),
+        ["enroll", rendezvous, "reveal"] => Some(ObjectName::enroll_reveal(&id(rendezvous))),
         ["enroll", rendezvous, "answer"] => Some(ObjectName::enroll_answer(&id(rendezvous))),
         _ => panic!("another form"),
     };

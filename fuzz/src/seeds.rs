@@ -562,6 +562,7 @@ fn names() -> Seeds {
         ("envelope", ObjectName::envelope(&id, &id).to_string().into()),
         ("upper-case", commit.to_uppercase().into()),
         ("enroll-request", ObjectName::enroll_request(&id).to_string().into()),
+        ("enroll-reveal", ObjectName::enroll_reveal(&id).to_string().into()),
         ("enroll-answer", ObjectName::enroll_answer(&id).to_string().into()),
         ("number-too-large", format!("commits/{}/99999999999999999999", "ab".repeat(16)).into()),
         ("device", "D1".repeat(16).into()),

@@ -30,8 +30,8 @@ pub struct KindState {
     pub index: Vec<ObjectRef>,
     /// The other devices' commits whose data of this kind is in it, by device.
     pub merged: Vec<(DeviceId, u64)>,
-    /// The device's first commit from which on all of this is as it is here: who has merged that one has
-    /// merged this. 0 before it is in a commit.
+    /// The device's first commit from which on the data is as it is here: who has merged that one has it,
+    /// and all that was merged since then added nothing to it. 0 before it is in a commit.
     pub since: u64,
 }
 
@@ -45,10 +45,8 @@ impl KindState {
     /// As it enters the commit with number `sequence`, the next after the one that holds `before`.
     #[must_use]
     pub fn following(mut self, before: Option<&Self>, sequence: u64) -> Self {
-        self.since = before.map_or(0, |before| before.since);
-        if before != Some(&self) {
-            self.since = sequence;
-        }
+        let is_same = |before: &&Self| (before.root, &before.index) == (self.root, &self.index);
+        self.since = before.filter(is_same).map_or(sequence, |before| before.since);
         self
     }
 }

@@ -182,7 +182,7 @@ pub struct KindState {
     /// The other devices' commits whose data of this kind is in it, by device.
     #[prost(message, repeated, tag = "4")]
     pub merged: ::prost::alloc::vec::Vec<MergedCommit>,
-    /// The device's first commit from which on all of this is as it is here.
+    /// The device's first commit from which on root and index are as they are here.
     #[prost(uint64, tag = "5")]
     pub since: u64,
 }

@@ -47,7 +47,7 @@ fn kind_of(error: &io::Error) -> StoreErrorKind {
 }
 
 /// Writes `bytes` to a file that was just made. Long objects go past the page cache where the system has
-/// a way: they are read back rarely, and copying them through it costs several times what sealing does.
+/// a way: they are read back rarely, and copying them through it may take longer than sealing them.
 pub(super) fn write(file: &mut fs::File, bytes: &[u8]) -> io::Result<()> {
     const LONG: usize = 256 * 1024;
     let written = if bytes.len() < LONG { 0 } else { direct::write(file, bytes)? };

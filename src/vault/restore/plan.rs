@@ -119,7 +119,8 @@ impl Vault {
         let (mut parts, mut unmerged) = (Vec::new(), Vec::new());
         let (mut entries, mut bytes) = (0, 0);
         for Selection { kind, path } in selections {
-            if *at == At::Latest {
+            // Several paths of one kind have one state.
+            if *at == At::Latest && !parts.iter().any(|part: &Part| part.kind == *kind) {
                 unmerged.extend(view.unmerged(kind.name(), self.device()).map(|commit| Unmerged {
                     kind: kind.name().to_owned(),
                     snapshot: SnapshotId::of(commit),
@@ -155,7 +156,6 @@ impl Vault {
             parts.push(Part { kind: kind.clone(), state, prefix });
         }
         let (freshness, newest) = (view.freshness, *at == At::Latest);
-        unmerged.dedup();
         Ok(RestorePlan { parts, entries, bytes, freshness, newest, unmerged, overwrite: Overwrite::No })
     }
 }
