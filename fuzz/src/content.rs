@@ -4,8 +4,8 @@ use prost::Message as _;
 use strongroom::{
     Part,
     content::{
-        ChunkEntry, ChunkId, Chunker, Compressor, IndexFragment, PackEntry, StoredChunk, decode_chunk,
-        read_directory,
+        ChunkEntry, ChunkId, Chunker, Compressor, Decompressor, IndexFragment, PackEntry, StoredChunk,
+        decode_chunk, read_directory,
     },
     keys::ObjectRef,
     limits::CHUNK_BYTES_MAX,
@@ -55,14 +55,17 @@ pub fn pack_directory(data: &[u8]) {
         let mut compressor = Compressor::new().unwrap();
         let chunk = StoredChunk::encode(id, data.to_vec(), Some(&mut compressor)).unwrap();
         assert!(ChunkEntry::from_wire(&chunk.entry().to_wire(), Part::Pack).unwrap() == *chunk.entry());
-        assert!(decode_chunk(&key, chunk.entry(), chunk.bytes()).unwrap() == data);
+        assert!(
+            decode_chunk(&key, chunk.entry(), chunk.bytes(), &mut Decompressor::new().unwrap()).unwrap()
+                == data
+        );
     }
 }
 
 /// What is given out is what the id names, and no longer than was said.
 fn check_chunk(entry: &ChunkEntry, stored: &[u8]) {
     let key = secret(3);
-    if let Ok(plain) = decode_chunk(&key, entry, stored) {
+    if let Ok(plain) = decode_chunk(&key, entry, stored, &mut Decompressor::new().unwrap()) {
         assert!(ChunkId::derive(&key, &plain) == entry.id() && plain.len() <= CHUNK_BYTES_MAX);
         assert!(entry.compressed_from() == 0 || plain.len() == entry.compressed_from() as usize);
     }

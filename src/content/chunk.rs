@@ -1,6 +1,6 @@
 //! A chunk: what names it, and the form in which it lies in a pack.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use crate::{
     Error, Part, Result,
@@ -143,15 +143,33 @@ impl Compressor {
     }
 }
 
+/// A zstd context for the other way, kept from chunk to chunk.
+pub struct Decompressor(zstd::bulk::Decompressor<'static>);
+
+impl Decompressor {
+    /// A context.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when it cannot be made.
+    pub fn new() -> Result<Self> {
+        zstd::bulk::Decompressor::new().map(Self).map_err(|_| Error::Internal("zstd context"))
+    }
+}
+
 /// Gives back the plain bytes of a stored chunk and checks that they are the ones named (promise 3).
 ///
 /// # Errors
 /// [`Error::Damaged`] when they are not, or when they unpack to more or less than the entry says (R4).
-pub fn decode_chunk(id_key: &Secret<32>, entry: &ChunkEntry, stored: &[u8]) -> Result<Vec<u8>> {
+pub fn decode_chunk<'s>(
+    id_key: &Secret<32>,
+    entry: &ChunkEntry,
+    stored: &'s [u8],
+    decompressor: &mut Decompressor,
+) -> Result<Cow<'s, [u8]>> {
     let damaged = || Error::damaged(Part::Chunk);
     let plain = match usize::try_from(entry.plain) {
-        Ok(0) => stored.to_vec(),
-        Ok(length) => zstd::bulk::decompress(stored, length).map_err(|_| damaged())?,
+        Ok(0) => Cow::Borrowed(stored),
+        Ok(length) => Cow::Owned(decompressor.0.decompress(stored, length).map_err(|_| damaged())?),
         Err(_) => return Err(damaged()),
     };
     let length_fits = entry.plain == 0 || u32::try_from(plain.len()) == Ok(entry.plain);
@@ -166,6 +184,10 @@ mod tests {
         Secret::take(&mut [3; 32])
     }
 
+    fn decompressor() -> Decompressor {
+        Decompressor::new().unwrap()
+    }
+
     fn encoded(plain: &[u8]) -> StoredChunk {
         let mut compressor = Compressor::new().unwrap();
         StoredChunk::encode(ChunkId::derive(&key(), plain), plain.to_vec(), Some(&mut compressor)).unwrap()
@@ -176,10 +198,10 @@ mod tests {
         let text = b"the same words again and again ".repeat(500);
         let stored = encoded(&text);
         assert!(stored.bytes().len() < text.len() / 10);
-        assert_eq!(decode_chunk(&key(), stored.entry(), stored.bytes()).unwrap(), text);
+        assert_eq!(decode_chunk(&key(), stored.entry(), stored.bytes(), &mut decompressor()).unwrap(), text);
         let short = encoded(b"x");
         assert_eq!(short.entry().compressed_from(), 0);
-        assert_eq!(decode_chunk(&key(), short.entry(), short.bytes()).unwrap(), b"x");
+        assert_eq!(decode_chunk(&key(), short.entry(), short.bytes(), &mut decompressor()).unwrap(), b"x");
     }
 
     #[test]
@@ -187,7 +209,7 @@ mod tests {
         let bomb = encoded(&vec![0; CHUNK_BYTES_MAX]);
         for plain in [1000, 65_536, u32::try_from(CHUNK_BYTES_MAX).unwrap() - 1] {
             let lie = ChunkEntry { plain, ..*bomb.entry() };
-            assert!(decode_chunk(&key(), &lie, bomb.bytes()).is_err());
+            assert!(decode_chunk(&key(), &lie, bomb.bytes(), &mut decompressor()).is_err());
         }
         let longer = messages::ChunkEntry { plain_length: u32::MAX, ..bomb.entry().to_wire() };
         assert!(ChunkEntry::from_wire(&longer, Part::Pack).is_err());
@@ -197,6 +219,6 @@ mod tests {
     fn a_chunk_that_is_not_the_one_named_is_refused() {
         let a = encoded(b"some bytes");
         let b = encoded(b"other bytes");
-        assert!(decode_chunk(&key(), a.entry(), b.bytes()).is_err());
+        assert!(decode_chunk(&key(), a.entry(), b.bytes(), &mut decompressor()).is_err());
     }
 }

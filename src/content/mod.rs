@@ -8,7 +8,7 @@ mod index;
 mod pack;
 mod packer;
 
-pub use chunk::{ChunkEntry, ChunkId, Compressor, StoredChunk, decode_chunk};
+pub use chunk::{ChunkEntry, ChunkId, Compressor, Decompressor, StoredChunk, decode_chunk};
 pub use chunker::{Chunker, MEDIA_PIECE_BYTES, media_piece};
 pub use index::IndexFragment;
 pub use pack::{PackBuilder, PackEntry, open_pack, pack_context, read_directory};

@@ -54,6 +54,17 @@ impl KindKeys {
         Self { kind: kind.to_owned(), chunk_id, chunk_cut, content }
     }
 
+    /// A second copy for another owner.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self {
+            kind: self.kind.clone(),
+            chunk_id: self.chunk_id.duplicate(),
+            chunk_cut: self.chunk_cut.duplicate(),
+            content: self.content.iter().map(ContentKey::duplicate).collect(),
+        }
+    }
+
     /// Names chunks.
     #[must_use]
     pub fn chunk_id_key(&self) -> &Secret<32> {
@@ -218,14 +229,11 @@ impl Keyring {
     /// A second copy, named so that it can be found.
     #[must_use]
     pub fn duplicate(&self) -> Self {
-        let copy = |keys: &KindKeys| {
-            KindKeys::new(&self.naming, &keys.kind, keys.content.iter().map(ContentKey::duplicate).collect())
-        };
         Self {
             account: self.account,
             version: self.version,
             naming: self.naming.duplicate(),
-            kinds: self.kinds.iter().map(copy).collect(),
+            kinds: self.kinds.iter().map(KindKeys::duplicate).collect(),
         }
     }
 

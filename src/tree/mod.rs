@@ -74,6 +74,6 @@ pub use diff::{Change, diff};
 pub use edit::{Edit, apply};
 pub use node::is_inner_page;
 pub use pages::{PageReader, PageWriter};
-pub use read::{Scan, Walk, get, scan, scan_prefix, walk_pages};
+pub use read::{Lookup, Scan, Walk, get, scan, scan_prefix, walk_pages};
 pub use root::Root;
 pub use sift::{Sifted, sift};

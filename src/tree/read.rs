@@ -39,6 +39,35 @@ pub fn scan_prefix<'a, R: PageReader + ?Sized>(
     Scan { reader, prefix: prefix.to_vec(), place }
 }
 
+/// Looks up keys that ascend: cheaper than one [`get`] after the other, since each page is read once.
+pub struct Lookup<'a, R: ?Sized> {
+    root: Option<Root>,
+    reader: &'a R,
+    scan: Option<Scan<'a, R>>,
+    next: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl<'a, R: PageReader + ?Sized> Lookup<'a, R> {
+    /// Before the first key.
+    pub fn new(root: Option<Root>, reader: &'a R) -> Self {
+        Self { root, reader, scan: None, next: None }
+    }
+
+    /// The value of `key`, which is not below those asked for before.
+    ///
+    /// # Errors
+    /// As [`get`].
+    pub fn value(&mut self, key: &[u8]) -> Result<Option<&[u8]>> {
+        if self.next.as_ref().is_none_or(|(next, _)| next.as_slice() < key) {
+            let (root, reader) = (self.root, self.reader);
+            let scan = self.scan.get_or_insert_with(|| scan(root, reader, Bound::Included(key)));
+            scan.go_on_to(key)?;
+            self.next = scan.next().transpose()?;
+        }
+        Ok(self.next.as_ref().filter(|(next, _)| next == key).map(|(_, value)| value.as_slice()))
+    }
+}
+
 /// See [`scan`].
 pub struct Scan<'a, R: ?Sized> {
     reader: &'a R,

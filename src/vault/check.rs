@@ -1,10 +1,14 @@
 //! Check: proves that what the commits promise is in the store, and with the data read, that it restores.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     Failure, Job, Vault,
-    contents::{ContentReader, KindAccess, decode_entry, fetch_fragment},
+    contents::{ContentReader, KindAccess, PackSource, decode_entry, fetch_fragment},
+    crew::{Crew, Later, Line, hands},
     restore::lost_entries,
     snapshots::{display_key, entries_below},
     vault::Work,
@@ -12,11 +16,12 @@ use super::{
 };
 use crate::{
     Error, Part, Result,
-    content::{ChunkEntry, ChunkId, PackEntry, decode_chunk, open_pack, pack_context},
+    content::{ChunkId, PackEntry},
     crypto::Place,
     history::{Freshness, KindState},
     keys::ObjectRef,
     kinds::Kind,
+    limits::OBJECT_BYTES_MAX,
     wire::messages,
 };
 
@@ -160,84 +165,66 @@ impl KindCheck<'_> {
     }
 
     fn packs(&mut self, listed: &Listed, percent: u8, work: &mut Work) -> Result<()> {
-        for (number, pack) in (0..).zip(&listed.packs) {
+        const FIRST_BYTES: usize = 16 * 1024 * 1024;
+        const HAND_BYTES: usize = 2 * OBJECT_BYTES_MAX;
+        let source = Arc::new(PackSource::new(&self.access));
+        let mut crew = Crew::new(hands(self.job, FIRST_BYTES, HAND_BYTES));
+        let mut line = Line::new(crew.size());
+        let mut packs = (0..).zip(&listed.packs);
+        for pack in &listed.packs {
             let [dice] = work.random.bytes::<1>()?;
             let read = u32::from(dice) * 100 < u32::from(percent) * 256;
-            let verified = if read { self.read_pack(pack) } else { self.find_pack(pack) };
-            match verified {
-                Ok(()) => {
-                    self.report.packs += 1;
-                    self.report.chunks += u64::try_from(pack.chunks().count()).unwrap_or(0);
-                }
-                Err(error) if error.is_damage() => {
-                    self.lost.insert(number);
-                    let name = crate::privacy::object_name(Place::Object(pack.object().id()));
-                    self.fail(format!("(pack {name})"), &error.to_string());
-                }
-                Err(error) => return Err(error),
+            let verified = if read {
+                let (source, pack) = (Arc::clone(&source), pack.clone());
+                crew.give(move |tools| source.verify(&pack, &mut tools.decompressor))?
+            } else {
+                Later::Here(self.find_pack(pack))
+            };
+            line.push(verified);
+            while let Some(verified) = line.next_due() {
+                self.settle(verified, packs.next())?;
             }
-            self.job.step(|progress| progress.items += 1)?;
+        }
+        while let Some(verified) = line.next() {
+            self.settle(verified, packs.next())?;
         }
         Ok(())
     }
 
-    fn find_pack(&self, pack: &PackEntry) -> Result<()> {
+    /// Counts a pack, or lists it as lost.
+    fn settle(&mut self, verified: Result<u64>, pack: Option<(u32, &PackEntry)>) -> Result<()> {
+        let Some((number, pack)) = pack else { return Ok(()) };
+        match verified {
+            Ok(read) => {
+                self.report.packs += 1;
+                self.report.chunks += u64::try_from(pack.chunks().count()).unwrap_or(0);
+                self.report.bytes_read += read;
+                self.job.step(|progress| progress.bytes += read)?;
+            }
+            Err(error) if error.is_damage() => {
+                self.lost.insert(number);
+                let name = crate::privacy::object_name(Place::Object(pack.object().id()));
+                self.fail(format!("(pack {name})"), &error.to_string());
+            }
+            Err(error) => return Err(error),
+        }
+        self.job.step(|progress| progress.items += 1)
+    }
+
+    /// Nothing is read of it.
+    fn find_pack(&self, pack: &PackEntry) -> Result<u64> {
         let length = self.access.gate.length(Place::Object(pack.object().id()))?;
         match length.and_then(|length| usize::try_from(length).ok()) {
-            Some(length) if length == pack.object().length() => Ok(()),
+            Some(length) if length == pack.object().length() => Ok(0),
             Some(_) => Err(Error::damaged(Part::Pack)),
             None => Err(Error::Missing { what: Part::Pack }),
         }
     }
 
-    fn read_pack(&mut self, pack: &PackEntry) -> Result<()> {
-        let object = pack.object();
-        let bytes =
-            self.access.gate.get(Place::Object(object.id()))?.ok_or(Error::Missing { what: Part::Pack })?;
-        if !object.matches(&bytes) {
-            return Err(Error::damaged(Part::Pack));
-        }
-        let read = u64::try_from(bytes.len()).unwrap_or(0);
-        let context = pack_context(self.access.account, object.epoch(), self.kind.name(), object.id());
-        let (plain, directory) = self.open_with_any_key(object.epoch(), &context, &bytes)?;
-        if !pack.chunks().map(|(_, chunk)| chunk).eq(&directory) {
-            return Err(Error::damaged(Part::Pack));
-        }
-        for (offset, chunk) in pack.chunks() {
-            self.verify_chunk(&plain, offset, chunk)?;
-        }
-        self.report.bytes_read += read;
-        self.job.step(|progress| progress.bytes += read)
-    }
-
-    fn open_with_any_key(
-        &self,
-        epoch: u32,
-        context: &crate::crypto::Context,
-        bytes: &[u8],
-    ) -> Result<(Vec<u8>, Vec<ChunkEntry>)> {
-        let mut failure = Error::damaged(Part::Pack);
-        for key in self.access.keys.content_keys(epoch) {
-            match open_pack(&key, context, bytes.to_vec()) {
-                Err(error) => failure = error,
-                opened => return opened,
-            }
-        }
-        Err(failure)
-    }
-
-    fn verify_chunk(&self, plain: &[u8], offset: u32, chunk: &ChunkEntry) -> Result<()> {
-        let damaged = || Error::damaged(Part::Chunk);
-        let number = |value| usize::try_from(value).map_err(|_| damaged());
-        let (offset, length) = (number(offset)?, number(chunk.stored_length())?);
-        let stored = plain.get(offset..).and_then(|rest| rest.get(..length)).ok_or_else(damaged)?;
-        decode_chunk(self.access.keys.chunk_id_key(), chunk, stored).map(|_| ())
-    }
-
     /// Walks the newest tree: every entry decodes and every chunk it needs is in a pack that is whole.
     fn tree(&mut self, state: &KindState, listed: &Listed) -> Result<()> {
         super::contents::load_index(&self.access, state)?;
-        let reader = ContentReader::new(self.access, self.job.memory_bytes() / 2);
+        let reader = ContentReader::new(self.access, self.job.memory_bytes() / 2)?;
         let mut below = entries_below(state.root, &reader, &[]);
         let mut after = String::new();
         while let Some(entry) = below.next() {

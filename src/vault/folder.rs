@@ -129,19 +129,18 @@ impl Walk {
     /// # Errors
     /// Why it cannot be read, or [`SkipReason::Changed`] if it is no regular file any more.
     pub fn open(&mut self, item: &SourceItem) -> Result<Option<SourceFile>, SkipReason> {
-        match self.open_item(item) {
-            Ok(file) => check_regular(file).map(Some),
-            Err(error) => unless_vanished(&error),
-        }
+        self.opening(item).open()
     }
 
-    fn open_item(&mut self, item: &SourceItem) -> io::Result<File> {
+    /// What it takes to open a file that the walk has yielded, on any thread.
+    pub(super) fn opening(&mut self, item: &SourceItem) -> Opening {
+        Opening(self.place_of(item))
+    }
+
+    fn place_of(&mut self, item: &SourceItem) -> io::Result<(Arc<Dir>, OsString)> {
         let (name, parents) = item.components.split_last().ok_or(io::ErrorKind::NotFound)?;
         let name = os_string(name).ok_or(io::ErrorKind::NotFound)?;
-        let dir = self.folder_of(parents)?;
-        let mut options = OpenOptions::new();
-        options.read(true).follow(FollowSymlinks::No).nonblock(true);
-        dir.open_with(name, &options)
+        Ok((self.folder_of(parents)?, name))
     }
 
     /// The folder at `names`: usually the current one.
@@ -289,6 +288,24 @@ pub enum SkipReason {
     /// The system refuses.
     #[error("it cannot be read: {0}")]
     Unreadable(io::ErrorKind),
+}
+
+/// A file that is to be opened: its folder and its name there.
+pub(super) struct Opening(io::Result<(Arc<Dir>, OsString)>);
+
+impl Opening {
+    /// As [`Walk::open`].
+    pub(super) fn open(self) -> Result<Option<SourceFile>, SkipReason> {
+        let opened = self.0.and_then(|(dir, name)| {
+            let mut options = OpenOptions::new();
+            options.read(true).follow(FollowSymlinks::No).nonblock(true);
+            dir.open_with(name, &options)
+        });
+        match opened {
+            Ok(file) => check_regular(file).map(Some),
+            Err(error) => unless_vanished(&error),
+        }
+    }
 }
 
 /// A regular file, open for reading.

@@ -184,7 +184,7 @@ impl Records<'_> {
         let (_, state) = view.kind(self.kind.name(), self.vault.device()).ok_or_else(missing)?;
         let access = self.vault.access(self.kind.name(), &view)?;
         load_index(&access, state)?;
-        let reader = ContentReader::new(access, 0);
+        let reader = ContentReader::new(access, 0)?;
         let value = tree::get(state.root, &key, &reader)?.ok_or_else(missing)?;
         let content = decode_entry(&value)?.content.ok_or_else(missing)?;
         ValueReader::new(&reader, &content)?.read_all(RECORD_CONTENT_BYTES_MAX)

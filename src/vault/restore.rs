@@ -9,12 +9,14 @@ use plan::Part;
 pub use plan::{RestorePlan, Selection, Unmerged};
 
 use super::{
-    Attributes, Component, FileWriter, ItemError, Job, Target, Vault,
-    contents::{ContentReader, ValueReader, decode_entry, load_index, record_of},
+    Attributes, Component, FilePlace, FileWriter, ItemError, Job, Target, Vault,
+    contents::{ContentReader, Parcel, ValueReader, decode_entry, load_index, record_of},
+    crew::{Line, hands},
     snapshots::{display_key, entries_below, has_paths},
 };
 use crate::{
     Error, Result,
+    content::Decompressor,
     history::Freshness,
     kinds::{
         CardWriter, Document, ElementWriter, FileMeta, FileType, Kind, Record, parse_contact_key,
@@ -80,6 +82,9 @@ impl Vault {
     /// entries is in the report.
     pub fn restore(&self, plan: RestorePlan, into: impl AsRef<Path>, job: &Job) -> Result<RestoreReport> {
         const OTHER_BYTES: usize = 16 * 1024 * 1024;
+        /// With less than this and a hand's share there is room for few packs, and the caller's thread works alone.
+        const FIRST_BYTES: usize = 40 * 1024 * 1024;
+        const HAND_BYTES: usize = 12 * 1024 * 1024;
         let work = &mut *self.work();
         let view = self.refresh(work)?;
         let into = into.as_ref();
@@ -95,8 +100,11 @@ impl Vault {
             for damage in load_index(&access, &part.state)? {
                 report.fail(&part.kind, "(index)", &damage.error.to_string(), true);
             }
-            let reader = ContentReader::new(access, job.memory_bytes().saturating_sub(OTHER_BYTES));
-            let mut run = Run { part, reader: &reader, target: &mut target, report: &mut report, job };
+            let hands = hands(job, FIRST_BYTES, HAND_BYTES);
+            let memory = job.memory_bytes().saturating_sub(OTHER_BYTES);
+            let reader = ContentReader::new(access, memory)?.with_hands(hands);
+            let files = Files::new(hands);
+            let mut run = Run { part, reader: &reader, target: &mut target, report: &mut report, files, job };
             if has_paths(&part.kind) { run.paths()? } else { run.elements()? }
         }
         for problem in target.finish().problems {
@@ -134,6 +142,7 @@ struct Run<'r, 'a> {
     reader: &'r ContentReader<'a>,
     target: &'r mut Target,
     report: &'r mut RestoreReport,
+    files: Files,
     job: &'r Job,
 }
 
@@ -153,9 +162,16 @@ impl Run<'_, '_> {
                 }
             };
             after = display_key(&self.part.kind, &key);
-            let done = self.path_entry(&key, &value, &mut cards);
-            self.settle(&after, done)?;
+            match self.path_entry(&key, &value, &mut cards) {
+                Ok(Placing::Done(bytes)) => self.settle(&after, Ok(bytes))?,
+                Ok(Placing::Later(place, parcel, attributes)) => {
+                    self.files.add(SmallFile { path: after.clone(), place, parcel, attributes });
+                    self.write_files(false)?;
+                }
+                Err(failed) => self.settle(&after, Err(failed))?,
+            }
         }
+        self.write_files(true)?;
         match cards.finish() {
             Ok(()) => Ok(()),
             Err(failed) => self.note("contacts", failed),
@@ -167,14 +183,14 @@ impl Run<'_, '_> {
         key: &[u8],
         value: &[u8],
         cards: &mut Cards,
-    ) -> std::result::Result<u64, Failed> {
+    ) -> std::result::Result<Placing, Failed> {
         let entry = decode_entry(value)?;
         let kind = self.part.kind.name().as_bytes();
         match Record::decode(&record_of(self.reader, &entry)?)? {
             Record::Contact(card) => {
                 let names = [kind, parse_contact_key(key)?.as_bytes()];
                 let names = Component::parse_all(&names).map_err(ItemError::from)?;
-                cards.add(&names, &card, self.target)
+                cards.add(&names, &card, self.target).map(Placing::Done)
             }
             Record::File(meta) => {
                 let (source, parts) = parse_file_key(key)?;
@@ -195,26 +211,79 @@ impl Run<'_, '_> {
         names: &[Component],
         meta: &FileMeta,
         entry: &messages::Entry,
-    ) -> std::result::Result<u64, Failed> {
+    ) -> std::result::Result<Placing, Failed> {
         let attributes =
             Attributes { mode: meta.mode, modified_s: meta.modified_s, modified_ns: meta.modified_ns };
         match (meta.file_type, &entry.content) {
             (FileType::Directory, None) => self.target.folder(names, attributes)?,
             (FileType::Symlink, None) => self.target.link(names, &meta.link_target, attributes)?,
-            (FileType::Regular, Some(content)) => {
-                let mut file = self.target.file(names)?;
-                let mut bytes = ValueReader::new(self.reader, content)?;
-                while let Some(piece) = bytes.next()? {
-                    file.write(&piece)?;
-                    let written = u64::try_from(piece.len()).unwrap_or(0);
-                    self.job.step(|progress| progress.bytes += written)?;
-                }
-                file.finish(attributes)?;
-                return Ok(content.length);
-            }
+            (FileType::Regular, Some(content)) => return self.regular(names, attributes, content),
             _ => return Err(Failed::Entry(Error::damaged(crate::Part::Record))),
         }
-        Ok(0)
+        Ok(Placing::Done(0))
+    }
+
+    /// A long file is written here and only read by the hands; a short one is theirs altogether.
+    fn regular(
+        &mut self,
+        names: &[Component],
+        attributes: Attributes,
+        content: &messages::Content,
+    ) -> std::result::Result<Placing, Failed> {
+        while self.reader.is_crowded() && self.files.is_busy() {
+            self.give_files()?;
+            self.settle_next()?;
+        }
+        if self.reader.hands() > 0
+            && let Some(parcel) = Parcel::of(self.reader, content)?
+        {
+            return Ok(Placing::Later(self.target.file_place(names)?, parcel, attributes));
+        }
+        let mut file = self.target.file(names)?;
+        let mut bytes = ValueReader::new(self.reader, content)?;
+        while let Some(piece) = bytes.next()? {
+            file.write(&piece)?;
+            let written = u64::try_from(piece.len()).unwrap_or(0);
+            self.job.step(|progress| progress.bytes += written)?;
+        }
+        file.finish(attributes)?;
+        Ok(Placing::Done(content.length))
+    }
+
+    /// Gives files away when there are enough of them, and settles those that are written.
+    fn write_files(&mut self, all: bool) -> Result<()> {
+        if all || self.files.is_due() {
+            self.give_files()?;
+        }
+        while let Some(written) = if all { self.files.line.next() } else { self.files.line.next_due() } {
+            self.settle_written(written?)?;
+        }
+        Ok(())
+    }
+
+    fn give_files(&mut self) -> Result<()> {
+        let files = self.files.take();
+        if files.is_empty() {
+            return Ok(());
+        }
+        let written = self.reader.give(move |tools| {
+            Ok(files.into_iter().map(|file| file.write(&mut tools.decompressor)).collect())
+        })?;
+        self.files.line.push(written);
+        Ok(())
+    }
+
+    fn settle_next(&mut self) -> Result<()> {
+        self.files.line.next().map_or(Ok(()), |written| self.settle_written(written?))
+    }
+
+    fn settle_written(&mut self, written: Vec<Written>) -> Result<()> {
+        for (path, done) in written {
+            let bytes = *done.as_ref().unwrap_or(&0);
+            self.job.step(|progress| progress.bytes += bytes)?;
+            self.settle(&path, done)?;
+        }
+        Ok(())
     }
 
     /// Messages and calls: one XML file. Its head says how many records follow, so that when some are
@@ -319,6 +388,69 @@ impl Run<'_, '_> {
                 Ok(())
             }
         }
+    }
+}
+
+/// What became of an entry, or what has to be done yet.
+enum Placing {
+    Done(u64),
+    Later(FilePlace, Parcel, Attributes),
+}
+
+/// A path, and the bytes that were written there.
+type Written = (String, std::result::Result<u64, Failed>);
+
+/// A file that is read and written in one go.
+struct SmallFile {
+    path: String,
+    place: FilePlace,
+    parcel: Parcel,
+    attributes: Attributes,
+}
+
+impl SmallFile {
+    fn write(self, decompressor: &mut Decompressor) -> Written {
+        let Self { path, place, parcel, attributes } = self;
+        let write = || {
+            let mut file = place.create()?;
+            let bytes = parcel.read(decompressor, |bytes| file.write(bytes).map_err(Failed::Item))?;
+            file.finish(attributes)?;
+            Ok(bytes)
+        };
+        (path, write())
+    }
+}
+
+/// Small files on their way, some at a time, since giving a task away has its price.
+struct Files {
+    waiting: Vec<SmallFile>,
+    bytes: u64,
+    line: Line<Vec<Written>>,
+}
+
+impl Files {
+    fn new(hands: usize) -> Self {
+        Self { waiting: Vec::new(), bytes: 0, line: Line::new(2 * hands) }
+    }
+
+    fn add(&mut self, file: SmallFile) {
+        self.bytes += file.parcel.length();
+        self.waiting.push(file);
+    }
+
+    fn is_due(&self) -> bool {
+        const FILES: usize = 16;
+        const BYTES: u64 = 1024 * 1024;
+        self.waiting.len() >= FILES || self.bytes >= BYTES
+    }
+
+    fn is_busy(&self) -> bool {
+        !self.waiting.is_empty() || !self.line.is_empty()
+    }
+
+    fn take(&mut self) -> Vec<SmallFile> {
+        self.bytes = 0;
+        std::mem::take(&mut self.waiting)
     }
 }
 

@@ -198,7 +198,7 @@ impl Vault {
             self.state_at(work, &view, kind.name(), at)?.ok_or(Error::NotFound("data of this kind"))?;
         let access = self.access(kind.name(), &view)?;
         load_index(&access, &state)?;
-        let reader = ContentReader::new(access, 0);
+        let reader = ContentReader::new(access, 0)?;
         let mut found = path.is_empty();
         for entry in entries_below(state.root, &reader, &prefix_of(kind, path)?) {
             let (key, value) = entry?;
@@ -226,7 +226,7 @@ impl Vault {
             self.state_at(work, &view, kind.name(), at)?.ok_or(Error::NotFound("data of this kind"))?;
         let access = self.access(kind.name(), &view)?;
         load_index(&access, &state)?;
-        let reader = ContentReader::new(access, 0);
+        let reader = ContentReader::new(access, 0)?;
         let key = prefix_of(kind, path)?;
         let value = tree::get(state.root, &key, &reader)?.ok_or(Error::NotFound("an entry at this path"))?;
         let entry = decode_entry(&value)?;
@@ -264,7 +264,7 @@ impl Vault {
             for state in before.iter().chain(&after) {
                 load_index(&access, state)?;
             }
-            let reader = ContentReader::new(access, 0);
+            let reader = ContentReader::new(access, 0)?;
             let root = |state: Option<KindState>| state.and_then(|state| state.root);
             tree::diff(root(before), root(after), &reader, &mut |change| {
                 visit(Difference {

@@ -261,7 +261,7 @@ impl Vault {
         let mut replaced = Replaced { database: &self.database, kind, run: None, notes: Vec::new() };
         let access = self.access(kind.name(), view)?;
         load_index(&access, after)?;
-        let reader = ContentReader::sparse(access, job.memory_bytes() / 2);
+        let reader = ContentReader::sparse(access, job.memory_bytes() / 2)?;
         let mut deleted = 0;
         tree::diff(before, after.root, &reader, &mut |change| {
             job.step(|progress| progress.items += 1)?;

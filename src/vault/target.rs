@@ -117,11 +117,17 @@ impl Target {
     /// [`ItemError`]; a name that is taken is found here if it can be, and for certain when the file is
     /// finished.
     pub fn file(&mut self, path: &[Component]) -> Result<FileWriter, ItemError> {
+        let place = self.file_place(path)?;
+        place.folder.replaceable(&place.name, self.rules)?;
+        place.create()
+    }
+
+    /// Where a new file will be, for any thread to open it. Folders above it that were not announced are made.
+    /// That its name is taken is found when the file is finished.
+    pub(super) fn file_place(&mut self, path: &[Component]) -> Result<FilePlace, ItemError> {
         let (name, parents) = path.split_last().ok_or(ItemError::NoName)?;
         self.descend(parents)?;
-        let place = self.place()?;
-        place.replaceable(name, self.rules)?;
-        FileWriter::create(place, name, self.rules)
+        Ok(FilePlace { folder: self.place()?, name: name.clone(), rules: self.rules })
     }
 
     /// Notes a symbolic link; it is made by [`Target::finish`], after everything else. Its target is taken as
@@ -223,6 +229,20 @@ struct Made(Mutex<HashMap<Identity, Option<Component>>>);
 impl Made {
     fn lock(&self) -> MutexGuard<'_, HashMap<Identity, Option<Component>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where a file will be.
+pub(super) struct FilePlace {
+    folder: Place,
+    name: Component,
+    rules: Rules,
+}
+
+impl FilePlace {
+    /// Opens the file under a temporary name.
+    pub(super) fn create(self) -> Result<FileWriter, ItemError> {
+        FileWriter::create(self.folder, &self.name, self.rules)
     }
 }
 

@@ -21,10 +21,11 @@ mod rosters;
 mod small_store;
 mod world;
 
+use std::borrow::Cow;
 use std::fs;
 
 use serde_json::{Value, json};
-use strongroom::content::{ChunkEntry, ChunkId, Compressor, StoredChunk, decode_chunk};
+use strongroom::content::{ChunkEntry, ChunkId, Compressor, Decompressor, StoredChunk, decode_chunk};
 use strongroom::crypto::{
     Context, Label, ObjectType, PasswordParameters, Place, Secret, SeededRandom, derive_from_key,
     derive_password_seeds,
@@ -153,5 +154,6 @@ fn read_chunk(value: &Value) -> Result<Vec<u8>> {
         plain_length: u32::try_from(value["plain_length"].as_u64().unwrap()).unwrap(),
     };
     let key = Secret::from_slice(&unhex(&value["chunk_id_key"])).unwrap();
-    decode_chunk(&key, &ChunkEntry::from_wire(&wire, Part::Chunk)?, &stored)
+    let entry = ChunkEntry::from_wire(&wire, Part::Chunk)?;
+    decode_chunk(&key, &entry, &stored, &mut Decompressor::new()?).map(Cow::into_owned)
 }

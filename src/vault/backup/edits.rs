@@ -1,6 +1,6 @@
 //! One face for all sources: edits of a kind's tree in ascending key order, as many as one pass takes.
 
-use std::{io::BufRead, ops::Bound};
+use std::io::BufRead;
 
 use super::{
     NextEdit, Source, Tally, bad_source, cards::CardSource, files::FolderSource, messages::MessageSource,
@@ -9,7 +9,7 @@ use crate::{
     Result,
     content::ChunkId,
     kinds::Kind,
-    tree::{self, Edit, Root, Scan, Sifted},
+    tree::{self, Edit, Lookup, Root, Sifted},
     vault::{
         contents::ContentWriter,
         merge::{stream_replica, value_id},
@@ -45,7 +45,7 @@ impl<'s> EditSource<'s> {
         tally: &'e mut Tally,
         limit: u64,
     ) -> Result<Edits<'e, 's, 'a>> {
-        let known = Known { root, writer, scan: None, next: None };
+        let known = Known { root, writer, lookup: Lookup::new(root, writer) };
         match self {
             Self::Folder(_) => {}
             Self::Messages(source) => source.fill(&known, tally)?,
@@ -67,8 +67,7 @@ pub(super) struct Pass<'e, 'a> {
 pub(super) struct Known<'e, 'a> {
     root: Option<Root>,
     writer: &'e ContentWriter<'a>,
-    scan: Option<Scan<'e, ContentWriter<'a>>>,
-    next: Option<(Vec<u8>, Vec<u8>)>,
+    lookup: Lookup<'e, ContentWriter<'a>>,
 }
 
 impl<'a> Known<'_, 'a> {
@@ -92,17 +91,6 @@ impl<'a> Known<'_, 'a> {
         let keys = self.writer.access().keys;
         tree::sift(self.root, self.writer, |page| ChunkId::derive(keys.chunk_id_key(), page), entries)
     }
-
-    /// The value of `key`.
-    fn value(&mut self, key: &[u8]) -> Result<Option<&[u8]>> {
-        if self.next.as_ref().is_none_or(|(next, _)| next.as_slice() < key) {
-            let (root, writer) = (self.root, self.writer);
-            let scan = self.scan.get_or_insert_with(|| tree::scan(root, writer, Bound::Included(key)));
-            scan.go_on_to(key)?;
-            self.next = scan.next().transpose()?;
-        }
-        Ok(self.next.as_ref().filter(|(next, _)| next == key).map(|(_, value)| value.as_slice()))
-    }
 }
 
 impl Pass<'_, '_> {
@@ -112,13 +100,13 @@ impl Pass<'_, '_> {
 
     /// What the tree holds under `key`; keys ascend.
     pub(super) fn known(&mut self, key: &[u8]) -> Result<Option<&[u8]>> {
-        self.known.value(key)
+        self.known.lookup.value(key)
     }
 
     /// The edit that an entry of a stream makes: none when the tree holds this value already, or another
     /// device's in its place which this device's owner has not edited since.
     pub(super) fn stream_edit(&mut self, kind: &Kind, key: Vec<u8>, value: Vec<u8>) -> Result<Option<Edit>> {
-        match self.known.value(&key)? {
+        match self.known.lookup.value(&key)? {
             Some(known) if known == value => return Ok(None),
             Some(_) => {
                 let replica = stream_replica(kind);

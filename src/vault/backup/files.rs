@@ -1,9 +1,17 @@
 //! Folders: every entry becomes a record; content is read only when an entry looks different from what it
 //! looked like at this device's last backup.
 
-use std::{collections::VecDeque, io::Read};
+use std::{
+    cmp::Ordering,
+    collections::VecDeque,
+    io::{Read as _, Seek as _},
+};
 
-use super::{NextEdit, SkippedItem, Tally, edits::Pass};
+use super::{
+    NextEdit, SkippedItem, Tally,
+    batch::{Batch, Content, Entry, FileContent, Gathering, ReadFile, Step},
+    edits::Pass,
+};
 use crate::{
     Error, Result,
     content::Chunker,
@@ -14,7 +22,7 @@ use crate::{
     tree::Edit,
     vault::{
         contents::{ContentWriter, Cut, encode_entry, write_content},
-        folder::{EntryType, FileMeta, Folder, SkipReason, Skipped, SourceItem, Walk},
+        folder::{EntryType, FileMeta, Folder, SkipReason, Skipped, SourceFile, SourceItem, Walk},
         merge::{Conflict, Decision, conflict_key, content_id, keep_both, kept_both, value_id},
         state::{FileStat, Note, Replica},
     },
@@ -32,16 +40,13 @@ pub(super) struct FolderSource {
     /// What this device backed up of this source before, in order, and after which key to ask for more.
     known: VecDeque<(Vec<u8>, Note)>,
     known_after: Option<Vec<u8>>,
+    /// Entries that look different, in order; the small files among them are being read.
+    batches: VecDeque<Batch>,
+    /// Those whose turn it is.
+    ready: VecDeque<Step>,
     replica: Replica,
     /// Keys of folders that could not be read: what lies below has not vanished.
     unseen: Vec<Vec<u8>>,
-}
-
-/// What to do next: an entry of the folder, or one that is there no more.
-enum Step {
-    Present(Vec<u8>, SourceItem),
-    Vanished(Vec<u8>, Note),
-    End,
 }
 
 impl FolderSource {
@@ -55,51 +60,83 @@ impl FolderSource {
             walked: false,
             known: VecDeque::new(),
             known_after: Some(prefix),
+            batches: VecDeque::new(),
+            ready: VecDeque::new(),
             replica: folder_replica(kind, folder.path())?,
             unseen: Vec::new(),
         })
     }
 
     pub(super) fn ended(&self) -> bool {
+        self.has_walked() && self.batches.is_empty() && self.ready.is_empty()
+    }
+
+    /// Whether every entry was walked to.
+    fn has_walked(&self) -> bool {
         self.walked && self.item.is_none() && self.known_after.is_none() && self.known.is_empty()
     }
 
     pub(super) fn next_edit(&mut self, pass: &mut Pass<'_, '_>) -> NextEdit {
         loop {
-            if pass.is_full() {
-                return None;
-            }
-            let step = match self.step(pass) {
-                Ok(step) => step,
+            match self.try_next_edit(pass) {
+                Ok(None) => return None,
+                Ok(Some(None)) => {}
+                Ok(Some(Some(edit))) => return Some(Ok(edit)),
                 Err(error) => return Some(Err(error)),
-            };
-            let edit = match step {
-                Step::End => return None,
-                Step::Present(key, item) => self.present(key, &item, pass),
-                Step::Vanished(key, note) => self.vanished(key, note, pass),
-            };
-            if let Some(edit) = edit.transpose() {
-                return Some(edit);
             }
         }
     }
 
-    fn step(&mut self, pass: &mut Pass<'_, '_>) -> Result<Step> {
+    /// The edit that the next entry makes, if it makes one; nothing when there is no entry, or the pass has
+    /// sent enough.
+    fn try_next_edit(&mut self, pass: &mut Pass<'_, '_>) -> Result<Option<Option<Edit>>> {
+        while !pass.is_full() && self.batches.len() <= pass.writer.hands() && !self.has_walked() {
+            let batch = self.gather(pass)?;
+            self.batches.push_back(batch);
+        }
+        if self.ready.is_empty() {
+            let Some(batch) = self.batches.pop_front() else { return Ok(None) };
+            self.ready = batch.wait()?;
+        }
+        match self.ready.pop_front() {
+            None => Ok(Some(None)),
+            Some(Step::Vanished(key, note)) => self.vanished(key, note, pass).map(Some),
+            Some(Step::Present(entry)) => self.present(entry, pass).map(Some),
+        }
+    }
+
+    /// Walks on to the next entries that look different or have vanished.
+    fn gather(&mut self, pass: &mut Pass<'_, '_>) -> Result<Batch> {
+        let mut batch = Gathering::default();
+        while !batch.is_full() && self.gather_next(&mut batch, pass)? {}
+        batch.read(&self.kind, pass.writer)
+    }
+
+    /// Whether there was another entry.
+    fn gather_next(&mut self, batch: &mut Gathering, pass: &mut Pass<'_, '_>) -> Result<bool> {
         self.walk_on(pass.tally)?;
         self.fill_known(pass.writer)?;
-        let vanished = match (&self.item, self.known.front()) {
-            (None, None) => return Ok(Step::End),
-            (Some((key, _)), Some((known, _))) if known == key => {
-                self.known.pop_front();
-                false
-            }
-            (Some((key, _)), Some((known, _))) => known < key,
-            (item, _) => item.is_none(),
+        let order = match (&self.item, self.known.front()) {
+            (None, None) => return Ok(false),
+            (Some((key, _)), Some((known, _))) => known.cmp(key),
+            (Some(_), None) => Ordering::Greater,
+            (None, Some(_)) => Ordering::Less,
         };
-        if vanished {
-            return Ok(self.known.pop_front().map_or(Step::End, |(key, note)| Step::Vanished(key, note)));
+        let known = if order == Ordering::Greater { None } else { self.known.pop_front() };
+        let item = if order == Ordering::Less { None } else { self.item.take() };
+        match (item, known) {
+            (None, None) => {}
+            (None, Some((key, note))) => batch.vanished(key, note),
+            (Some((key, item)), known) => {
+                pass.tally.seen += 1;
+                pass.writer.job().step(|progress| progress.items += 1)?;
+                let note = known.map(|(_, note)| note);
+                if note.is_none_or(|note| note.stat != stat_of(&item.meta)) {
+                    batch.present(&self.kind, (key, item, note), |item| self.walk.opening(item));
+                }
+            }
         }
-        Ok(self.item.take().map_or(Step::End, |(key, item)| Step::Present(key, item)))
+        Ok(true)
     }
 
     /// Makes sure that the next entry of the folder is at hand.
@@ -159,17 +196,10 @@ impl FolderSource {
         Ok(Some(Edit { key, value: None }))
     }
 
-    fn present(&mut self, key: Vec<u8>, item: &SourceItem, pass: &mut Pass<'_, '_>) -> Result<Option<Edit>> {
-        pass.tally.seen += 1;
-        pass.writer.job().step(|progress| progress.items += 1)?;
-        let stat = stat_of(&item.meta);
-        let access = pass.writer.access();
-        let note = access.database.note(pass.writer.run(), &self.replica, &key)?;
-        if note.is_some_and(|note| note.stat == stat) {
-            return Ok(None);
-        }
-        let Some((value, settled)) = self.value(item, pass)? else { return Ok(None) };
-        let noted = if settled { stat } else { FileStat([0; 6]) };
+    fn present(&self, entry: Entry, pass: &mut Pass<'_, '_>) -> Result<Option<Edit>> {
+        let Entry { key, item, note, content } = entry;
+        let Some((value, settled)) = self.value(&item, content, pass)? else { return Ok(None) };
+        let noted = if settled { stat_of(&item.meta) } else { FileStat([0; 6]) };
         pass.writer.note(self.replica.note(&key, Some((noted, content_id(&value)?))))?;
         self.edit(key, value, note, pass)
     }
@@ -207,56 +237,92 @@ impl FolderSource {
     }
 
     /// The entry's value, and whether it stood still while it was read; `None` when it cannot be had.
-    fn value(&mut self, item: &SourceItem, pass: &mut Pass<'_, '_>) -> Result<Option<(Vec<u8>, bool)>> {
-        let mut content = None;
-        let mut settled = true;
-        let mut taken = None;
-        let mut meta = item.meta;
-        if item.meta.entry_type == EntryType::Regular {
-            let mut file = match self.walk.open(item) {
-                Ok(Some(file)) => file,
+    fn value(
+        &self,
+        item: &SourceItem,
+        content: Content,
+        pass: &mut Pass<'_, '_>,
+    ) -> Result<Option<(Vec<u8>, bool)>> {
+        let read = match content {
+            Content::Nowhere | Content::Coming => None,
+            Content::File(opening) => match opening.open() {
+                Ok(Some(file)) => Some(self.read_long(file, item, pass)?),
                 Ok(None) => return Ok(None),
-                Err(reason) => {
-                    pass.tally.skipped.push(skipped_item(&item.components, reason));
-                    return Ok(None);
+                Err(reason) => return Ok(leave_out(item, reason, pass.tally)),
+            },
+            Content::Read(read, noted) => match *read {
+                ReadFile::Vanished => return Ok(None),
+                ReadFile::LeftOut(reason) => return Ok(leave_out(item, reason, pass.tally)),
+                ReadFile::TooLong(mut file) => {
+                    file.rewind().map_err(Error::io("reading the source"))?;
+                    Some(self.read_long(file, item, pass)?)
                 }
-            };
-            meta = file.meta().map_err(Error::io("reading the source"))?;
-            let stored = self.content(item, &mut file, pass)?;
-            settled = file.meta().is_ok_and(|after| after == meta);
-            taken = stored.1;
-            pass.tally.read_bytes += stored.0.length;
-            pass.writer.job().step(|progress| progress.bytes += stored.0.length)?;
-            content = Some(stored.0);
-        }
-        let record = record_of(&meta, item.link_target.clone(), taken);
-        let value = encode_entry(pass.writer, record.encode()?, content, Policy::of(&self.kind).compress)?;
+                ReadFile::Whole(FileContent { meta, settled, taken_ms, content }) => {
+                    let content = content.store(pass.writer, noted)?;
+                    Some(FileContent { meta, settled, taken_ms, content })
+                }
+            },
+        };
+        let Some(FileContent { meta, settled, taken_ms, content }) = read else {
+            let record = record_of(&item.meta, item.link_target.clone(), None);
+            return self.encode(record, None, pass).map(|value| Some((value, true)));
+        };
+        pass.tally.read_bytes += content.length;
+        pass.writer.job().step(|progress| progress.bytes += content.length)?;
+        let value = self.encode(record_of(&meta, None, taken_ms), Some(content), pass)?;
         Ok(Some((value, settled)))
     }
 
-    /// Stores a file's bytes; for a picture also tells when it was taken.
-    fn content(
+    fn encode(
         &self,
-        item: &SourceItem,
-        file: &mut dyn Read,
+        record: Record,
+        content: Option<messages::Content>,
         pass: &Pass<'_, '_>,
-    ) -> Result<(messages::Content, Option<i64>)> {
-        let name = item.components.last().map(Vec::as_slice).unwrap_or_default();
+    ) -> Result<Vec<u8>> {
+        encode_entry(pass.writer, record.encode()?, content, Policy::of(&self.kind).compress)
+    }
+
+    /// Reads a file of any length, piece by piece.
+    fn read_long(
+        &self,
+        mut file: SourceFile,
+        item: &SourceItem,
+        pass: &Pass<'_, '_>,
+    ) -> Result<FileContent<messages::Content>> {
+        let failed = Error::io("reading the source");
+        let meta = file.meta().map_err(failed)?;
         let mut head = Vec::new();
-        let mut taken = None;
-        if self.kind == Kind::PHOTOS && is_media_name(name) {
+        let mut taken_ms = None;
+        if is_picture(&self.kind, item) {
             let limit = u64::try_from(PHOTO_HEAD_BYTES).unwrap_or(0);
-            file.take(limit).read_to_end(&mut head).map_err(Error::io("reading the source"))?;
-            taken = taken_ms(&head);
+            (&mut file).take(limit).read_to_end(&mut head).map_err(Error::io("reading the source"))?;
+            taken_ms = taken_from(&head);
         }
         let (epoch, _) = pass.writer.access().current;
         let chunker = Chunker::new(pass.writer.access().keys.chunk_cut_key(), epoch);
         let Policy { cutting, compress } = Policy::of(&self.kind);
         let cut = if cutting == Cutting::Fixed { Cut::Fixed } else { Cut::ByContent(&chunker) };
         let compress = |chunk: &[u8]| compress && !looks_incompressible(chunk);
-        let content = write_content(pass.writer, &mut head.as_slice().chain(file), cut, &compress)?;
-        Ok((content, taken))
+        let content = write_content(pass.writer, &mut head.as_slice().chain(&mut file), cut, &compress)?;
+        let settled = file.meta().is_ok_and(|after| after == meta);
+        Ok(FileContent { meta, settled, taken_ms, content })
     }
+}
+
+/// Reports an entry that cannot be read.
+fn leave_out<T>(item: &SourceItem, reason: SkipReason, tally: &mut Tally) -> Option<T> {
+    tally.skipped.push(skipped_item(&item.components, reason));
+    None
+}
+
+/// When a picture was taken, from its first bytes.
+pub(super) fn taken_from(bytes: &[u8]) -> Option<i64> {
+    taken_ms(bytes.get(..PHOTO_HEAD_BYTES).unwrap_or(bytes))
+}
+
+/// Whether to look for when it was taken.
+pub(super) fn is_picture(kind: &Kind, item: &SourceItem) -> bool {
+    *kind == Kind::PHOTOS && item.components.last().is_some_and(|name| is_media_name(name))
 }
 
 /// The folder as this device knows it: the same name in another place is another replica.

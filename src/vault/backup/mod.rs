@@ -3,6 +3,7 @@
 //! Order of writes: packs, index fragment, commit. Whatever kills it in between costs nothing but the
 //! commit; the packs are found and used by the next run.
 
+mod batch;
 mod cards;
 mod edits;
 mod files;

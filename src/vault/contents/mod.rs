@@ -1,13 +1,14 @@
 //! Chunks of one kind, between the pure content room, the local database and the gate.
 
-mod crew;
 mod index;
+mod packs;
 mod reader;
 mod shipping;
 mod values;
 mod writer;
 
 pub(crate) use index::{fetch_fragment, load_index, write_index};
+pub(crate) use packs::{PackSource, Piece};
 pub(crate) use reader::{ContentReader, KindAccess};
-pub(crate) use values::{Cut, ValueReader, decode_entry, encode_entry, record_of, write_content};
-pub(crate) use writer::ContentWriter;
+pub(crate) use values::{Cut, Parcel, ValueReader, decode_entry, encode_entry, record_of, write_content};
+pub(crate) use writer::{ChunkMaker, ContentWriter, MadeChunk};

@@ -6,15 +6,18 @@ use std::{
     sync::Arc,
 };
 
+use super::packs::{Pack, PackSource, Packs, Piece};
 use crate::{
     Error, Part, Result,
-    content::{ChunkEntry, ChunkId, decode_chunk, pack_context},
-    crypto::{HEADER_BYTES, Opener, Place},
+    content::{ChunkEntry, ChunkId},
     keys::{AccountId, KindKeys, RootId},
     limits::{OBJECT_BYTES_MAX, PAGE_ENCODED_BYTES_MAX},
     privacy::Gate,
     tree::{PageReader, is_inner_page},
-    vault::state::{ChunkPlace, Database, PackRow},
+    vault::{
+        crew::{Crew, Later, Tools},
+        state::{ChunkPlace, Database, PackRow},
+    },
     wire::messages,
 };
 
@@ -30,29 +33,29 @@ pub(crate) struct KindAccess<'a> {
     pub(crate) current: (u32, RootId),
 }
 
-/// Opened packs and pages, newest last, up to a number of bytes.
-struct Cache<K> {
-    entries: VecDeque<(K, Vec<u8>)>,
+/// Pages, newest last, up to a number of bytes.
+struct Pages {
+    entries: VecDeque<(ChunkId, Vec<u8>)>,
     bytes: usize,
     limit: usize,
 }
 
-impl<K: PartialEq + Copy> Cache<K> {
+impl Pages {
     fn new(limit: usize) -> Self {
         Self { entries: VecDeque::new(), bytes: 0, limit }
     }
 
-    fn with<T>(&mut self, key: K, use_it: impl FnOnce(&[u8]) -> T) -> Option<T> {
-        let position = self.entries.iter().position(|(of, _)| *of == key)?;
+    fn get(&mut self, id: ChunkId) -> Option<Vec<u8>> {
+        let position = self.entries.iter().position(|(of, _)| *of == id)?;
         let entry = self.entries.remove(position)?;
-        let value = use_it(&entry.1);
+        let page = entry.1.clone();
         self.entries.push_back(entry);
-        Some(value)
+        Some(page)
     }
 
-    fn add(&mut self, key: K, bytes: Vec<u8>) {
-        self.bytes += bytes.len();
-        self.entries.push_back((key, bytes));
+    fn add(&mut self, id: ChunkId, page: Vec<u8>) {
+        self.bytes += page.len();
+        self.entries.push_back((id, page));
         while self.bytes > self.limit && self.entries.len() > 1 {
             if let Some((_, old)) = self.entries.pop_front() {
                 self.bytes -= old.len();
@@ -64,68 +67,119 @@ impl<K: PartialEq + Copy> Cache<K> {
 /// Reads one kind's chunks, within a memory budget.
 pub(crate) struct ContentReader<'a> {
     pub(crate) access: KindAccess<'a>,
-    packs: RefCell<Cache<u64>>,
+    source: Arc<PackSource>,
+    packs: RefCell<Packs>,
     /// Bytes that were asked for of each pack.
     asked: RefCell<BTreeMap<u64, u32>>,
     /// Whether few of a pack's chunks will be wanted.
     sparse: bool,
-    pages: RefCell<Cache<ChunkId>>,
+    pages: RefCell<Pages>,
     /// Inner pages that the local database has not got yet.
     inner: RefCell<Vec<(ChunkId, Vec<u8>)>>,
+    tools: RefCell<Tools>,
+    crew: RefCell<Crew>,
 }
 
 impl<'a> ContentReader<'a> {
     /// `memory_bytes` is for opened packs; less than two packs' worth makes it read single segments.
-    pub(crate) fn new(access: KindAccess<'a>, memory_bytes: usize) -> Self {
+    pub(crate) fn new(access: KindAccess<'a>, memory_bytes: usize) -> Result<Self> {
         const PAGES_BYTES: usize = 4 * 1024 * 1024;
-        let packs = memory_bytes.saturating_sub(PAGES_BYTES);
-        Self {
+        Ok(Self {
             access,
-            packs: RefCell::new(Cache::new(packs)),
+            source: Arc::new(PackSource::new(&access)),
+            packs: RefCell::new(Packs::new(memory_bytes.saturating_sub(PAGES_BYTES))),
             asked: RefCell::default(),
             sparse: false,
-            pages: RefCell::new(Cache::new(PAGES_BYTES.min(memory_bytes / 2))),
+            pages: RefCell::new(Pages::new(PAGES_BYTES.min(memory_bytes / 2))),
             inner: RefCell::default(),
-        }
+            tools: RefCell::new(Tools::new()?),
+            crew: RefCell::new(Crew::new(0)),
+        })
     }
 
     /// For a look here and there, as a comparison of two trees takes it.
-    pub(crate) fn sparse(access: KindAccess<'a>, memory_bytes: usize) -> Self {
-        let mut reader = Self::new(access, memory_bytes);
+    pub(crate) fn sparse(access: KindAccess<'a>, memory_bytes: usize) -> Result<Self> {
+        let mut reader = Self::new(access, memory_bytes)?;
         reader.sparse = true;
-        reader
+        Ok(reader)
+    }
+
+    /// Lets `hands` threads read beside the caller's.
+    pub(crate) fn with_hands(mut self, hands: usize) -> Self {
+        self.crew = RefCell::new(Crew::new(hands));
+        self
+    }
+
+    /// Threads that read beside the caller's.
+    pub(crate) fn hands(&self) -> usize {
+        self.crew.borrow().size()
+    }
+
+    /// Gives a task to the hands, or does it at once if there are none.
+    pub(crate) fn give<T: Send + 'static>(
+        &self,
+        task: impl FnOnce(&mut Tools) -> Result<T> + Send + 'static,
+    ) -> Result<Later<T>> {
+        self.crew.borrow_mut().give(task)
+    }
+
+    /// Whether pieces should be used before more are asked for, or memory grows beyond its bound.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.packs.borrow_mut().is_crowded()
     }
 
     /// The plain bytes of a chunk, checked against its id.
     pub(crate) fn chunk(&self, id: ChunkId) -> Result<Vec<u8>> {
-        let missing = Error::Missing { what: Part::Chunk };
-        let place = self.access.database.chunk(id)?.ok_or(missing)?;
-        let row = self.access.database.pack(place.pack)?.ok_or(Error::Missing { what: Part::Pack })?;
-        if row.kind != self.access.kind {
-            return Err(Error::damaged(Part::Chunk));
+        let (place, entry) = self.locate(id)?;
+        let decompressor = &mut self.tools.borrow_mut().decompressor;
+        match self.pack(&place)? {
+            Ok(pack) => {
+                let piece = Piece::new(Arc::clone(&self.source), pack, (place, entry));
+                piece.read(decompressor, |bytes| bytes.into_owned())
+            }
+            Err(row) => self.source.read_alone(&row, (&place, &entry), decompressor),
         }
+    }
+
+    /// A chunk, to be read by whichever thread: it fetches a pack as a whole, whatever there is of memory.
+    pub(crate) fn piece(&self, id: ChunkId) -> Result<Piece> {
+        let (place, entry) = self.locate(id)?;
+        let pack = match self.pack(&place)? {
+            Ok(pack) => pack,
+            Err(row) => self.keep_pack(place.pack, row),
+        };
+        Ok(Piece::new(Arc::clone(&self.source), pack, (place, entry)))
+    }
+
+    fn locate(&self, id: ChunkId) -> Result<(ChunkPlace, ChunkEntry)> {
+        let place = self.access.database.chunk(id)?.ok_or(Error::Missing { what: Part::Chunk })?;
         let wire = messages::ChunkEntry {
             id: id.0.to_vec(),
             stored_length: place.stored,
             plain_length: place.plain,
         };
-        let entry = ChunkEntry::from_wire(&wire, Part::Chunk)?;
-        let stored = self.stored(&row, &place)?;
-        decode_chunk(self.access.keys.chunk_id_key(), &entry, &stored)
+        Ok((place, ChunkEntry::from_wire(&wire, Part::Chunk)?))
     }
 
-    fn stored(&self, row: &PackRow, place: &ChunkPlace) -> Result<Vec<u8>> {
-        let cut = |plain: &[u8]| cut(plain, place);
-        if let Some(found) = self.packs.borrow_mut().with(place.pack, cut) {
-            return found;
+    /// The pack of a chunk; its row alone if it is not worth fetching as a whole.
+    fn pack(&self, place: &ChunkPlace) -> Result<std::result::Result<Arc<Pack>, PackRow>> {
+        if let Some(pack) = self.packs.borrow_mut().get(place.pack) {
+            return Ok(Ok(pack));
         }
-        if self.packs.borrow().limit < 2 * OBJECT_BYTES_MAX || !self.is_worth_all(row, place) {
-            return self.segments(row, place);
+        let row = self.access.database.pack(place.pack)?.ok_or(Error::Missing { what: Part::Pack })?;
+        if row.kind != self.access.kind {
+            return Err(Error::damaged(Part::Chunk));
         }
-        let plain = self.open_pack(row)?;
-        let found = cut(&plain);
-        self.packs.borrow_mut().add(place.pack, plain);
-        found
+        if self.packs.borrow().limit() < 2 * OBJECT_BYTES_MAX || !self.is_worth_all(&row, place) {
+            return Ok(Err(row));
+        }
+        Ok(Ok(self.keep_pack(place.pack, row)))
+    }
+
+    fn keep_pack(&self, number: u64, row: PackRow) -> Arc<Pack> {
+        let pack = Arc::new(Pack::new(row));
+        self.packs.borrow_mut().add(number, Arc::clone(&pack));
+        pack
     }
 
     /// A pack is fetched as a whole once as much of it was asked for as it takes to fetch it by segments: a
@@ -138,39 +192,6 @@ impl<'a> ContentReader<'a> {
         let bytes = asked.entry(place.pack).or_default();
         *bytes = bytes.saturating_add(place.stored);
         u64::from(*bytes) * 8 >= u64::from(row.length)
-    }
-
-    fn open_pack(&self, row: &PackRow) -> Result<Vec<u8>> {
-        let place = Place::Object(row.id);
-        let bytes = self.access.gate.get(place)?.ok_or(Error::Missing { what: Part::Pack })?;
-        let opener = self.opener(row, &bytes, bytes.len())?;
-        opener.open_all(bytes).map_err(damaged)
-    }
-
-    /// Fetches the header and only the segments that hold the chunk.
-    fn segments(&self, row: &PackRow, place: &ChunkPlace) -> Result<Vec<u8>> {
-        let missing = || Error::Missing { what: Part::Pack };
-        let at = Place::Object(row.id);
-        let length = usize::try_from(row.length).map_err(|_| damaged(Error::Internal("length")))?;
-        let head = self.access.gate.get_range(at, 0, HEADER_BYTES)?.ok_or_else(missing)?;
-        let opener = self.opener(row, &head, length)?;
-        let (offset, wanted) = range(place)?;
-        let (from, bytes) = opener.stored_range(offset, wanted).ok_or(Error::Damaged { what: Part::Pack })?;
-        let stored = self.access.gate.get_range(at, from, bytes)?.ok_or_else(missing)?;
-        opener.open_range(offset, wanted, stored).map_err(damaged)
-    }
-
-    /// Opens a pack's header with whichever key of its epoch fits.
-    fn opener(&self, row: &PackRow, head: &[u8], length: usize) -> Result<Opener> {
-        let context = pack_context(self.access.account, row.epoch, self.access.kind, row.id);
-        let mut failure = Error::damaged(Part::Pack);
-        for key in self.access.keys.content_keys(row.epoch) {
-            match Opener::new(&key, &context, head, length) {
-                Ok(opener) => return Ok(opener),
-                Err(error) => failure = damaged(error),
-            }
-        }
-        Err(failure)
     }
 
     /// Keeps a page that was just read or written.
@@ -199,7 +220,7 @@ impl<'a> ContentReader<'a> {
     }
 
     pub(crate) fn cached_page(&self, id: ChunkId) -> Option<Vec<u8>> {
-        self.pages.borrow_mut().with(id, <[u8]>::to_vec)
+        self.pages.borrow_mut().get(id)
     }
 }
 
@@ -231,23 +252,5 @@ impl PageReader for ContentReader<'_> {
         }
         self.remember_page(*id, page.clone());
         Ok(page)
-    }
-}
-
-fn range(place: &ChunkPlace) -> Result<(usize, usize)> {
-    let number = |value| usize::try_from(value).map_err(|_| Error::damaged(Part::Chunk));
-    Ok((number(place.offset)?, number(place.stored)?))
-}
-
-fn cut(plain: &[u8], place: &ChunkPlace) -> Result<Vec<u8>> {
-    let (offset, length) = range(place)?;
-    let bytes = plain.get(offset..).and_then(|rest| rest.get(..length));
-    bytes.map(<[u8]>::to_vec).ok_or(Error::damaged(Part::Chunk))
-}
-
-fn damaged(error: Error) -> Error {
-    match error {
-        Error::Damaged { .. } | Error::Internal(_) => Error::damaged(Part::Pack),
-        other => other,
     }
 }

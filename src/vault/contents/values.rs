@@ -4,11 +4,12 @@ use std::io::Read;
 
 use prost::Message as _;
 
-use super::{ContentReader, ContentWriter};
+use super::{ContentReader, ContentWriter, Piece};
 use crate::{
     Error, Part, Result,
-    content::{ChunkId, Chunker, MEDIA_PIECE_BYTES},
+    content::{ChunkId, Chunker, Decompressor, MEDIA_PIECE_BYTES},
     limits::{CHUNK_BYTES_MAX, CHUNK_LIST_LEVELS_MAX, CHUNK_LIST_MAX, INLINE_BYTES_MAX, RECORD_BYTES_MAX},
+    vault::crew::{Later, Line},
     wire::{decode_lenient, messages},
 };
 
@@ -32,8 +33,8 @@ pub(crate) fn write_content(
     cut: Cut<'_>,
     compress: &dyn Fn(&[u8]) -> bool,
 ) -> Result<messages::Content> {
-    let mut buffer = Buffer { bytes: Vec::new(), ended: false };
-    buffer.fill(source, INLINE_BYTES_MAX + 1)?;
+    let mut buffer = Buffer::default();
+    buffer.fill(source, INLINE_BYTES_MAX + 1, INLINE_BYTES_MAX + 1)?;
     if buffer.bytes.len() <= INLINE_BYTES_MAX {
         let length = length_of(&buffer.bytes)?;
         return Ok(messages::Content { length, inline: buffer.bytes, ..Default::default() });
@@ -71,39 +72,55 @@ fn length_of(bytes: &[u8]) -> Result<u64> {
 }
 
 /// Bytes read ahead, from the start of the next chunk on.
+#[derive(Default)]
 struct Buffer {
     bytes: Vec<u8>,
+    start: usize,
     ended: bool,
 }
 
 impl Buffer {
-    fn fill(&mut self, source: &mut dyn Read, wanted: usize) -> Result<()> {
-        let missing = wanted.saturating_sub(self.bytes.len());
-        if missing > 0 && !self.ended {
-            let limit = u64::try_from(missing).map_err(|_| Error::Internal("length"))?;
-            let read =
-                source.take(limit).read_to_end(&mut self.bytes).map_err(Error::io("reading the source"))?;
-            self.ended = read < missing;
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or_default()
+    }
+
+    /// Makes sure that `wanted` bytes are there if the source has them. Reads on up to `room`, so that what is
+    /// left over is moved to the front only now and then.
+    fn fill(&mut self, source: &mut dyn Read, wanted: usize, room: usize) -> Result<()> {
+        if self.ended || self.rest().len() >= wanted {
+            return Ok(());
         }
+        self.bytes.drain(..self.start);
+        self.start = 0;
+        let missing = room - self.bytes.len();
+        let limit = u64::try_from(missing).map_err(|_| Error::Internal("length"))?;
+        let read =
+            source.take(limit).read_to_end(&mut self.bytes).map_err(Error::io("reading the source"))?;
+        self.ended = read < missing;
         Ok(())
     }
 
     fn next_chunk(&mut self, source: &mut dyn Read, cut: Cut<'_>) -> Result<Option<Vec<u8>>> {
         let length = match cut {
             Cut::Fixed => {
-                self.fill(source, MEDIA_PIECE_BYTES)?;
-                MEDIA_PIECE_BYTES.min(self.bytes.len())
+                self.fill(source, MEDIA_PIECE_BYTES, MEDIA_PIECE_BYTES)?;
+                MEDIA_PIECE_BYTES.min(self.rest().len())
             }
             Cut::ByContent(chunker) => {
-                self.fill(source, CHUNK_BYTES_MAX)?;
-                chunker.next_cut(&self.bytes, self.ended).unwrap_or(self.bytes.len())
+                self.fill(source, CHUNK_BYTES_MAX, 2 * CHUNK_BYTES_MAX)?;
+                let rest = self.rest();
+                chunker.next_cut(rest, self.ended).unwrap_or(rest.len())
             }
         };
         if length == 0 {
             return Ok(None);
         }
-        let rest = self.bytes.split_off(length.min(self.bytes.len()));
-        Ok(Some(std::mem::replace(&mut self.bytes, rest)))
+        if self.start == 0 && length == self.bytes.len() {
+            return Ok(Some(std::mem::take(&mut self.bytes)));
+        }
+        let chunk = self.rest().get(..length).unwrap_or_default().to_vec();
+        self.start += length;
+        Ok(Some(chunk))
     }
 }
 
@@ -113,19 +130,17 @@ pub(crate) struct ValueReader<'r, 'a> {
     inline: Option<Vec<u8>>,
     /// Ids still to read with their list level, last first.
     open: Vec<(u32, ChunkId)>,
+    /// Pieces that are being read.
+    coming: Line<Vec<u8>>,
     left: u64,
 }
 
 impl<'r, 'a> ValueReader<'r, 'a> {
     pub(crate) fn new(reader: &'r ContentReader<'a>, content: &messages::Content) -> Result<Self> {
-        let messages::Content { length, inline, list_level, chunks } = content;
-        let damaged = || Error::damaged(Part::Record);
-        if *list_level > CHUNK_LIST_LEVELS_MAX || (!inline.is_empty() && !chunks.is_empty()) {
-            return Err(damaged());
-        }
-        let open = split_ids(*list_level, chunks).ok_or_else(damaged)?;
-        let inline = Some(inline.clone()).filter(|bytes| !bytes.is_empty());
-        Ok(Self { reader, inline, open, left: *length })
+        let (inline, open) = parts_of(content)?;
+        let inline = Some(inline.to_vec()).filter(|bytes| !bytes.is_empty());
+        let coming = Line::new(reader.hands());
+        Ok(Self { reader, inline, open, coming, left: content.length })
     }
 
     /// The next bytes; `None` at the end, which is an error unless all declared bytes came.
@@ -134,12 +149,31 @@ impl<'r, 'a> ValueReader<'r, 'a> {
             return self.count(bytes).map(Some);
         }
         while let Some((level, id)) = self.open.pop() {
-            let bytes = self.reader.chunk(id)?;
-            let Some(below) = level.checked_sub(1) else { return self.count(bytes).map(Some) };
-            let ids = split_ids(below, &bytes).filter(|ids| ids.len() <= CHUNK_LIST_MAX);
-            self.open.extend(ids.ok_or(Error::damaged(Part::Record))?);
+            if let Some(below) = level.checked_sub(1) {
+                let ids = split_ids(below, &self.reader.chunk(id)?).filter(|ids| ids.len() <= CHUNK_LIST_MAX);
+                self.open.extend(ids.ok_or(Error::damaged(Part::Record))?);
+            } else if self.reader.hands() == 0 {
+                return self.reader.chunk(id).and_then(|bytes| self.count(bytes)).map(Some);
+            } else {
+                self.coming.push(self.ask(id));
+                if self.coming.is_full() || self.reader.is_crowded() {
+                    break;
+                }
+            }
         }
-        if self.left == 0 { Ok(None) } else { Err(Error::damaged(Part::Record)) }
+        match self.coming.next() {
+            Some(bytes) => bytes.and_then(|bytes| self.count(bytes)).map(Some),
+            None if self.left == 0 => Ok(None),
+            None => Err(Error::damaged(Part::Record)),
+        }
+    }
+
+    /// Lets the hands read a chunk.
+    fn ask(&self, id: ChunkId) -> Later<Vec<u8>> {
+        let asked = self.reader.piece(id).and_then(|piece| {
+            self.reader.give(move |tools| piece.read(&mut tools.decompressor, |bytes| bytes.into_owned()))
+        });
+        asked.unwrap_or_else(|error| Later::Here(Err(error)))
     }
 
     /// Everything at once, at most `limit` bytes.
@@ -160,6 +194,65 @@ impl<'r, 'a> ValueReader<'r, 'a> {
         Ok(bytes)
     }
 }
+
+/// What a content says about its bytes: those that lie in it, and the ids of the others with their list
+/// level, last first.
+fn parts_of(content: &messages::Content) -> Result<(&[u8], Vec<(u32, ChunkId)>)> {
+    let messages::Content { length: _, inline, list_level, chunks } = content;
+    let damaged = || Error::damaged(Part::Record);
+    if *list_level > CHUNK_LIST_LEVELS_MAX || (!inline.is_empty() && !chunks.is_empty()) {
+        return Err(damaged());
+    }
+    Ok((inline, split_ids(*list_level, chunks).ok_or_else(damaged)?))
+}
+
+/// A short value, to be read by whichever thread.
+pub(crate) struct Parcel {
+    inline: Vec<u8>,
+    pieces: Vec<Piece>,
+    length: u64,
+}
+
+impl Parcel {
+    /// The pieces of a value; none if there are too many to hold them all.
+    pub(crate) fn of(reader: &ContentReader<'_>, content: &messages::Content) -> Result<Option<Self>> {
+        const PIECES_MAX: usize = 8;
+        let (inline, mut ids) = parts_of(content)?;
+        if content.list_level > 0 || ids.len() > PIECES_MAX {
+            return Ok(None);
+        }
+        ids.reverse();
+        let pieces = ids.into_iter().map(|(_, id)| reader.piece(id)).collect::<Result<_>>()?;
+        Ok(Some(Self { inline: inline.to_vec(), pieces, length: content.length }))
+    }
+
+    /// Bytes of the value.
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Hands the value's bytes on, piece by piece.
+    pub(crate) fn read<E: From<Error>>(
+        &self,
+        decompressor: &mut Decompressor,
+        mut use_it: impl FnMut(&[u8]) -> std::result::Result<(), E>,
+    ) -> std::result::Result<u64, E> {
+        let mut left = self.length;
+        let mut count = |bytes: &[u8]| {
+            left = length_of(bytes).ok().and_then(|length| left.checked_sub(length)).ok_or(WRONG_LENGTH)?;
+            use_it(bytes)
+        };
+        if !self.inline.is_empty() {
+            count(&self.inline)?;
+        }
+        for piece in &self.pieces {
+            piece.read(decompressor, |bytes| count(&bytes))??;
+        }
+        if left == 0 { Ok(self.length) } else { Err(WRONG_LENGTH.into()) }
+    }
+}
+
+const WRONG_LENGTH: Error = Error::Damaged { what: Part::Record };
 
 /// The ids of a list, last first.
 fn split_ids(level: u32, chunks: &[u8]) -> Option<Vec<(u32, ChunkId)>> {

@@ -14,17 +14,17 @@ use prost::Message as _;
 
 use super::{
     ContentReader, KindAccess,
-    crew::{Crew, Later, Line},
     shipping::{Shipment, Shipping},
 };
 use crate::{
     Error, Result,
-    content::{ChunkId, PackBuilder, PackEntry, Packer, StoredChunk, decode_chunk},
-    crypto::{Drawn, ObjectKey, Place, Random, Sealed},
+    content::{ChunkId, Decompressor, PackBuilder, PackEntry, Packer, StoredChunk, decode_chunk},
+    crypto::{Drawn, ObjectKey, Place, Random, Sealed, Secret},
     tree::{PageReader, PageWriter},
     vault::{
         Job,
         clock::Clock,
+        crew::{Crew, Later, Line, Tools, hands},
         state::{Database, NewNote, Run},
     },
     wire::messages,
@@ -41,6 +41,7 @@ pub(crate) struct ContentWriter<'a> {
     clock: &'a dyn Clock,
     epoch: u32,
     key: Arc<ObjectKey>,
+    chunker: Arc<ChunkMaker>,
     compress_pages: bool,
     inner: RefCell<Inner<'a>>,
     sent: Cell<u64>,
@@ -55,7 +56,32 @@ struct Inner<'a> {
     shipping: Shipping,
     /// Chunks that the database does not know yet.
     open: HashSet<ChunkId>,
+    /// How often chunks have left `open`.
+    noted: u64,
     notes: Notes,
+}
+
+/// Names a chunk and makes its stored form, on any thread.
+pub(crate) struct ChunkMaker {
+    database: Arc<Database>,
+    id_key: Secret<32>,
+}
+
+/// A chunk on its way into a pack; nothing but its name if it is stored already.
+pub(crate) struct MadeChunk {
+    pub(crate) id: ChunkId,
+    stored: Option<StoredChunk>,
+}
+
+impl ChunkMaker {
+    pub(crate) fn make(&self, plain: Vec<u8>, compress: bool, tools: &mut Tools) -> Result<MadeChunk> {
+        let id = ChunkId::derive(&self.id_key, &plain);
+        if self.database.chunk(id)?.is_some() {
+            return Ok(MadeChunk { id, stored: None });
+        }
+        let compressor = compress.then_some(&mut tools.compressor);
+        Ok(MadeChunk { id, stored: Some(StoredChunk::encode(id, plain, compressor)?) })
+    }
 }
 
 const OPEN_PACKS: usize = 2;
@@ -70,8 +96,11 @@ impl<'a> ContentWriter<'a> {
         compress_pages: bool,
     ) -> Result<Self> {
         const READ_BYTES: usize = 8 * 1024 * 1024;
+        /// Open packs and caches come first; a small budget has no room for packs and chunks on their way.
+        const FIRST_BYTES: usize = 40 * 1024 * 1024;
+        const HAND_BYTES: usize = 12 * 1024 * 1024;
         let (epoch, key) = (access.current.0, access.keys.writing_key(access.current)?);
-        let hands = hands(job);
+        let hands = hands(job, FIRST_BYTES, HAND_BYTES);
         let inner = Inner {
             random,
             crew: Crew::new(hands),
@@ -80,10 +109,13 @@ impl<'a> ContentWriter<'a> {
             sealing: Line::new(hands.div_ceil(2)),
             shipping: Shipping::new(Arc::clone(access.gate), Arc::clone(access.database), hands > 0),
             open: HashSet::new(),
+            noted: 0,
             notes: Vec::new(),
         };
+        let id_key = access.keys.chunk_id_key().duplicate();
         let writer = Self {
-            reader: ContentReader::new(access, READ_BYTES),
+            reader: ContentReader::new(access, READ_BYTES)?,
+            chunker: Arc::new(ChunkMaker { database: Arc::clone(access.database), id_key }),
             run,
             job,
             clock,
@@ -141,18 +173,55 @@ impl<'a> ContentWriter<'a> {
         if inner.open.contains(&id) || access.database.chunk(id)?.is_some() {
             return Ok(id);
         }
-        inner.open.insert(id);
-        let later = if compress {
-            inner.crew.give(move |compressor| StoredChunk::encode(id, plain, Some(compressor)))?
+        let chunk = if compress {
+            inner.crew.give(move |tools| StoredChunk::encode(id, plain, Some(&mut tools.compressor)))?
         } else {
             Later::Here(StoredChunk::encode(id, plain, None))
         };
-        inner.encoding.push(later);
+        self.put_later(inner, id, chunk)?;
+        Ok(id)
+    }
+
+    /// Threads that work beside the caller's.
+    pub(crate) fn hands(&self) -> usize {
+        self.inner.borrow().crew.size()
+    }
+
+    /// Lets the hands make chunks, or whatever else leads to them.
+    pub(crate) fn give<T: Send + 'static>(
+        &self,
+        task: impl FnOnce(&ChunkMaker, &mut Tools) -> Result<T> + Send + 'static,
+    ) -> Result<Later<T>> {
+        let chunker = Arc::clone(&self.chunker);
+        self.inner.borrow_mut().crew.give(move |tools| task(&chunker, tools))
+    }
+
+    /// A number that stays the same as long as no chunk has been noted: what was made since then may be stored
+    /// already.
+    pub(crate) fn noted(&self) -> u64 {
+        self.inner.borrow().noted
+    }
+
+    /// Stores a chunk that was made when [`Self::noted`] was `noted`.
+    pub(crate) fn put_made(&self, chunk: MadeChunk, noted: u64) -> Result<ChunkId> {
+        let MadeChunk { id, stored } = chunk;
+        let inner = &mut *self.inner.borrow_mut();
+        let Some(stored) = stored.filter(|_| !inner.open.contains(&id)) else { return Ok(id) };
+        if inner.noted != noted && self.reader.access.database.chunk(id)?.is_some() {
+            return Ok(id);
+        }
+        self.put_later(inner, id, Later::Here(Ok(stored)))?;
+        Ok(id)
+    }
+
+    /// Lets a chunk go into a pack once it is made, after those before it.
+    fn put_later(&self, inner: &mut Inner<'_>, id: ChunkId, chunk: Later<StoredChunk>) -> Result<()> {
+        inner.open.insert(id);
+        inner.encoding.push(chunk);
         while let Some(chunk) = inner.encoding.next_due() {
             self.pack(inner, &chunk?)?;
         }
-        self.ship_what_is_due(inner)?;
-        Ok(id)
+        self.ship_what_is_due(inner)
     }
 
     fn pack(&self, inner: &mut Inner<'_>, chunk: &StoredChunk) -> Result<()> {
@@ -247,7 +316,9 @@ impl<'a> ContentWriter<'a> {
         self.pack_all(inner)?;
         match inner.packer.find(id) {
             Some((entry, stored)) => {
-                decode_chunk(self.reader.access.keys.chunk_id_key(), &entry, &stored).map(Some)
+                let key = self.reader.access.keys.chunk_id_key();
+                let plain = decode_chunk(key, &entry, &stored, &mut Decompressor::new()?)?;
+                Ok(Some(plain.into_owned()))
             }
             // It is on its way: once it is there it is read like any other.
             None => self.ship_all(inner).map(|()| None),
@@ -269,17 +340,9 @@ impl Inner<'_> {
     fn forget_what_is_noted(&mut self) {
         for id in self.shipping.newly_noted() {
             self.open.remove(&id);
+            self.noted += 1;
         }
     }
-}
-
-/// Threads beside the job's own. Open packs and caches come first; a small budget has no room for packs and
-/// chunks on their way.
-fn hands(job: &Job) -> usize {
-    const FIRST_BYTES: usize = 40 * 1024 * 1024;
-    const HAND_BYTES: usize = 12 * 1024 * 1024;
-    let affordable = job.memory_bytes().saturating_sub(FIRST_BYTES) / HAND_BYTES;
-    if job.threads() < 2 { 0 } else { affordable.min(job.threads()) }
 }
 
 impl PageReader for &ContentWriter<'_> {

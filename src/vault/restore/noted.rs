@@ -7,7 +7,7 @@ use super::{Part, has_paths};
 use crate::{
     Result,
     kinds::{FileMeta as FileRecord, FileType, Kind, Record, parse_file_key},
-    tree,
+    tree::{self, Lookup},
     vault::{
         Folder, Vault,
         backup::{folder_replica, stat_of},
@@ -27,7 +27,7 @@ impl Vault {
         if !has_paths(&part.kind) || part.kind == Kind::CONTACTS {
             return Ok(());
         }
-        let reader = ContentReader::new(self.access(part.kind.name(), view)?, 8 * 1024 * 1024);
+        let reader = ContentReader::new(self.access(part.kind.name(), view)?, 8 * 1024 * 1024)?;
         let run = self.database.begin_run(part.kind.name())?;
         let mut notes: Vec<NewNote> = Vec::new();
         for source in sources(part, &reader)? {
@@ -36,12 +36,13 @@ impl Vault {
             else {
                 continue;
             };
+            let mut lookup = Lookup::new(part.state.root, &reader);
             for item in walk.flatten() {
                 let parts: Vec<&[u8]> = item.components.iter().map(Vec::as_slice).collect();
                 let key = crate::kinds::file_key(&source, &parts)?;
-                let Some(value) = tree::get(part.state.root, &key, &reader)? else { continue };
-                if is_as_recorded(&item.meta, &decode_entry(&value)?) {
-                    notes.push(replica.note(&key, Some((stat_of(&item.meta), content_id(&value)?))));
+                let Some(value) = lookup.value(&key)? else { continue };
+                if is_as_recorded(&item.meta, &decode_entry(value)?) {
+                    notes.push(replica.note(&key, Some((stat_of(&item.meta), content_id(value)?))));
                 }
                 if notes.len() == BATCH {
                     let full = std::mem::take(&mut notes);

@@ -135,7 +135,7 @@ impl Vault {
             let prefix = prefix_of(kind, path)?;
             let access = self.access(kind.name(), &view)?;
             load_index(&access, &state)?;
-            let reader = ContentReader::new(access, 0);
+            let reader = ContentReader::new(access, 0)?;
             let mut found = 0;
             let mut below = entries_below(state.root, &reader, &prefix);
             while let Some(entry) = below.next() {

@@ -1,4 +1,4 @@
-//! Hands that work beside the thread of a job: they compress chunks and seal packs.
+//! Hands that work beside the thread of a job: they read files, compress, seal, open and write.
 //!
 //! Work is given and its result taken in the order of the job's own thread, so that what is stored does not
 //! depend on who was faster. A crew of nobody does everything at once, where it is given.
@@ -12,40 +12,68 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use crate::{Error, Result, content::Compressor};
+use super::Job;
+use crate::{
+    Error, Result,
+    content::{Compressor, Decompressor},
+};
 
-type Task = Box<dyn FnOnce(&mut Compressor) + Send>;
+type Task = Box<dyn FnOnce(&mut Tools) + Send>;
+
+/// What each hand keeps from task to task.
+pub(crate) struct Tools {
+    pub(crate) compressor: Compressor,
+    pub(crate) decompressor: Decompressor,
+}
+
+impl Tools {
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self { compressor: Compressor::new()?, decompressor: Decompressor::new()? })
+    }
+}
+
+/// How many hands a job has beside its own thread, if each needs `hand_bytes` and the rest of the job
+/// `first_bytes`.
+pub(crate) fn hands(job: &Job, first_bytes: usize, hand_bytes: usize) -> usize {
+    let affordable = job.memory_bytes().saturating_sub(first_bytes) / hand_bytes;
+    if job.threads() < 2 { 0 } else { affordable.min(job.threads()) }
+}
 
 /// Threads that take tasks in turn. They start with the first task and end with the crew.
-pub(super) struct Crew {
+pub(crate) struct Crew {
     size: usize,
     tasks: Option<SyncSender<Task>>,
     hands: Vec<JoinHandle<()>>,
     /// For a crew of nobody.
-    own: Option<Compressor>,
+    own: Option<Tools>,
 }
 
 impl Crew {
-    pub(super) fn new(size: usize) -> Self {
+    pub(crate) fn new(size: usize) -> Self {
         Self { size, tasks: None, hands: Vec::new(), own: None }
     }
 
+    /// How many there are.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
     /// Gives a task away.
-    pub(super) fn give<T: Send + 'static>(
+    pub(crate) fn give<T: Send + 'static>(
         &mut self,
-        task: impl FnOnce(&mut Compressor) -> Result<T> + Send + 'static,
+        task: impl FnOnce(&mut Tools) -> Result<T> + Send + 'static,
     ) -> Result<Later<T>> {
         if self.size == 0 {
             let own = match self.own.take() {
                 Some(own) => own,
-                None => Compressor::new()?,
+                None => Tools::new()?,
             };
             return Ok(Later::Here(task(self.own.insert(own))));
         }
         let (done, result) = sync_channel(1);
-        let task: Task = Box::new(move |compressor| {
+        let task: Task = Box::new(move |tools| {
             // Nobody waits any more when the job has failed.
-            let _ = done.send(task(compressor));
+            let _ = done.send(task(tools));
         });
         self.tasks()?.send(task).map_err(|_| STOPPED)?;
         Ok(Later::Coming(result))
@@ -57,10 +85,10 @@ impl Crew {
             let (tasks, open) = sync_channel::<Task>(self.size);
             let open = Arc::new(Mutex::new(open));
             for _ in 0..self.size {
-                let (open, mut compressor) = (Arc::clone(&open), Compressor::new()?);
+                let (open, mut tools) = (Arc::clone(&open), Tools::new()?);
                 self.hands.push(thread::spawn(move || {
                     while let Some(task) = next(&open) {
-                        task(&mut compressor);
+                        task(&mut tools);
                     }
                 }));
             }
@@ -84,14 +112,14 @@ impl Drop for Crew {
 }
 
 /// The result of a task.
-pub(super) enum Later<T> {
+pub(crate) enum Later<T> {
     Here(Result<T>),
     Coming(Receiver<Result<T>>),
 }
 
 impl<T> Later<T> {
     /// Waits for it.
-    pub(super) fn wait(self) -> Result<T> {
+    pub(crate) fn wait(self) -> Result<T> {
         match self {
             Self::Here(result) => result,
             Self::Coming(result) => result.recv().map_err(|_| STOPPED)?,
@@ -100,23 +128,32 @@ impl<T> Later<T> {
 }
 
 /// Results that are taken in the order in which their tasks were given.
-pub(super) struct Line<T> {
+pub(crate) struct Line<T> {
     waiting: VecDeque<Later<T>>,
     room: usize,
 }
 
 impl<T> Line<T> {
     /// A line in which at most `room` stand.
-    pub(super) fn new(room: usize) -> Self {
+    pub(crate) fn new(room: usize) -> Self {
         Self { waiting: VecDeque::new(), room }
     }
 
-    pub(super) fn push(&mut self, later: Later<T>) {
+    pub(crate) fn push(&mut self, later: Later<T>) {
         self.waiting.push_back(later);
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Whether nobody else may stand in line before the first is waited for.
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting.len() > self.room
+    }
+
     /// The first, if it is there or the line is too long.
-    pub(super) fn next_due(&mut self) -> Option<Result<T>> {
+    pub(crate) fn next_due(&mut self) -> Option<Result<T>> {
         if self.waiting.len() > self.room {
             return self.next();
         }
@@ -134,7 +171,7 @@ impl<T> Line<T> {
     }
 
     /// The first, waited for; none when nobody stands in line.
-    pub(super) fn next(&mut self) -> Option<Result<T>> {
+    pub(crate) fn next(&mut self) -> Option<Result<T>> {
         self.waiting.pop_front().map(Later::wait)
     }
 }
@@ -151,7 +188,7 @@ mod tests {
         let mut line = Line::new(hands);
         let mut results = Vec::new();
         for n in 0..20 {
-            let task = move |_: &mut Compressor| {
+            let task = move |_: &mut Tools| {
                 thread::sleep(Duration::from_millis((20 - n) as u64 % 3));
                 Ok(n)
             };

@@ -1,0 +1,218 @@
+//! Packs of one kind: each is fetched and opened once, by whichever thread needs it first.
+
+use std::{
+    borrow::Cow,
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::KindAccess;
+use crate::{
+    Error, Part, Result,
+    content::{ChunkEntry, Decompressor, PackEntry, decode_chunk, pack_context, read_directory},
+    crypto::{HEADER_BYTES, Opener, Place},
+    keys::{AccountId, KindKeys},
+    privacy::Gate,
+    vault::state::{ChunkPlace, PackRow},
+};
+
+/// What it takes to fetch and open a kind's packs, on any thread.
+pub(crate) struct PackSource {
+    gate: Arc<Gate>,
+    account: AccountId,
+    kind: String,
+    keys: KindKeys,
+}
+
+impl PackSource {
+    pub(crate) fn new(access: &KindAccess<'_>) -> Self {
+        Self {
+            gate: Arc::clone(access.gate),
+            account: access.account,
+            kind: access.kind.to_owned(),
+            keys: access.keys.duplicate(),
+        }
+    }
+
+    fn open_pack(&self, row: &PackRow) -> Result<Vec<u8>> {
+        let bytes = self.gate.get(Place::Object(row.id))?.ok_or(Error::Missing { what: Part::Pack })?;
+        let opener = self.opener((row.epoch, row.id), &bytes, bytes.len())?;
+        opener.open_all(bytes).map_err(damaged)
+    }
+
+    /// Fetches a pack that the index lists, verifies every byte of it, and says how many they were.
+    pub(crate) fn verify(&self, pack: &PackEntry, decompressor: &mut Decompressor) -> Result<u64> {
+        let object = pack.object();
+        let bytes = self.gate.get(Place::Object(object.id()))?.ok_or(Error::Missing { what: Part::Pack })?;
+        if !object.matches(&bytes) {
+            return Err(Error::damaged(Part::Pack));
+        }
+        let read = u64::try_from(bytes.len()).unwrap_or(0);
+        let opener = self.opener((object.epoch(), object.id()), &bytes, bytes.len())?;
+        let plain = opener.open_all(bytes).map_err(damaged)?;
+        let directory = read_directory(&plain)?;
+        if !pack.chunks().map(|(_, chunk)| chunk).eq(&directory) {
+            return Err(Error::damaged(Part::Pack));
+        }
+        for (offset, chunk) in pack.chunks() {
+            let stored = cut(&plain, (offset, chunk.stored_length()))?;
+            decode_chunk(self.keys.chunk_id_key(), chunk, stored, decompressor)?;
+        }
+        Ok(read)
+    }
+
+    /// Fetches the header and only the segments that hold a chunk, and gives its plain bytes.
+    pub(super) fn read_alone(
+        &self,
+        row: &PackRow,
+        (place, entry): (&ChunkPlace, &ChunkEntry),
+        decompressor: &mut Decompressor,
+    ) -> Result<Vec<u8>> {
+        let missing = || Error::Missing { what: Part::Pack };
+        let at = Place::Object(row.id);
+        let length = usize::try_from(row.length).map_err(|_| damaged(Error::Internal("length")))?;
+        let head = self.gate.get_range(at, 0, HEADER_BYTES)?.ok_or_else(missing)?;
+        let opener = self.opener((row.epoch, row.id), &head, length)?;
+        let (offset, wanted) = range((place.offset, place.stored))?;
+        let (from, bytes) = opener.stored_range(offset, wanted).ok_or(Error::Damaged { what: Part::Pack })?;
+        let stored = self.gate.get_range(at, from, bytes)?.ok_or_else(missing)?;
+        let stored = opener.open_range(offset, wanted, stored).map_err(damaged)?;
+        decode_chunk(self.keys.chunk_id_key(), entry, &stored, decompressor).map(Cow::into_owned)
+    }
+
+    /// Opens a pack's header with whichever key of its epoch fits.
+    fn opener(&self, (epoch, id): (u32, [u8; 16]), head: &[u8], length: usize) -> Result<Opener> {
+        let context = pack_context(self.account, epoch, &self.kind, id);
+        let mut failure = Error::damaged(Part::Pack);
+        for key in self.keys.content_keys(epoch) {
+            match Opener::new(&key, &context, head, length) {
+                Ok(opener) => return Ok(opener),
+                Err(error) => failure = damaged(error),
+            }
+        }
+        Err(failure)
+    }
+}
+
+/// A pack, and its plaintext once somebody has opened it.
+pub(super) struct Pack {
+    row: PackRow,
+    plain: Mutex<Option<Arc<Vec<u8>>>>,
+}
+
+impl Pack {
+    pub(super) fn new(row: PackRow) -> Self {
+        Self { row, plain: Mutex::default() }
+    }
+
+    /// Opens it, or waits until another thread has.
+    fn plain(&self, source: &PackSource) -> Result<Arc<Vec<u8>>> {
+        let mut plain = self.plain.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(plain) = &*plain {
+            return Ok(Arc::clone(plain));
+        }
+        let opened = Arc::new(source.open_pack(&self.row)?);
+        Ok(Arc::clone(plain.insert(opened)))
+    }
+
+    fn bytes(&self) -> usize {
+        usize::try_from(self.row.length).unwrap_or(usize::MAX)
+    }
+}
+
+/// A chunk of a pack, to be read by any thread.
+pub(crate) struct Piece {
+    source: Arc<PackSource>,
+    pack: Arc<Pack>,
+    place: ChunkPlace,
+    entry: ChunkEntry,
+}
+
+impl Piece {
+    pub(super) fn new(
+        source: Arc<PackSource>,
+        pack: Arc<Pack>,
+        (place, entry): (ChunkPlace, ChunkEntry),
+    ) -> Self {
+        Self { source, pack, place, entry }
+    }
+
+    /// Hands its plain bytes on, checked against its id.
+    pub(crate) fn read<T>(
+        &self,
+        decompressor: &mut Decompressor,
+        use_it: impl FnOnce(Cow<'_, [u8]>) -> T,
+    ) -> Result<T> {
+        let plain = self.pack.plain(&self.source)?;
+        let stored = cut(&plain, (self.place.offset, self.place.stored))?;
+        decode_chunk(self.source.keys.chunk_id_key(), &self.entry, stored, decompressor).map(use_it)
+    }
+}
+
+/// Packs that were opened or are to be, newest last, up to a number of bytes.
+pub(super) struct Packs {
+    packs: VecDeque<(u64, Arc<Pack>)>,
+    bytes: usize,
+    limit: usize,
+}
+
+impl Packs {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { packs: VecDeque::new(), bytes: 0, limit }
+    }
+
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    pub(super) fn get(&mut self, number: u64) -> Option<Arc<Pack>> {
+        let position = self.packs.iter().position(|(of, _)| *of == number)?;
+        let entry = self.packs.remove(position)?;
+        let pack = Arc::clone(&entry.1);
+        self.packs.push_back(entry);
+        Some(pack)
+    }
+
+    pub(super) fn add(&mut self, number: u64, pack: Arc<Pack>) {
+        self.bytes = self.bytes.saturating_add(pack.bytes());
+        self.packs.push_back((number, pack));
+        while self.bytes > self.limit && self.packs.len() > 1 && self.drop_one() {}
+    }
+
+    /// Whether there is no room for another pack before one is let go that a piece still needs.
+    pub(super) fn is_crowded(&mut self) -> bool {
+        const ONE: usize = crate::limits::OBJECT_BYTES_MAX;
+        while self.bytes.saturating_add(ONE) > self.limit {
+            if !self.drop_one() {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Lets the oldest go that nobody needs.
+    fn drop_one(&mut self) -> bool {
+        let unneeded = self.packs.iter().position(|(_, pack)| Arc::strong_count(pack) == 1);
+        let Some((_, pack)) = unneeded.and_then(|at| self.packs.remove(at)) else { return false };
+        self.bytes = self.bytes.saturating_sub(pack.bytes());
+        true
+    }
+}
+
+fn cut(plain: &[u8], at: (u32, u32)) -> Result<&[u8]> {
+    let (offset, length) = range(at)?;
+    plain.get(offset..).and_then(|rest| rest.get(..length)).ok_or(Error::damaged(Part::Chunk))
+}
+
+/// Offset and length in a pack's plaintext.
+fn range((offset, length): (u32, u32)) -> Result<(usize, usize)> {
+    let number = |value| usize::try_from(value).map_err(|_| Error::damaged(Part::Chunk));
+    Ok((number(offset)?, number(length)?))
+}
+
+fn damaged(error: Error) -> Error {
+    match error {
+        Error::Damaged { .. } | Error::Internal(_) => Error::damaged(Part::Pack),
+        other => other,
+    }
+}
