@@ -201,7 +201,7 @@ mod tests {
         assert_eq!(decode_chunk(&key(), stored.entry(), stored.bytes(), &mut decompressor()).unwrap(), text);
         let short = encoded(b"x");
         assert_eq!(short.entry().compressed_from(), 0);
-        assert_eq!(decode_chunk(&key(), short.entry(), short.bytes(), &mut decompressor()).unwrap(), b"x");
+        assert_eq!(*decode_chunk(&key(), short.entry(), short.bytes(), &mut decompressor()).unwrap(), *b"x");
     }
 
     #[test]
