@@ -2,21 +2,22 @@
 
 mod noted;
 mod plan;
+mod small;
 
 use std::path::Path;
 
 use plan::Part;
 pub use plan::{RestorePlan, Selection, Unmerged};
+use small::{Files, SmallFile, Written};
 
 use super::{
     Attributes, Component, FilePlace, FileWriter, ItemError, Job, Target, Vault,
     contents::{ContentReader, Parcel, ValueReader, decode_entry, load_index, record_of},
-    crew::{Line, hands},
+    crew::hands,
     snapshots::{display_key, entries_below, has_paths},
 };
 use crate::{
     Error, Result,
-    content::Decompressor,
     history::Freshness,
     kinds::{
         CardWriter, Document, ElementWriter, FileMeta, FileType, Kind, Record, parse_contact_key,
@@ -395,63 +396,6 @@ impl Run<'_, '_> {
 enum Placing {
     Done(u64),
     Later(FilePlace, Parcel, Attributes),
-}
-
-/// A path, and the bytes that were written there.
-type Written = (String, std::result::Result<u64, Failed>);
-
-/// A file that is read and written in one go.
-struct SmallFile {
-    path: String,
-    place: FilePlace,
-    parcel: Parcel,
-    attributes: Attributes,
-}
-
-impl SmallFile {
-    fn write(self, decompressor: &mut Decompressor) -> Written {
-        let Self { path, place, parcel, attributes } = self;
-        let write = || {
-            let mut file = place.create()?;
-            let bytes = parcel.read(decompressor, |bytes| file.write(bytes).map_err(Failed::Item))?;
-            file.finish(attributes)?;
-            Ok(bytes)
-        };
-        (path, write())
-    }
-}
-
-/// Small files on their way, some at a time, since giving a task away has its price.
-struct Files {
-    waiting: Vec<SmallFile>,
-    bytes: u64,
-    line: Line<Vec<Written>>,
-}
-
-impl Files {
-    fn new(hands: usize) -> Self {
-        Self { waiting: Vec::new(), bytes: 0, line: Line::new(2 * hands) }
-    }
-
-    fn add(&mut self, file: SmallFile) {
-        self.bytes += file.parcel.length();
-        self.waiting.push(file);
-    }
-
-    fn is_due(&self) -> bool {
-        const FILES: usize = 16;
-        const BYTES: u64 = 1024 * 1024;
-        self.waiting.len() >= FILES || self.bytes >= BYTES
-    }
-
-    fn is_busy(&self) -> bool {
-        !self.waiting.is_empty() || !self.line.is_empty()
-    }
-
-    fn take(&mut self) -> Vec<SmallFile> {
-        self.bytes = 0;
-        std::mem::take(&mut self.waiting)
-    }
 }
 
 /// A file that takes bytes the way writers give them.
