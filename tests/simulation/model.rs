@@ -35,6 +35,12 @@ impl Model {
         self.known[device].insert(id);
     }
 
+    /// What an edit of a record by this device would replace.
+    pub(crate) fn values_known(&self, device: usize, path: &str) -> BTreeSet<String> {
+        let versions = self.known[device].iter().map(|id| &self.versions[*id]);
+        versions.filter(|version| version.path == path).filter_map(|version| version.value.clone()).collect()
+    }
+
     /// The device and its part of the store know the same from now on.
     pub(crate) fn sync(&mut self, device: usize, part: usize) {
         let published = &mut self.published[part];
