@@ -192,7 +192,13 @@ impl Program {
         self.written += 1;
         let value = put.then(|| format!("value {} of {device}", self.written));
         self.world.put(device, path, value.as_deref()).unwrap();
-        self.model.write(device, path, value);
+        let shown = self.shown_of(device, path);
+        self.model.write(device, path, value, &shown);
+    }
+
+    /// What a device showed under a name when it was looked at last.
+    fn shown_of(&self, device: usize, path: &str) -> Family {
+        self.world.devices[device].shown.get(path).cloned().unwrap_or_default()
     }
 
     fn sync(&mut self, device: usize) {
@@ -254,7 +260,7 @@ impl Program {
             self.heard[device].insert(id);
             let (path, value) = (self.dice.pick(&PATHS), format!("by revoked device {target}"));
             self.world.put(target, path, Some(&value)).unwrap();
-            let replaces = self.model.values_known(target, path);
+            let replaces = self.model.values_known(target, path, &self.shown_of(target, path));
             self.late.push(Late { path, value, by: id, replaces, is_taken: false });
             let _ = self.world.sync(target);
         }
