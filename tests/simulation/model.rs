@@ -27,12 +27,28 @@ pub(crate) struct Model {
 pub(crate) type Family = BTreeSet<String>;
 
 impl Model {
-    pub(crate) fn write(&mut self, device: usize, path: &str, value: Option<String>) {
-        let of_path = |id: &&VersionId| self.versions[**id].path == path;
-        let replaces = self.known[device].iter().filter(of_path).copied().collect();
+    /// A device edits or deletes a record of which it showed `shown` last.
+    pub(crate) fn write(&mut self, device: usize, path: &str, value: Option<String>, shown: &Family) {
+        let replaces = self.known_of(device, path, shown);
         let id = self.versions.len();
         self.versions.push(Version { path: path.to_owned(), value, replaces });
         self.known[device].insert(id);
+    }
+
+    /// The versions of a record that a device knows: those of its syncs, and what it shows, though it may come
+    /// from a revoked device's last sync.
+    fn known_of(&self, device: usize, path: &str, shown: &Family) -> BTreeSet<VersionId> {
+        let knows = |id: &VersionId| {
+            let is_shown = self.versions[*id].value.as_ref().is_some_and(|value| shown.contains(value));
+            self.versions[*id].path == path && (is_shown || self.known[device].contains(id))
+        };
+        (0..self.versions.len()).filter(knows).collect()
+    }
+
+    /// What an edit of a record by this device would replace.
+    pub(crate) fn values_known(&self, device: usize, path: &str, shown: &Family) -> Family {
+        let known = self.known_of(device, path, shown);
+        known.into_iter().filter_map(|id| self.versions[id].value.clone()).collect()
     }
 
     /// The device and its part of the store know the same from now on.

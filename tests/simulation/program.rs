@@ -100,6 +100,8 @@ struct Late {
     path: &'static str,
     value: String,
     by: DeviceId,
+    /// What it had under that name: whoever takes this over takes that for replaced.
+    replaces: BTreeSet<String>,
     is_taken: bool,
 }
 
@@ -190,7 +192,13 @@ impl Program {
         self.written += 1;
         let value = put.then(|| format!("value {} of {device}", self.written));
         self.world.put(device, path, value.as_deref()).unwrap();
-        self.model.write(device, path, value);
+        let shown = self.shown_of(device, path);
+        self.model.write(device, path, value, &shown);
+    }
+
+    /// What a device showed under a name when it was looked at last.
+    fn shown_of(&self, device: usize, path: &str) -> Family {
+        self.world.devices[device].shown.get(path).cloned().unwrap_or_default()
     }
 
     fn sync(&mut self, device: usize) {
@@ -218,10 +226,16 @@ impl Program {
             let now = shown.get(path);
             for value in before {
                 let there = now.is_some_and(|family| family.contains(value));
-                assert!(there || self.model.was_replaced(path, value), "{path}: {value} vanished");
+                let replaced = self.model.was_replaced(path, value) || self.was_replaced_late(path, value);
+                assert!(there || replaced, "{path}: {value} vanished");
             }
         }
         self.world.devices[device].shown = shown;
+    }
+
+    /// Whether a revoked device replaced it where nobody had heard of the revocation yet.
+    fn was_replaced_late(&self, path: &str, value: &str) -> bool {
+        self.late.iter().any(|late| late.is_taken && late.path == path && late.replaces.contains(value))
     }
 
     /// Nobody shows what nobody wrote, nor takes over first what it must know to be by a revoked device.
@@ -246,7 +260,8 @@ impl Program {
             self.heard[device].insert(id);
             let (path, value) = (self.dice.pick(&PATHS), format!("by revoked device {target}"));
             self.world.put(target, path, Some(&value)).unwrap();
-            self.late.push(Late { path, value, by: id, is_taken: false });
+            let replaces = self.model.values_known(target, path, &self.shown_of(target, path));
+            self.late.push(Late { path, value, by: id, replaces, is_taken: false });
             let _ = self.world.sync(target);
         }
     }
