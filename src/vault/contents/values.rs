@@ -195,9 +195,11 @@ impl<'r, 'a> ValueReader<'r, 'a> {
     }
 }
 
-/// What a content says about its bytes: those that lie in it, and the ids of the others with their list
-/// level, last first.
-fn parts_of(content: &messages::Content) -> Result<(&[u8], Vec<(u32, ChunkId)>)> {
+/// Ids with their list level, last first.
+type Ids = Vec<(u32, ChunkId)>;
+
+/// What a content says about its bytes: those that lie in it, and the ids of the others.
+fn parts_of(content: &messages::Content) -> Result<(&[u8], Ids)> {
     let messages::Content { length: _, inline, list_level, chunks } = content;
     let damaged = || Error::damaged(Part::Record);
     if *list_level > CHUNK_LIST_LEVELS_MAX || (!inline.is_empty() && !chunks.is_empty()) {
@@ -255,7 +257,7 @@ impl Parcel {
 const WRONG_LENGTH: Error = Error::Damaged { what: Part::Record };
 
 /// The ids of a list, last first.
-fn split_ids(level: u32, chunks: &[u8]) -> Option<Vec<(u32, ChunkId)>> {
+fn split_ids(level: u32, chunks: &[u8]) -> Option<Ids> {
     let (ids, rest) = chunks.as_chunks::<ID_BYTES>();
     rest.is_empty().then(|| ids.iter().rev().map(|id| (level, ChunkId(*id))).collect())
 }
