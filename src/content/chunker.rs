@@ -58,6 +58,8 @@
 //! *What is left.* Equal windows cut equally under one key and epoch: repeats within a file show as repeats
 //! of chunk lengths, to whoever sees lengths (packs hide them).
 
+#[cfg(target_arch = "x86_64")]
+mod lanes;
 mod pieces;
 mod window;
 
@@ -87,6 +89,8 @@ pub use pieces::{MEDIA_PIECE_BYTES, media_piece};
 pub struct Chunker {
     hash: WindowHash,
     cipher: CutCipher,
+    #[cfg(target_arch = "x86_64")]
+    lanes: Option<lanes::Lanes>,
 }
 
 impl Chunker {
@@ -105,7 +109,12 @@ impl Chunker {
         let (hash, cipher) = material.expose().split_first_chunk().expect("more than KEY_BYTES");
         #[expect(clippy::expect_used, reason = "as above")]
         let cipher = cipher.first_chunk().expect("16 bytes more");
-        Self { hash: WindowHash::new(hash), cipher: CutCipher::new(cipher) }
+        Self {
+            hash: WindowHash::new(hash),
+            cipher: CutCipher::new(cipher),
+            #[cfg(target_arch = "x86_64")]
+            lanes: lanes::Lanes::detect(),
+        }
     }
 
     /// Length of the first chunk of `bytes`, which begin where a chunk begins; `at_end` says that the
@@ -123,19 +132,48 @@ impl Chunker {
 
     /// The first length, from the minimum up and shorter than `bytes`, at which the window's value is low.
     fn first_candidate(&self, bytes: &[u8]) -> Option<usize> {
-        let leaving = bytes.get(Self::BYTES_MIN - WINDOW_BYTES..)?;
-        let (window, entering) = leaving.split_first_chunk()?;
+        let windows = bytes.get(Self::BYTES_MIN - WINDOW_BYTES..)?;
+        let (passed, found) = self.first_in_lanes(windows);
+        let found = found.or_else(|| Some(passed + self.first_low(windows.get(passed..)?)?));
+        found.map(|at| Self::BYTES_MIN + at)
+    }
+
+    /// The first window whose value is low, one after the other. The window that the bytes end with does not
+    /// count: after it the chunk ends in any case, or nobody knows yet.
+    fn first_low(&self, windows: &[u8]) -> Option<usize> {
+        let (window, entering) = windows.split_first_chunk()?;
         let mut state = self.hash.start(window);
         let mut digests = Zeroizing::new([[0; 16]; BATCH]);
-        for (batch, (entering, leaving)) in entering.chunks(BATCH).zip(leaving.chunks(BATCH)).enumerate() {
+        for (batch, (entering, leaving)) in entering.chunks(BATCH).zip(windows.chunks(BATCH)).enumerate() {
             let digests = digests.get_mut(..entering.len())?;
             self.hash.roll(&mut state, digests, entering, leaving);
             self.cipher.encipher(digests);
             if let Some(at) = digests.iter().position(is_low) {
-                return Some(Self::BYTES_MIN + batch * BATCH + at);
+                return Some(batch * BATCH + at);
             }
         }
         None
+    }
+
+    /// The same, many at a time, as far as the processor can: how many windows were passed, or which was low.
+    #[cfg(target_arch = "x86_64")]
+    fn first_in_lanes(&self, windows: &[u8]) -> (usize, Option<usize>) {
+        let Some(lanes) = self.lanes else { return (0, None) };
+        let mut digests = Zeroizing::new(lanes::NO_DIGESTS);
+        let mut passed = 0;
+        while let Some(rest) = windows.get(passed..).filter(|rest| rest.len() >= lanes::BLOCK + WINDOW_BYTES)
+        {
+            if let Some(at) = lanes.first_low(&self.hash, &self.cipher, rest, &mut digests) {
+                return (passed, Some(passed + at));
+            }
+            passed += lanes::BLOCK;
+        }
+        (passed, None)
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn first_in_lanes(&self, _: &[u8]) -> (usize, Option<usize>) {
+        (0, None)
     }
 }
 
@@ -148,4 +186,41 @@ const THRESHOLD: u64 = u64::MAX / (Chunker::BYTES_AVERAGE - Chunker::BYTES_MIN) 
 
 fn is_low(value: &[u8; 16]) -> bool {
     value.first_chunk().is_some_and(|value| u64::from_le_bytes(*value) < THRESHOLD)
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use crate::crypto::{Random, SeededRandom};
+
+    /// Many windows at a time find what one after the other finds: wherever it is, and however much follows.
+    #[test]
+    fn lanes_cut_where_one_place_does() {
+        let mut random = SeededRandom::new(5);
+        let mut bytes = vec![0; Chunker::BYTES_MAX];
+        let mut in_lanes = 0;
+        for round in 0..40 {
+            let mut key = [0; 32];
+            random.fill(&mut key).unwrap();
+            let mut wide = Chunker::new(&Secret::take(&mut key), 0);
+            if round % 4 == 3 {
+                wide.lanes = lanes::Lanes::narrower();
+            }
+            random.fill(&mut bytes).unwrap();
+            let mut length = [0];
+            random.fill(&mut length).unwrap();
+            let bytes = &bytes[..bytes.len() - usize::from(length[0]) * 12_345];
+            let windows = &bytes[Chunker::BYTES_MIN - WINDOW_BYTES..];
+            let expected = wide.first_low(windows);
+            let (passed, found) = wide.first_in_lanes(windows);
+            match (found, expected) {
+                (Some(found), expected) => assert_eq!(Some(found), expected),
+                (None, Some(expected)) => assert!(expected >= passed, "{expected} was passed"),
+                (None, None) => {}
+            }
+            in_lanes += usize::from(found.is_some());
+            assert_eq!(wide.first_candidate(bytes), expected.map(|at| Chunker::BYTES_MIN + at));
+        }
+        assert!(lanes::Lanes::detect().is_none() || in_lanes > 20, "only {in_lanes} were found in lanes");
+    }
 }

@@ -3,7 +3,7 @@
 //! What it computes and why it is universal stands in the chunker's documentation. Table look-ups are
 //! indexed by plaintext bytes only, never by the key or the digest (B27).
 
-use zeroize::ZeroizeOnDrop;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Bytes that decide about one cut.
 pub(super) const WINDOW_BYTES: usize = 64;
@@ -12,35 +12,51 @@ pub(super) const KEY_BYTES: usize = 8 * PLANE_BYTES;
 
 const PLANE_BYTES: usize = 3 * 8;
 
-/// 192 bits, least significant word first.
-type Words = [u64; 3];
+/// 192 bits, least significant word first, and a word that is zero: what a vector register holds.
+pub(super) type Words = [u64; 4];
 
-/// The key, spread out: what each byte value adds to the state.
+/// An entry of a table, in one line of the cache.
+#[derive(Clone, Copy, Zeroize)]
+#[repr(align(32))]
+struct Entry(Words);
+
+/// The key, spread out.
 #[derive(ZeroizeOnDrop)]
-pub(super) struct WindowHash(Box<[Words; 256]>);
+pub(super) struct WindowHash {
+    /// What each byte value adds to the state as it enters the window.
+    entering: Box<[Entry; 256]>,
+    /// What it adds as it leaves: it has been turned 64 times, by one word.
+    leaving: Box<[Entry; 256]>,
+}
 
 impl WindowHash {
     pub(super) fn new(key: &[u8; KEY_BYTES]) -> Self {
-        let mut table = Box::new([[0; 3]; 256]);
+        let mut entering = Box::new([Entry([0; 4]); 256]);
         let (planes, _) = key.as_chunks::<PLANE_BYTES>();
         for (bit, plane) in planes.iter().enumerate() {
             let (words, _) = plane.as_chunks::<8>();
-            for (_, entry) in table.iter_mut().enumerate().filter(|(byte, _)| byte >> bit & 1 == 1) {
-                for (sum, word) in entry.iter_mut().zip(words) {
+            for (_, entry) in entering.iter_mut().enumerate().filter(|(byte, _)| byte >> bit & 1 == 1) {
+                for (sum, word) in entry.0.iter_mut().zip(words) {
                     *sum ^= u64::from_le_bytes(*word);
                 }
             }
         }
-        Self(table)
+        let mut leaving = entering.clone();
+        for Entry([low, middle, high, _]) in leaving.iter_mut() {
+            (*low, *middle, *high) = (*high, *low, *middle);
+        }
+        Self { entering, leaving }
     }
 
     /// The state after these bytes.
     pub(super) fn start(&self, window: &[u8; WINDOW_BYTES]) -> WindowState {
-        let mut state = WindowState([0; 3]);
-        for byte in window {
-            state.0 = add(turn(state.0), self.of(*byte));
-        }
-        state
+        WindowState(window.iter().fold([0; 4], |state, byte| self.push(state, *byte)))
+    }
+
+    /// One byte more of a first window, which none leaves yet.
+    #[inline(always)]
+    pub(super) fn push(&self, state: Words, byte: u8) -> Words {
+        add(turn(state), self.entering(byte))
     }
 
     /// Gives the digest of `state`, moves the window on by one byte, and so on for as many as there are of
@@ -56,17 +72,21 @@ impl WindowHash {
         let mut words = state.0;
         for ((digest, entering), leaving) in digests.iter_mut().zip(entering).zip(leaving) {
             *digest = shorten(words);
-            let [low, middle, high] = self.of(*leaving);
-            // The leaving byte has been turned 64 times: by one word.
-            words = add(turn(words), add(self.of(*entering), [high, low, middle]));
+            words = add(add(turn(words), self.leaving(*leaving)), self.entering(*entering));
         }
         state.0 = words;
     }
 
     #[inline(always)]
     #[expect(clippy::indexing_slicing, reason = "a byte indexes 256 entries")]
-    fn of(&self, byte: u8) -> Words {
-        self.0[usize::from(byte)]
+    pub(super) fn entering(&self, byte: u8) -> &Words {
+        &self.entering[usize::from(byte)].0
+    }
+
+    #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "a byte indexes 256 entries")]
+    pub(super) fn leaving(&self, byte: u8) -> &Words {
+        &self.leaving[usize::from(byte)].0
     }
 }
 
@@ -76,19 +96,18 @@ pub(super) struct WindowState(Words);
 
 /// The digest: bits 0 to 127, little endian. That they are neighbours is what makes them universal.
 #[inline(always)]
-fn shorten([low, middle, _]: Words) -> [u8; 16] {
+fn shorten([low, middle, _, _]: Words) -> [u8; 16] {
     (u128::from(middle) << 64 | u128::from(low)).to_le_bytes()
 }
 
 #[inline(always)]
-fn turn([low, middle, high]: Words) -> Words {
-    [low << 1 | high >> 63, middle << 1 | low >> 63, high << 1 | middle >> 63]
+fn turn([low, middle, high, _]: Words) -> Words {
+    [low << 1 | high >> 63, middle << 1 | low >> 63, high << 1 | middle >> 63, 0]
 }
 
 #[inline(always)]
-fn add(a: Words, b: Words) -> Words {
-    let ([a0, a1, a2], [b0, b1, b2]) = (a, b);
-    [a0 ^ b0, a1 ^ b1, a2 ^ b2]
+fn add([a0, a1, a2, _]: Words, [b0, b1, b2, _]: &Words) -> Words {
+    [a0 ^ b0, a1 ^ b1, a2 ^ b2, 0]
 }
 
 #[cfg(test)]

@@ -1,0 +1,194 @@
+//! The rolling hash at eight places of a file at a time, in the vector registers of x86-64.
+//!
+//! One place has to wait for its own last step; eight keep the processor busy. The digests are those of
+//! `window`, bit for bit.
+
+use core::array::from_fn;
+use std::arch::x86_64::{
+    __m256i, _mm256_or_si256, _mm256_permute4x64_epi64, _mm256_shldi_epi64, _mm256_slli_epi64,
+    _mm256_srli_epi64, _mm256_ternarylogic_epi64, _mm256_xor_si256,
+};
+
+use fearless_simd::{Avx2, Avx512, Level, prelude::*, u8x32, u8x64, u64x4, u64x8};
+use zeroize::Zeroize;
+
+use super::{
+    THRESHOLD, is_low,
+    window::{WINDOW_BYTES, WindowHash, Words},
+};
+use crate::crypto::CutCipher;
+
+/// Places that are hashed at a time.
+const LANES: usize = 8;
+/// Digests of one place at a time.
+const STEP: usize = 64;
+/// Bytes from one place to the next: about 6 KiB, but no power of two, which would put all places into the
+/// same lines of the first cache.
+const STRIDE: usize = 101 * STEP;
+/// Bytes that one step sees: the windows of all places and what enters them.
+const SEEN_BYTES: usize = (LANES - 1) * STRIDE + WINDOW_BYTES + STEP;
+
+/// Windows that [`Lanes::first_low`] looks at.
+pub(super) const BLOCK: usize = LANES * STRIDE;
+
+/// A low value has nothing but zeros above these bits.
+const LOW_BITS: u32 = u64::BITS - THRESHOLD.leading_zeros();
+
+/// The digests of one step, one place's after the other's.
+pub(super) type Digests = [[u8; 16]; LANES * STEP];
+
+/// None yet.
+pub(super) const NO_DIGESTS: Digests = [[0; 16]; LANES * STEP];
+
+/// The vector registers of this processor.
+#[derive(Clone, Copy)]
+pub(super) enum Lanes {
+    Avx2(Avx2),
+    Avx512(Avx512),
+}
+
+impl Lanes {
+    /// None if they are too narrow.
+    pub(super) fn detect() -> Option<Self> {
+        let level = Level::new();
+        level.as_avx512().map(Self::Avx512).or_else(|| level.as_avx2().map(Self::Avx2))
+    }
+
+    /// The second choice, where there are two.
+    #[cfg(test)]
+    pub(super) fn narrower() -> Option<Self> {
+        Level::new().as_avx2().map(Self::Avx2)
+    }
+
+    /// The first of [`BLOCK`] windows whose enciphered digest is low, counted from the one at the beginning of
+    /// `bytes`. None also if there are too few bytes.
+    pub(super) fn first_low(
+        self,
+        hash: &WindowHash,
+        cipher: &CutCipher,
+        bytes: &[u8],
+        digests: &mut Digests,
+    ) -> Option<usize> {
+        let mut states = Self::start(hash, bytes)?;
+        let mut first = None;
+        for step in (0..STRIDE).step_by(STEP) {
+            self.roll(hash, &mut states, digests, bytes.get(step..)?.first_chunk()?);
+            cipher.encipher(digests.as_mut_slice());
+            if self.may_be_low(digests) {
+                let lanes = digests.chunks(STEP).enumerate();
+                let found = lanes.filter_map(|(lane, digests)| {
+                    Some(lane * STRIDE + step + digests.iter().position(is_low)?)
+                });
+                first = found.chain(first).min();
+                // Nothing comes before what the first place finds.
+                if first.is_some_and(|first| first < STRIDE) {
+                    break;
+                }
+            }
+        }
+        states.zeroize();
+        first
+    }
+
+    /// The state of each place: of all at a time, as none has to wait for another.
+    fn start(hash: &WindowHash, bytes: &[u8]) -> Option<[Words; LANES]> {
+        let bytes = bytes.first_chunk::<{ BLOCK + WINDOW_BYTES }>()?;
+        let mut states = [[0; 4]; LANES];
+        for at in 0..WINDOW_BYTES {
+            for (state, bytes) in states.iter_mut().zip(bytes.chunks(STRIDE)) {
+                *state = hash.push(*state, *bytes.get(at)?);
+            }
+        }
+        Some(states)
+    }
+
+    /// Gives the digests of all places, and moves each place on.
+    fn roll(
+        self,
+        hash: &WindowHash,
+        states: &mut [Words; LANES],
+        digests: &mut Digests,
+        bytes: &[u8; SEEN_BYTES],
+    ) {
+        match self {
+            Self::Avx2(avx2) => roll_avx2(avx2, hash, states, digests, bytes),
+            Self::Avx512(avx512) => roll_avx512(avx512, hash, states, digests, bytes),
+        }
+    }
+
+    /// Whether any of the values has as many zeros in front as a low one.
+    fn may_be_low(self, digests: &Digests) -> bool {
+        match self {
+            Self::Avx2(avx2) => any_low_avx2(avx2, digests),
+            Self::Avx512(avx512) => any_low_avx512(avx512, digests),
+        }
+    }
+}
+
+/// What `window` does with one state, for all: `$turn` is the turn by one bit, `$add` the sum of three.
+macro_rules! rolling {
+    ($level:ident, $roll:ident, $any_low:ident, $bytes:ident, $words:ident, $turn:expr, $add:expr) => {
+        fearless_simd::kernel!(
+            #[expect(clippy::indexing_slicing, reason = "every index is below a constant")]
+            fn $roll(
+                simd: $level,
+                hash: &WindowHash,
+                states: &mut [Words; LANES],
+                digests: &mut Digests,
+                bytes: &[u8; SEEN_BYTES],
+            ) {
+                let mut lanes: [u64x4<$level>; LANES] = from_fn(|lane| u64x4::load_array(simd, states[lane]));
+                for at in 0..STEP {
+                    for lane in 0..LANES {
+                        let state = lanes[lane];
+                        state.split().0.to_bytes().store_array(&mut digests[lane * STEP + at]);
+                        let [leaving, entering] =
+                            [bytes[lane * STRIDE + at], bytes[lane * STRIDE + WINDOW_BYTES + at]];
+                        let leaving = u64x4::load_array_ref(simd, hash.leaving(leaving));
+                        let entering = u64x4::load_array_ref(simd, hash.entering(entering));
+                        // Each word's neighbour; the fourth, which is not used, stays zero.
+                        let below = _mm256_permute4x64_epi64::<0b11_01_00_10>(state.into());
+                        lanes[lane] =
+                            $add($turn(state.into(), below), leaving.into(), entering.into()).simd_into(simd);
+                    }
+                }
+                for (lane, state) in lanes.iter().zip(states) {
+                    lane.store_array(state);
+                }
+            }
+        );
+        fearless_simd::kernel!(
+            fn $any_low(simd: $level, digests: &Digests) -> bool {
+                let (parts, _) = digests.as_flattened().as_chunks();
+                let none = $words::splat(simd, 0);
+                let mut any = none.simd_eq($words::splat(simd, 1));
+                for part in parts {
+                    let values: $words<$level> = $bytes::load_array_ref(simd, part).bitcast();
+                    any |= (values >> LOW_BITS).simd_eq(none);
+                }
+                any.any_true()
+            }
+        );
+    };
+}
+
+rolling!(
+    Avx2,
+    roll_avx2,
+    any_low_avx2,
+    u8x32,
+    u64x4,
+    |state: __m256i, below: __m256i| {
+        _mm256_or_si256(_mm256_slli_epi64::<1>(state), _mm256_srli_epi64::<63>(below))
+    },
+    |a: __m256i, b: __m256i, c: __m256i| _mm256_xor_si256(a, _mm256_xor_si256(b, c))
+);
+rolling!(
+    Avx512,
+    roll_avx512,
+    any_low_avx512,
+    u8x64,
+    u64x8,
+    |state: __m256i, below: __m256i| _mm256_shldi_epi64::<1>(state, below),
+    |a: __m256i, b: __m256i, c: __m256i| _mm256_ternarylogic_epi64::<0b1001_0110>(a, b, c)
+);
