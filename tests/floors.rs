@@ -16,8 +16,9 @@ const STORE_KNOWS: [&str; 2] = ["limits", "error"];
 const KNOW_STORE: [&str; 4] = ["error", "privacy", "vault", "ffi"];
 /// No I/O, no clock, no threads.
 const PURE: [&str; 9] = ["limits", "error", "crypto", "wire", "keys", "content", "tree", "history", "kinds"];
-const CIPHER_CRATES: [&str; 16] = [
+const CIPHER_CRATES: [&str; 17] = [
     "chacha20poly1305",
+    "aws_lc_rs",
     "chacha20",
     "poly1305",
     "hkdf",

@@ -1,12 +1,10 @@
 //! The one call of the cipher: ChaCha20-Poly1305 (RFC 8439), in place, tag apart.
 //!
-//! A build that chooses another implementation of the same algorithm changes this file alone.
+//! Which implementation that is, a build chooses here and nowhere else; the bytes are the same. The default
+//! is pure Rust. The feature `accelerated` takes the assembly of aws-lc, which for the processors without
+//! AVX-512, ARM above all, is the faster one.
 
-use chacha20poly1305::{
-    ChaCha20Poly1305, KeyInit, Tag,
-    aead::{AeadInOut, inout::InOutBuf},
-};
-
+use self::implementation::Cipher;
 use super::Secret;
 use crate::{Error, Part, Result};
 
@@ -17,7 +15,7 @@ pub(crate) const NONCE_BYTES: usize = 12;
 
 /// A cipher with its key. The associated data is always empty: the context is in the key (F-13).
 pub(crate) struct Aead {
-    cipher: ChaCha20Poly1305,
+    cipher: Cipher,
     #[cfg(any(test, feature = "test-support"))]
     print: super::seal_log::KeyPrint,
 }
@@ -25,7 +23,7 @@ pub(crate) struct Aead {
 impl Aead {
     pub(crate) fn new(key: &Secret<32>) -> Self {
         Self {
-            cipher: ChaCha20Poly1305::new(key.expose().into()),
+            cipher: Cipher::new(key.expose()),
             #[cfg(any(test, feature = "test-support"))]
             print: super::seal_log::KeyPrint::of(key),
         }
@@ -33,26 +31,155 @@ impl Aead {
 
     /// Encrypts `segment` in place.
     pub(crate) fn seal(&self, nonce: &[u8; NONCE_BYTES], segment: &mut [u8]) -> Result<[u8; TAG_BYTES]> {
-        let tag: [u8; TAG_BYTES] = self
+        let tag = self
             .cipher
-            .encrypt_inout_detached(nonce.into(), &[], InOutBuf::from(segment))
-            .map_err(|_| Error::Internal("a segment is longer than the cipher allows"))?
-            .into();
+            .seal(nonce, segment)
+            .ok_or(Error::Internal("a segment is longer than the cipher allows"))?;
         #[cfg(any(test, feature = "test-support"))]
         self.print.note(nonce, tag);
         Ok(tag)
     }
 
-    /// Checks the tag, then decrypts `segment` in place.
+    /// Decrypts `segment` in place. With a wrong tag no plaintext is left there: what is left, is undefined.
     pub(crate) fn open(
         &self,
         nonce: &[u8; NONCE_BYTES],
         segment: &mut [u8],
         tag: &[u8; TAG_BYTES],
     ) -> Result<()> {
-        let tag: &Tag = tag.into();
-        self.cipher
-            .decrypt_inout_detached(nonce.into(), &[], InOutBuf::from(segment), tag)
-            .map_err(|_| Error::damaged(Part::Object))
+        self.cipher.open(nonce, segment, tag).ok_or(Error::damaged(Part::Object))
+    }
+}
+
+/// Pure Rust. Wipes the key and the cipher's state (the crates' `zeroize` features), not its registers.
+#[cfg(not(feature = "accelerated"))]
+mod implementation {
+    use chacha20poly1305::{
+        ChaCha20Poly1305, KeyInit, Tag,
+        aead::{AeadInOut, inout::InOutBuf},
+    };
+
+    use super::{NONCE_BYTES, TAG_BYTES};
+
+    pub(super) struct Cipher(ChaCha20Poly1305);
+
+    impl Cipher {
+        pub(super) fn new(key: &[u8; 32]) -> Self {
+            Self(ChaCha20Poly1305::new(key.into()))
+        }
+
+        pub(super) fn seal(&self, nonce: &[u8; NONCE_BYTES], segment: &mut [u8]) -> Option<[u8; TAG_BYTES]> {
+            let tag = self.0.encrypt_inout_detached(nonce.into(), &[], InOutBuf::from(segment));
+            tag.ok().map(Into::into)
+        }
+
+        pub(super) fn open(
+            &self,
+            nonce: &[u8; NONCE_BYTES],
+            segment: &mut [u8],
+            tag: &[u8; TAG_BYTES],
+        ) -> Option<()> {
+            let tag: &Tag = tag.into();
+            self.0.decrypt_inout_detached(nonce.into(), &[], InOutBuf::from(segment), tag).ok()
+        }
+    }
+}
+
+/// aws-lc through aws-lc-rs, chosen over ring, whose assembly is as fast: this one frees a key by wiping it,
+/// ring does not. Neither wipes what it leaves on the stack: key stream, Poly1305 key, copies of the key.
+#[cfg(feature = "accelerated")]
+mod implementation {
+    use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
+
+    use super::{NONCE_BYTES, TAG_BYTES};
+
+    pub(super) struct Cipher(LessSafeKey);
+
+    impl Cipher {
+        pub(super) fn new(key: &[u8; 32]) -> Self {
+            #[expect(clippy::expect_used, reason = "32 bytes are a key; what else fails is memory")]
+            let key = UnboundKey::new(&CHACHA20_POLY1305, key).expect("a key of 32 bytes");
+            Self(LessSafeKey::new(key))
+        }
+
+        pub(super) fn seal(&self, nonce: &[u8; NONCE_BYTES], segment: &mut [u8]) -> Option<[u8; TAG_BYTES]> {
+            let nonce = Nonce::assume_unique_for_key(*nonce);
+            let tag = self.0.seal_in_place_separate_tag(nonce, Aad::empty(), segment).ok()?;
+            tag.as_ref().try_into().ok()
+        }
+
+        pub(super) fn open(
+            &self,
+            nonce: &[u8; NONCE_BYTES],
+            segment: &mut [u8],
+            tag: &[u8; TAG_BYTES],
+        ) -> Option<()> {
+            let nonce = Nonce::assume_unique_for_key(*nonce);
+            self.0.open_in_place_separate_tag(nonce, Aad::empty(), tag, segment).ok().map(drop)
+        }
+    }
+}
+
+#[cfg(all(test, feature = "accelerated"))]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails loudly")]
+mod tests {
+    use chacha20poly1305::{
+        ChaCha20Poly1305, KeyInit,
+        aead::{AeadInOut, inout::InOutBuf},
+    };
+
+    use super::*;
+    use crate::crypto::{Random, SeededRandom};
+
+    const LENGTH_MAX: usize = 70 * 1024;
+
+    fn bytes<const N: usize>(random: &mut dyn Random) -> [u8; N] {
+        random.bytes().unwrap()
+    }
+
+    /// Mostly short and around the borders of blocks, batches and segments; now and then anything.
+    fn length(random: &mut SeededRandom) -> usize {
+        const EDGES: [usize; 8] = [0, 16, 64, 128, 256, 512, 1024, 4096];
+        let [sort, edge, aside] = bytes(random);
+        let any = usize::from(u16::from_le_bytes(bytes(random)));
+        let length = match sort {
+            0..=99 => EDGES[usize::from(edge) % EDGES.len()] + usize::from(aside % 9),
+            100..=251 => any % 1500,
+            252 => 65_536 + usize::from(aside % 9),
+            _ => any + usize::from(edge) * 24,
+        };
+        length.saturating_sub(4).min(LENGTH_MAX)
+    }
+
+    #[test]
+    fn the_accelerated_cipher_seals_and_opens_the_very_bytes_of_the_default_one() {
+        let mut random = SeededRandom::new(1);
+        let mut text = vec![0; 2 * LENGTH_MAX];
+        random.fill(&mut text).unwrap();
+        for case in 0..100_000 {
+            let key: [u8; 32] = bytes(&mut random);
+            let nonce: [u8; 12] = bytes(&mut random);
+            let plain = &text[case % LENGTH_MAX..][..length(&mut random)];
+            let ours = Aead::new(&Secret::take(&mut key.clone()));
+            let default = ChaCha20Poly1305::new(&key.into());
+
+            let (mut sealed, mut expected) = (plain.to_vec(), plain.to_vec());
+            let tag = ours.seal(&nonce, &mut sealed).unwrap();
+            let buffer = InOutBuf::from(&mut expected[..]);
+            let expected_tag = default.encrypt_inout_detached(&nonce.into(), &[], buffer).unwrap();
+            assert!(sealed == expected && tag == expected_tag[..], "case {case}, {} bytes", plain.len());
+
+            let mut forged = (sealed.clone(), tag);
+            ours.open(&nonce, &mut sealed, &tag).unwrap();
+            assert!(sealed == plain, "case {case}, {} bytes", plain.len());
+
+            let bit = 1 << (case % 8);
+            match forged.0.get_mut(case % (plain.len() + 16)) {
+                Some(byte) => *byte ^= bit,
+                None => forged.1[case % 16] ^= bit,
+            }
+            assert!(ours.open(&nonce, &mut forged.0, &forged.1).is_err(), "case {case}");
+            assert!(plain.len() < 16 || forged.0 != plain, "case {case}: plaintext of a forgery");
+        }
     }
 }

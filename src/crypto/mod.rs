@@ -4,6 +4,7 @@
 //! neither copied nor printed. Every failure to open is one opaque error (K3).
 
 mod aead;
+mod cipher_build;
 mod context;
 mod cut;
 mod derive;
@@ -11,6 +12,7 @@ mod exchange;
 mod hash;
 mod hybrid;
 mod labels;
+mod opened;
 mod pad;
 mod password;
 mod random;
@@ -20,6 +22,7 @@ mod seal_log;
 mod secret;
 mod sign;
 
+pub use cipher_build::{cipher_build, slow_cipher_build};
 pub use context::{Context, ObjectType, Place};
 pub(crate) use cut::CutCipher;
 pub use derive::{derive_from_key, derive_from_material};
@@ -27,6 +30,7 @@ pub use exchange::ExchangeSecret;
 pub use hash::{keyed_hash, labelled_hash};
 pub use hybrid::{HYBRID_CIPHERTEXT_BYTES, HYBRID_PUBLIC_KEY_BYTES, HybridPublicKey, HybridSecretKey};
 pub use labels::Label;
+pub use opened::Opened;
 pub use pad::{is_object_length, object_lengths};
 pub use password::{PasswordParameters, PasswordSeeds, derive_password_seeds};
 #[cfg(any(test, feature = "test-support"))]

@@ -10,6 +10,7 @@ use super::{
     Context, Label, Random, Secret,
     aead::{Aead, NONCE_BYTES, TAG_BYTES},
     derive_from_key, keyed_hash,
+    opened::{Opened, gather},
     pad::{Layout, SEALED_SEGMENT_BYTES},
 };
 use crate::{Error, Part, Result, limits::SEGMENT_BYTES};
@@ -162,17 +163,8 @@ impl SealBuffer {
     /// Copies plaintext out again, for what was appended and is asked for before it is sealed.
     #[must_use]
     pub fn read(&self, offset: usize, length: usize) -> Option<Vec<u8>> {
-        let end = offset.checked_add(length).filter(|end| *end <= self.plain)?;
-        let mut out = Vec::with_capacity(length);
-        let mut at = offset;
-        while at < end {
-            let within = at % SEGMENT_BYTES;
-            let now = (SEGMENT_BYTES - within).min(end - at);
-            let start = self.header + at / SEGMENT_BYTES * SEALED_SEGMENT_BYTES + within;
-            out.extend_from_slice(self.bytes.get(start..start + now)?);
-            at += now;
-        }
-        Some(out)
+        offset.checked_add(length).filter(|end| *end <= self.plain)?;
+        gather(self.bytes.get(self.header..)?, offset, length)
     }
 
     fn append_zeros(&mut self, mut count: usize) {
@@ -310,16 +302,23 @@ impl Opener {
         self.layout.capacity()
     }
 
-    /// Opens the whole object: its plaintext with padding.
+    /// Opens the whole object in place.
     ///
     /// # Errors
     /// [`Error::Damaged`]; the bytes are wiped then.
-    pub fn open_all(&self, mut bytes: Vec<u8>) -> Result<Vec<u8>> {
+    pub fn open(&self, bytes: Vec<u8>) -> Result<Opened> {
         if bytes.len() != self.layout.length() {
             return Err(Error::damaged(Part::Object));
         }
-        bytes.drain(..self.layout.header());
-        self.open_segments(0, bytes)
+        self.open_segments(0, self.layout.header(), bytes)
+    }
+
+    /// Opens the whole object: its plaintext with padding, in one piece.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_all(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        Ok(self.open(bytes)?.into_plain())
     }
 
     /// Which stored bytes to fetch, as (offset, length), for `length` plaintext bytes from `offset`.
@@ -340,21 +339,18 @@ impl Opener {
         if wanted != Some(stored.len()) {
             return Err(Error::damaged(Part::Object));
         }
-        let mut plain = self.open_segments(offset / SEGMENT_BYTES, stored)?;
-        let skipped = offset % SEGMENT_BYTES;
-        plain.drain(..skipped);
-        plain.truncate(length);
-        Ok(plain)
+        let opened = self.open_segments(offset / SEGMENT_BYTES, 0, stored)?;
+        opened.read(offset % SEGMENT_BYTES, length).ok_or(Error::damaged(Part::Object))
     }
 
-    /// Opens consecutive whole segments in place and closes the gaps of the tags.
-    fn open_segments(&self, first: usize, mut bytes: Vec<u8>) -> Result<Vec<u8>> {
+    /// Opens consecutive whole segments in place, the first of which begins at `start`.
+    fn open_segments(&self, first: usize, start: usize, mut bytes: Vec<u8>) -> Result<Opened> {
         let last = self.layout.segments() - 1;
         let mut plain = 0;
-        for (index, segment) in bytes.chunks_mut(SEALED_SEGMENT_BYTES).enumerate() {
+        let segments = bytes.get_mut(start..).unwrap_or_default().chunks_mut(SEALED_SEGMENT_BYTES);
+        for (index, segment) in segments.enumerate() {
             let index = first + index;
-            let opened = self.open_segment(index, index == last, segment);
-            match opened {
+            match self.open_segment(index, index == last, segment) {
                 Ok(length) => plain += length,
                 Err(error) => {
                     bytes.zeroize();
@@ -362,14 +358,7 @@ impl Opener {
                 }
             }
         }
-        let count = bytes.len().div_ceil(SEALED_SEGMENT_BYTES);
-        for index in 1..count {
-            let from = index * SEALED_SEGMENT_BYTES;
-            let to = bytes.len().min(from + SEGMENT_BYTES);
-            bytes.copy_within(from..to, index * SEGMENT_BYTES);
-        }
-        bytes.truncate(plain);
-        Ok(bytes)
+        Ok(Opened::new(bytes, start, plain))
     }
 
     fn open_segment(&self, index: usize, last: bool, segment: &mut [u8]) -> Result<usize> {

@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand, value_parser};
-use strongroom::{kinds::Kind, vault::At};
+use strongroom::{
+    crypto::{cipher_build, slow_cipher_build},
+    kinds::Kind,
+    vault::At,
+};
 
 use super::values::{What, parse_at, parse_kind, parse_since, parse_what};
 
@@ -21,7 +25,8 @@ const STATUSES: &str = "Exit status:
 ///
 /// Every kind of data is off until it is switched on: init, consent grant, backup.
 #[derive(Parser)]
-#[command(name = "strongroom", version, propagate_version = true, max_term_width = 100, after_help = STATUSES)]
+#[command(name = "strongroom", version, long_version = long_version(), propagate_version = true)]
+#[command(max_term_width = 100, after_help = STATUSES)]
 pub(crate) struct Args {
     /// The store: file:/absolute/path, or a path with a slash in it (not for consent and ledger)
     #[arg(long, global = true, value_name = "URL", env = "STRONGROOM_STORE", hide_env_values = true)]
@@ -37,6 +42,12 @@ pub(crate) struct Args {
     pub(crate) quiet: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// The version, and whether the build is one to ship.
+fn long_version() -> String {
+    let slow = slow_cipher_build().map(|reason| format!("\nslow build: {reason}")).unwrap_or_default();
+    format!("{}\ncipher: {}{slow}", env!("CARGO_PKG_VERSION"), cipher_build())
 }
 
 #[derive(Subcommand)]
