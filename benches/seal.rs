@@ -133,7 +133,8 @@ fn pack(chunks: Vec<Vec<u8>>) -> usize {
     };
     for plain in chunks {
         let chunk = StoredChunk::encode(ChunkId::derive(&id_key, &plain), plain, None).unwrap();
-        packer.add(&chunk, &mut OsRandom).unwrap().map(&mut seal);
+        packer.make_room(&chunk).map(&mut seal);
+        packer.add(&chunk, &mut OsRandom).unwrap();
     }
     packer.finish().into_iter().for_each(seal);
     stored

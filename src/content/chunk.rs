@@ -123,7 +123,11 @@ impl StoredChunk {
 }
 
 /// A zstd context that is kept from chunk to chunk; nothing else is (L6).
-pub struct Compressor(zstd::bulk::Compressor<'static>);
+pub struct Compressor {
+    context: zstd::bulk::Compressor<'static>,
+    /// Has room for the worst case, so that what is kept takes no more than it has to.
+    scratch: Vec<u8>,
+}
 
 impl Compressor {
     /// A context for the house's one level.
@@ -132,14 +136,17 @@ impl Compressor {
     /// [`Error::Internal`] when it cannot be made.
     pub fn new() -> Result<Self> {
         const LEVEL: i32 = 3;
-        zstd::bulk::Compressor::new(LEVEL).map(Self).map_err(|_| Error::Internal("zstd context"))
+        let context = zstd::bulk::Compressor::new(LEVEL).map_err(|_| Error::Internal("zstd context"))?;
+        Ok(Self { context, scratch: Vec::new() })
     }
 
     /// The smaller form, if there is one.
     fn compress(&mut self, plain: &[u8]) -> Option<(Vec<u8>, u32)> {
-        let bytes = self.0.compress(plain).ok()?;
-        let length = u32::try_from(bytes.len()).ok()?;
-        (bytes.len() < plain.len()).then_some((bytes, length))
+        self.scratch.clear();
+        self.scratch.reserve(zstd::zstd_safe::compress_bound(plain.len()));
+        let length = self.context.compress_to_buffer(plain, &mut self.scratch).ok()?;
+        let stored = u32::try_from(length).ok()?;
+        (length < plain.len()).then(|| (self.scratch.clone(), stored))
     }
 }
 

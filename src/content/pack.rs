@@ -84,10 +84,16 @@ impl PackBuilder {
     /// Random bytes that sealing one takes.
     pub const RANDOM_BYTES: usize = 48;
 
-    /// An empty pack with memory for a full one.
+    /// An empty pack; with its first chunk it takes the memory of a full one.
     #[must_use]
     pub fn new() -> Self {
-        Self { buffer: SealBuffer::with_capacity(CAPACITY), chunks: Vec::new(), directory: 0 }
+        Self::reusing(Vec::new())
+    }
+
+    /// The same in memory that another pack had.
+    #[must_use]
+    pub fn reusing(memory: Vec<u8>) -> Self {
+        Self { buffer: SealBuffer::reusing(memory, 0), chunks: Vec::new(), directory: 0 }
     }
 
     /// Whether it holds nothing.
@@ -111,6 +117,9 @@ impl PackBuilder {
 
     /// Appends a chunk for which there is room.
     pub fn push(&mut self, chunk: &StoredChunk) {
+        if self.is_empty() {
+            self.buffer.make_room(CAPACITY);
+        }
         self.buffer.append(chunk.bytes());
         self.directory += line_bytes(chunk.entry());
         self.chunks.push(*chunk.entry());

@@ -2,45 +2,59 @@
 //! order nor the neighbourhood of chunks follows from where they lie (L4).
 
 use super::{ChunkEntry, ChunkId, PackBuilder, StoredChunk};
-use crate::{Result, crypto::Random};
+use crate::{Error, Result, crypto::Random};
 
 /// Packs being filled.
 pub struct Packer {
     open: Vec<PackBuilder>,
+    /// Memory of packs that were sent.
+    spare: Vec<Vec<u8>>,
 }
 
 impl Packer {
     /// A packer with `open` packs, at least two; each takes 8 MiB of memory once it is used.
     #[must_use]
     pub fn new(open: usize) -> Self {
-        Self { open: (0..open.max(2)).map(|_| PackBuilder::new()).collect() }
+        Self { open: (0..open.max(2)).map(|_| PackBuilder::new()).collect(), spare: Vec::new() }
     }
 
-    /// Adds a chunk. When no open pack has room the fullest is closed and returned, to be sealed.
+    /// Takes the memory of a pack that was sent, for the next one.
+    pub fn reuse(&mut self, memory: Vec<u8>) {
+        const SPARE_MAX: usize = 2;
+        if self.spare.len() < SPARE_MAX {
+            self.spare.push(memory);
+        }
+    }
+
+    /// Gives spare memory back to the allocator.
+    pub fn let_spare_go(&mut self) {
+        self.spare = Vec::new();
+    }
+
+    /// Closes the fullest pack if none has room for `chunk`; it is to be sealed.
+    pub fn make_room(&mut self, chunk: &StoredChunk) -> Option<PackBuilder> {
+        if self.open.iter().any(|pack| pack.has_room_for(chunk)) {
+            return None;
+        }
+        self.open.iter_mut().max_by_key(|pack| pack.used()).map(std::mem::take)
+    }
+
+    /// Adds a chunk for which there is room.
     ///
     /// # Errors
     /// [`Error::Randomness`](crate::Error::Randomness).
-    pub fn add(&mut self, chunk: &StoredChunk, random: &mut dyn Random) -> Result<Option<PackBuilder>> {
-        let roomy: Vec<usize> = self
-            .open
-            .iter()
-            .enumerate()
-            .filter(|(_, pack)| pack.has_room_for(chunk))
-            .map(|(index, _)| index)
-            .collect();
+    pub fn add(&mut self, chunk: &StoredChunk, random: &mut dyn Random) -> Result<()> {
         let [dice] = random.bytes::<1>()?;
-        if let Some(index) = roomy.get(usize::from(dice) % roomy.len().max(1)) {
-            if let Some(pack) = self.open.get_mut(*index) {
-                pack.push(chunk);
-            }
-            return Ok(None);
+        let mut roomy: Vec<_> = self.open.iter_mut().filter(|pack| pack.has_room_for(chunk)).collect();
+        let chosen = usize::from(dice) % roomy.len().max(1);
+        let pack = roomy.get_mut(chosen).ok_or(Error::Internal("a pack without room"))?;
+        if pack.is_empty()
+            && let Some(memory) = self.spare.pop()
+        {
+            **pack = PackBuilder::reusing(memory);
         }
-        let Some(fullest) = self.open.iter_mut().max_by_key(|pack| pack.used()) else {
-            return Ok(None);
-        };
-        let full = std::mem::take(fullest);
-        fullest.push(chunk);
-        Ok(Some(full))
+        pack.push(chunk);
+        Ok(())
     }
 
     /// The stored bytes of a chunk that lies in an open pack.
@@ -52,12 +66,13 @@ impl Packer {
     /// Closes what is open. What fits together into the shortest object goes together: splitting it
     /// would hide nothing and cost a whole object.
     #[must_use]
-    pub fn finish(mut self) -> Vec<PackBuilder> {
+    pub fn finish(&mut self) -> Vec<PackBuilder> {
         const TOGETHER_BYTES: usize = 64 * 1024;
-        self.open.retain(|pack| !pack.is_empty());
-        self.open.sort_by_key(PackBuilder::used);
+        let mut open: Vec<PackBuilder> = self.open.iter_mut().map(std::mem::take).collect();
+        open.retain(|pack| !pack.is_empty());
+        open.sort_by_key(PackBuilder::used);
         let mut closed: Vec<PackBuilder> = Vec::new();
-        for mut pack in self.open {
+        for mut pack in open {
             let merged = closed
                 .last_mut()
                 .is_some_and(|last| last.used() + pack.used() <= TOGETHER_BYTES && pack.merge_into(last));

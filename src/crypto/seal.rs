@@ -101,6 +101,12 @@ impl Sealed {
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
+
+    /// Its memory, for the next object.
+    #[must_use]
+    pub fn into_memory(self) -> Vec<u8> {
+        self.bytes
+    }
 }
 
 impl Sealed {
@@ -126,18 +132,35 @@ impl SealBuffer {
     /// An empty buffer with room for `capacity` plaintext bytes before it has to grow.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        Self::with_extra(&[], capacity)
+        Self::begin(Vec::new(), &[], capacity)
+    }
+
+    /// The same in memory that another object had; its bytes go.
+    #[must_use]
+    pub fn reusing(memory: Vec<u8>, capacity: usize) -> Self {
+        Self::begin(memory, &[], capacity)
     }
 
     /// A buffer whose header carries `extra` bytes after the usual ones.
     pub(crate) fn with_extra(extra: &[u8], capacity: usize) -> Self {
+        Self::begin(Vec::new(), extra, capacity)
+    }
+
+    fn begin(mut bytes: Vec<u8>, extra: &[u8], capacity: usize) -> Self {
         let header = HEADER_BYTES + extra.len();
-        let room = Layout::fitting(header, capacity).map_or(0, Layout::length);
-        let mut bytes = Vec::with_capacity(room);
+        bytes.clear();
         bytes.extend(MAGIC);
         bytes.resize(HEADER_BYTES, 0);
         bytes.extend(extra);
-        Self { bytes, plain: 0, header }
+        let mut buffer = Self { bytes, plain: 0, header };
+        buffer.make_room(capacity);
+        buffer
+    }
+
+    /// Makes room for `capacity` plaintext bytes in all.
+    pub fn make_room(&mut self, capacity: usize) {
+        let length = Layout::fitting(self.header, capacity).map_or(0, Layout::length);
+        self.bytes.reserve_exact(length.saturating_sub(self.bytes.len()));
     }
 
     /// Plaintext bytes so far.

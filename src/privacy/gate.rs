@@ -86,6 +86,16 @@ impl Gate {
         absent_is_none(self.store.get(&object_name(place), OBJECT_BYTES_MAX))
     }
 
+    /// Fetches an object into `buffer`, whose memory is used again; false when the store says that there is
+    /// none.
+    ///
+    /// # Errors
+    /// [`Error::Store`] for every other failure.
+    pub(crate) fn get_into(&self, place: Place, buffer: &mut Vec<u8>) -> Result<bool> {
+        let got = self.store.get_into(&object_name(place), OBJECT_BYTES_MAX, buffer);
+        absent_is_none(got).map(|found| found.is_some())
+    }
+
     /// Fetches part of an object; `None` when the store says that there is none, or that it is shorter.
     ///
     /// # Errors

@@ -77,6 +77,11 @@ impl Scene<'_> {
             expect("get_range past the end", &read, StoreErrorKind::Malformed)?;
         }
         expect("get above the limit", &self.store.get(&name, 9), StoreErrorKind::Malformed)?;
+        let mut buffer = vec![b'x'; 20];
+        called("get_into", self.store.get_into(&name, 10, &mut buffer))?;
+        ensure(buffer == b"0123456789", || format!("get_into: {} bytes", buffer.len()))?;
+        let too_long = self.store.get_into(&name, 9, &mut buffer);
+        expect("get_into above the limit", &too_long, StoreErrorKind::Malformed)?;
         self.get(&name, usize::MAX).map(drop)
     }
 

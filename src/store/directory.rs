@@ -167,9 +167,15 @@ impl Store for DirectoryStore {
     }
 
     fn get(&self, name: &ObjectName, limit: usize) -> Result<Vec<u8>, StoreError> {
+        let mut bytes = Vec::new();
+        self.get_into(name, limit, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn get_into(&self, name: &ObjectName, limit: usize, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
         let (file, length) = self.open_object(name)?;
         let length = usize::try_from(length).ok().filter(|length| *length <= limit);
-        read_exactly(file, length.ok_or_else(bytes::too_long)?)
+        read_exactly(file, length.ok_or_else(bytes::too_long)?, buffer)
     }
 
     fn get_range(&self, name: &ObjectName, offset: u64, length: usize) -> Result<Vec<u8>, StoreError> {
@@ -179,7 +185,9 @@ impl Store for DirectoryStore {
             return Err(bytes::too_short());
         }
         file.seek(SeekFrom::Start(offset)).map_err(failed("reading"))?;
-        read_exactly(file, length)
+        let mut bytes = Vec::new();
+        read_exactly(file, length, &mut bytes)?;
+        Ok(bytes)
     }
 
     fn length(&self, name: &ObjectName) -> Result<u64, StoreError> {
@@ -236,11 +244,11 @@ fn make_with_parents(folder: &Path) -> io::Result<()> {
 }
 
 /// The length was checked against the file's, so that nothing is allocated for bytes that are not there.
-fn read_exactly(file: fs::File, length: usize) -> Result<Vec<u8>, StoreError> {
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(length).map_err(|_| StoreError::new(StoreErrorKind::Transient, "no memory"))?;
-    file.take(length as u64).read_to_end(&mut bytes).map_err(failed("reading"))?;
-    if bytes.len() == length { Ok(bytes) } else { Err(bytes::too_short()) }
+fn read_exactly(file: fs::File, length: usize, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
+    buffer.clear();
+    buffer.try_reserve_exact(length).map_err(|_| StoreError::new(StoreErrorKind::Transient, "no memory"))?;
+    file.take(length as u64).read_to_end(buffer).map_err(failed("reading"))?;
+    if buffer.len() == length { Ok(()) } else { Err(bytes::too_short()) }
 }
 
 /// A failure before publishing. A folder that vanished meanwhile is not an object that is not there.

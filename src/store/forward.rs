@@ -17,6 +17,15 @@ macro_rules! forward {
                 (**self).get(name, limit)
             }
 
+            fn get_into(
+                &self,
+                name: &ObjectName,
+                limit: usize,
+                buffer: &mut Vec<u8>,
+            ) -> Result<(), StoreError> {
+                (**self).get_into(name, limit, buffer)
+            }
+
             fn get_range(
                 &self,
                 name: &ObjectName,

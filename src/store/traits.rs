@@ -19,6 +19,16 @@ pub trait Store: Send + Sync {
     /// `NotFound` when there is no such object.
     fn get(&self, name: &ObjectName, limit: usize) -> Result<Vec<u8>, StoreError>;
 
+    /// The whole object into `buffer`, whose bytes go and whose memory is used again: who reads one object
+    /// after the other brings his own. A store that can do so overrides this.
+    ///
+    /// # Errors
+    /// As [`Self::get`]; what is in the buffer then means nothing.
+    fn get_into(&self, name: &ObjectName, limit: usize, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
+        *buffer = self.get(name, limit)?;
+        Ok(())
+    }
+
     /// `length` bytes from `offset`.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::support::{Desk, copy_folder, entries, odd_folder};
+use super::support::{Desk, copy_folder, entries, noise, odd_folder};
 
 const MESSAGES: &str = r#"<?xml version='1.0' encoding='UTF-8' standalone='yes' ?>
 <smses count="2">
@@ -31,6 +31,23 @@ fn a_folder_with_odd_names_comes_back_exactly_on_a_new_device() {
     let restored = desk.run("new", ["restore", "files", "--into", &desk.arg("out")]).exits(0);
     assert!(restored.text().contains("freshness: unproven"));
     assert_eq!(entries(&desk.path("out/files/my docs")), entries(&desk.path("my docs")));
+}
+
+#[test]
+fn with_least_memory_and_one_thread_or_many_everything_comes_back() {
+    let desk = Desk::with_vault();
+    odd_folder(&desk.path("docs"));
+    fs::write(desk.path("docs/long"), noise(20_000_000)).unwrap();
+    desk.run("old", ["--memory", "24", "--threads", "1", "backup", "files", &desk.arg("docs")]).exits(0);
+    for bounds in [["--memory", "24", "--threads", "8"], ["--memory", "200", "--threads", "8"]] {
+        let into = desk.arg(bounds[1]);
+        desk.run("old", bounds.iter().copied().chain(["restore", "--into", &into])).exits(0);
+        assert_eq!(entries(&desk.path(bounds[1]).join("files/docs")), entries(&desk.path("docs")));
+        desk.run("old", bounds.iter().copied().chain(["check", "--read-data"])).exits(0);
+    }
+    for refused in [["--memory", "23"], ["--threads", "0"]] {
+        desk.run("old", refused.iter().copied().chain(["check"])).exits(2);
+    }
 }
 
 #[test]

@@ -34,6 +34,12 @@ pub(crate) struct Args {
     /// The folder of this device's own keys and state
     #[arg(long, global = true, value_name = "DIR", env = "STRONGROOM_HOME", hide_env_values = true)]
     pub(crate) home: Option<PathBuf>,
+    /// Memory for buffers and caches, in MiB, at least 24 [default: 64]
+    #[arg(long, global = true, value_name = "MIB", value_parser = value_parser!(u16).range(24..))]
+    pub(crate) memory: Option<u16>,
+    /// Threads that compute [default: one a processor]
+    #[arg(long, global = true, value_name = "COUNT", value_parser = value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
     /// Print the result as one JSON object, and nothing else
     #[arg(long, global = true)]
     pub(crate) json: bool,

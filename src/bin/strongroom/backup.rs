@@ -24,7 +24,7 @@ use super::{
 pub(crate) fn run(session: &Session, backup: &Backup, output: &mut Output) -> Outcome {
     let names = source_names(backup)?;
     let vault = session.vault()?;
-    let watched = Watched::start_with(output, backup.confirm_deletions)?;
+    let watched = Watched::start(session.job_with(backup.confirm_deletions), output)?;
     let (mut objects, mut lines, mut status) = (Vec::new(), Vec::new(), Status::Done);
     let mut failed = None;
     for (path, name) in backup.paths.iter().zip(&names) {

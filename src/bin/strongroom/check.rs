@@ -15,7 +15,7 @@ use super::{
 pub(crate) fn run(session: &Session, read_percent: u8, output: &mut Output) -> Outcome {
     let options = CheckOptions::new().read_data(read_percent);
     let vault = session.vault()?;
-    let watched = Watched::start(output)?;
+    let watched = Watched::start(session.job(), output)?;
     let done = vault.check(&options, watched.job());
     drop(watched);
     let report = done.map_err(Fault::from)?;

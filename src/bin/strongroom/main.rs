@@ -54,7 +54,7 @@ fn run(args: Args, output: &mut Output) -> Outcome {
     if let Command::VerifyProof { file } = &args.command {
         return sync::verify_proof(file, output);
     }
-    let session = Session::new(args.store, args.home)?;
+    let session = Session::new(args.store, args.home)?.bounded(args.memory, args.threads);
     match args.command {
         Command::Init(init) => account::init(&session, init, output),
         Command::Recover(recover) => account::recover(&session, recover, output),

@@ -18,12 +18,7 @@ pub(crate) struct Watched {
 
 impl Watched {
     /// A job that the first Ctrl-C cancels; the second ends the process at once.
-    pub(crate) fn start(output: &Output) -> Result<Self, Fault> {
-        Self::start_with(output, false)
-    }
-
-    /// The same, and whether it may delete any number of entries.
-    pub(crate) fn start_with(output: &Output, deletions: bool) -> Result<Self, Fault> {
+    pub(crate) fn start(job: Job, output: &Output) -> Result<Self, Fault> {
         const DRAWN_PER_SECOND: u8 = 8;
         let bar = if output.shows_progress() {
             ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(DRAWN_PER_SECOND))
@@ -32,8 +27,7 @@ impl Watched {
         };
         bar.set_style(style("{spinner} {bytes} {msg}"));
         let shown = bar.clone();
-        let job = Job::new().watched(move |progress| show(&shown, progress));
-        let job = Arc::new(if deletions { job.with_deletions() } else { job });
+        let job = Arc::new(job.watched(move |progress| show(&shown, progress)));
         cancel_on_interrupt(&job)?;
         Ok(Self { job, bar })
     }

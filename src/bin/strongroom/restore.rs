@@ -21,7 +21,7 @@ pub(crate) fn run(session: &Session, restore: &Restore, output: &mut Output) -> 
         some => some.iter().map(What::selection).collect::<Result<_, _>>()?,
     };
     let vault = session.vault()?;
-    let watched = Watched::start(output)?;
+    let watched = Watched::start(session.job(), output)?;
     let plan = vault.plan_restore(&selections, &restore.at)?;
     let unmerged = plan.unmerged().to_vec();
     let done = vault.restore(plan, &restore.into, watched.job());

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use strongroom::{
     store::{self, Store},
-    vault::Vault,
+    vault::{Job, Vault},
 };
 
 use super::exit::Fault;
@@ -12,12 +12,39 @@ use super::exit::Fault;
 pub(crate) struct Session {
     store: Option<String>,
     home: PathBuf,
+    /// MiB.
+    memory: Option<u16>,
+    threads: Option<u16>,
 }
 
 impl Session {
     pub(crate) fn new(store: Option<String>, home: Option<PathBuf>) -> Result<Self, Fault> {
         let missing = || Fault::Usage("which home? give --home DIR, or set STRONGROOM_HOME".into());
-        Ok(Self { store, home: home.ok_or_else(missing)? })
+        Ok(Self { store, home: home.ok_or_else(missing)?, memory: None, threads: None })
+    }
+
+    /// With bounds for the jobs: MiB of memory, and threads.
+    pub(crate) fn bounded(self, memory: Option<u16>, threads: Option<u16>) -> Self {
+        Self { memory, threads, ..self }
+    }
+
+    /// A job within the bounds.
+    pub(crate) fn job(&self) -> Job {
+        const MIB: usize = 1024 * 1024;
+        let job = Job::new();
+        let job = match self.memory {
+            Some(memory) => job.with_memory(usize::from(memory) * MIB),
+            None => job,
+        };
+        match self.threads {
+            Some(threads) => job.with_threads(threads.into()),
+            None => job,
+        }
+    }
+
+    /// The same, and whether it may delete any number of entries.
+    pub(crate) fn job_with(&self, deletions: bool) -> Job {
+        if deletions { self.job().with_deletions() } else { self.job() }
     }
 
     fn address(&self) -> Result<&str, Fault> {

@@ -24,7 +24,7 @@ use super::{
 
 pub(crate) fn run(session: &Session, sync: &Sync, output: &mut Output) -> Outcome {
     let vault = session.vault()?;
-    let watched = Watched::start_with(output, sync.confirm_deletions)?;
+    let watched = Watched::start(session.job_with(sync.confirm_deletions), output)?;
     let synced = match sync.re_anchor {
         true => vault.re_anchor(watched.job()).and_then(|_| vault.sync(watched.job())),
         false => vault.sync(watched.job()),

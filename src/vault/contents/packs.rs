@@ -22,6 +22,40 @@ pub(crate) struct PackSource {
     account: AccountId,
     kind: String,
     keys: KindKeys,
+    spare: Arc<Spare>,
+}
+
+/// Memory of packs that were let go, for the next ones: asked for anew each time, it costs more than the
+/// cipher, and an allocator may keep more of it than a job's budget.
+#[derive(Default)]
+struct Spare(Mutex<Vec<Vec<u8>>>);
+
+impl Spare {
+    fn take(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn give(&self, bytes: Vec<u8>) {
+        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < SPARE_MAX {
+            spare.push(bytes);
+        }
+    }
+}
+
+/// Spare packs at most.
+const SPARE_MAX: usize = 2;
+
+/// A pack's plaintext; its memory is spare once it is dropped.
+struct Plain {
+    bytes: Vec<u8>,
+    spare: Arc<Spare>,
+}
+
+impl Drop for Plain {
+    fn drop(&mut self) {
+        self.spare.give(std::mem::take(&mut self.bytes));
+    }
 }
 
 impl PackSource {
@@ -31,31 +65,42 @@ impl PackSource {
             account: access.account,
             kind: access.kind.to_owned(),
             keys: access.keys.duplicate(),
+            spare: Arc::default(),
         }
     }
 
-    fn open_pack(&self, row: &PackRow) -> Result<Vec<u8>> {
-        let bytes = self.gate.get(Place::Object(row.id))?.ok_or(Error::Missing { what: Part::Pack })?;
+    fn open_pack(&self, row: &PackRow) -> Result<Plain> {
+        let bytes = self.fetch(row.id)?;
         let opener = self.opener((row.epoch, row.id), &bytes, bytes.len())?;
-        opener.open_all(bytes).map_err(damaged)
+        Ok(self.plain(opener.open_all(bytes).map_err(damaged)?))
+    }
+
+    fn plain(&self, bytes: Vec<u8>) -> Plain {
+        Plain { bytes, spare: Arc::clone(&self.spare) }
+    }
+
+    fn fetch(&self, id: [u8; 16]) -> Result<Vec<u8>> {
+        let mut bytes = self.spare.take();
+        let found = self.gate.get_into(Place::Object(id), &mut bytes)?;
+        if found { Ok(bytes) } else { Err(Error::Missing { what: Part::Pack }) }
     }
 
     /// Fetches a pack that the index lists, verifies every byte of it, and says how many they were.
     pub(crate) fn verify(&self, pack: &PackEntry, decompressor: &mut Decompressor) -> Result<u64> {
         let object = pack.object();
-        let bytes = self.gate.get(Place::Object(object.id()))?.ok_or(Error::Missing { what: Part::Pack })?;
+        let bytes = self.fetch(object.id())?;
         if !object.matches(&bytes) {
             return Err(Error::damaged(Part::Pack));
         }
         let read = u64::try_from(bytes.len()).unwrap_or(0);
         let opener = self.opener((object.epoch(), object.id()), &bytes, bytes.len())?;
-        let plain = opener.open_all(bytes).map_err(damaged)?;
-        let directory = read_directory(&plain)?;
+        let plain = self.plain(opener.open_all(bytes).map_err(damaged)?);
+        let directory = read_directory(&plain.bytes)?;
         if !pack.chunks().map(|(_, chunk)| chunk).eq(&directory) {
             return Err(Error::damaged(Part::Pack));
         }
         for (offset, chunk) in pack.chunks() {
-            let stored = cut(&plain, (offset, chunk.stored_length()))?;
+            let stored = cut(&plain.bytes, (offset, chunk.stored_length()))?;
             decode_chunk(self.keys.chunk_id_key(), chunk, stored, decompressor)?;
         }
         Ok(read)
@@ -97,7 +142,7 @@ impl PackSource {
 /// A pack, and its plaintext once somebody has opened it.
 pub(super) struct Pack {
     row: PackRow,
-    plain: Mutex<Option<Arc<Vec<u8>>>>,
+    plain: Mutex<Option<Arc<Plain>>>,
 }
 
 impl Pack {
@@ -106,7 +151,7 @@ impl Pack {
     }
 
     /// Opens it, or waits until another thread has.
-    fn plain(&self, source: &PackSource) -> Result<Arc<Vec<u8>>> {
+    fn plain(&self, source: &PackSource) -> Result<Arc<Plain>> {
         let mut plain = self.plain.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(plain) = &*plain {
             return Ok(Arc::clone(plain));
@@ -144,7 +189,7 @@ impl Piece {
         use_it: impl FnOnce(Cow<'_, [u8]>) -> T,
     ) -> Result<T> {
         let plain = self.pack.plain(&self.source)?;
-        let stored = cut(&plain, (self.place.offset, self.place.stored))?;
+        let stored = cut(&plain.bytes, (self.place.offset, self.place.stored))?;
         decode_chunk(self.source.keys.chunk_id_key(), &self.entry, stored, decompressor).map(use_it)
     }
 }

@@ -49,9 +49,19 @@ impl Shipment {
         gate.put(&self.sealed, self.now_ms)
     }
 
-    fn chunk_ids(&self) -> Vec<ChunkId> {
-        self.entry.chunks().map(|(_, chunk)| chunk.id()).collect()
+    /// What is left of it once it is sent.
+    fn into_sent(self) -> Sent {
+        let chunks = self.entry.chunks().map(|(_, chunk)| chunk.id()).collect();
+        Sent { chunks, memory: self.sealed.into_memory() }
     }
+}
+
+/// A pack that was sent.
+pub(super) struct Sent {
+    /// Its chunks, which the database knows by now.
+    pub(super) chunks: Vec<ChunkId>,
+    /// Its memory.
+    pub(super) memory: Vec<u8>,
 }
 
 /// The way to the store: one thread of its own, or none.
@@ -60,8 +70,7 @@ pub(super) struct Shipping {
     database: Arc<Database>,
     hand: Option<Hand>,
     is_beside: bool,
-    /// Chunks that the database knows by now.
-    noted: (Sender<Vec<ChunkId>>, Receiver<Vec<ChunkId>>),
+    sent: (Sender<Sent>, Receiver<Sent>),
     failure: Arc<Mutex<Option<Error>>>,
 }
 
@@ -73,7 +82,7 @@ struct Hand {
 impl Shipping {
     /// Sends from a thread of its own if `is_beside`.
     pub(super) fn new(gate: Arc<Gate>, database: Arc<Database>, is_beside: bool) -> Self {
-        Self { gate, database, hand: None, is_beside, noted: channel(), failure: Arc::default() }
+        Self { gate, database, hand: None, is_beside, sent: channel(), failure: Arc::default() }
     }
 
     /// Sends a pack, or lets it be sent after those before it. An error may be that of an earlier one.
@@ -81,21 +90,21 @@ impl Shipping {
     pub(super) fn send(&mut self, shipment: Shipment) -> Result<()> {
         if !self.is_beside {
             shipment.send(&self.gate, &self.database)?;
-            let _ = self.noted.0.send(shipment.chunk_ids());
+            let _ = self.sent.0.send(shipment.into_sent());
             return Ok(());
         }
         self.check()?;
         let hand = self.hand.get_or_insert_with(|| {
             let (shipments, open) = sync_channel::<Shipment>(0);
             let (gate, database) = (Arc::clone(&self.gate), Arc::clone(&self.database));
-            let (noted, failure) = (self.noted.0.clone(), Arc::clone(&self.failure));
+            let (sent, failure) = (self.sent.0.clone(), Arc::clone(&self.failure));
             let thread = thread::spawn(move || {
                 for shipment in open {
                     if let Err(error) = shipment.send(&gate, &database) {
                         *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                         return;
                     }
-                    let _ = noted.send(shipment.chunk_ids());
+                    let _ = sent.send(shipment.into_sent());
                 }
             });
             Hand { shipments, thread }
@@ -120,9 +129,9 @@ impl Shipping {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
     }
 
-    /// The chunks that the database has come to know since this was last asked.
-    pub(super) fn newly_noted(&self) -> impl Iterator<Item = ChunkId> {
-        self.noted.1.try_iter().flatten()
+    /// What was sent since this was last asked.
+    pub(super) fn newly_sent(&self) -> impl Iterator<Item = Sent> {
+        self.sent.1.try_iter()
     }
 }
 

@@ -39,12 +39,18 @@ pub(crate) fn write_content(
         let length = length_of(&buffer.bytes)?;
         return Ok(messages::Content { length, inline: buffer.bytes, ..Default::default() });
     }
+    if matches!(cut, Cut::ByContent(_)) {
+        buffer.move_to(writer.lend_ahead());
+    }
     let mut ids = Vec::new();
     let mut length = 0;
     while let Some(chunk) = buffer.next_chunk(source, cut)? {
         length += length_of(&chunk)?;
         let compressed = compress(&chunk);
         ids.push(writer.put_chunk(chunk, compressed)?);
+    }
+    if matches!(cut, Cut::ByContent(_)) {
+        writer.return_ahead(buffer.bytes);
     }
     let (list_level, ids) = write_lists(writer, ids)?;
     Ok(messages::Content { length, inline: Vec::new(), list_level, chunks: concat(&ids) })
@@ -80,6 +86,13 @@ struct Buffer {
 }
 
 impl Buffer {
+    /// Goes on in `memory`, whose bytes go.
+    fn move_to(&mut self, mut memory: Vec<u8>) {
+        memory.clear();
+        memory.extend_from_slice(&self.bytes);
+        self.bytes = memory;
+    }
+
     fn rest(&self) -> &[u8] {
         self.bytes.get(self.start..).unwrap_or_default()
     }
@@ -93,6 +106,7 @@ impl Buffer {
         self.bytes.drain(..self.start);
         self.start = 0;
         let missing = room - self.bytes.len();
+        self.bytes.reserve_exact(missing);
         let limit = u64::try_from(missing).map_err(|_| Error::Internal("length"))?;
         let read =
             source.take(limit).read_to_end(&mut self.bytes).map_err(Error::io("reading the source"))?;
@@ -107,7 +121,7 @@ impl Buffer {
                 MEDIA_PIECE_BYTES.min(self.rest().len())
             }
             Cut::ByContent(chunker) => {
-                self.fill(source, CHUNK_BYTES_MAX, 2 * CHUNK_BYTES_MAX)?;
+                self.fill(source, CHUNK_BYTES_MAX, self.bytes.capacity().max(CHUNK_BYTES_MAX))?;
                 let rest = self.rest();
                 chunker.next_cut(rest, self.ended).unwrap_or(rest.len())
             }
@@ -115,7 +129,7 @@ impl Buffer {
         if length == 0 {
             return Ok(None);
         }
-        if self.start == 0 && length == self.bytes.len() {
+        if matches!(cut, Cut::Fixed) && self.start == 0 && length == self.bytes.len() {
             return Ok(Some(std::mem::take(&mut self.bytes)));
         }
         let chunk = self.rest().get(..length).unwrap_or_default().to_vec();

@@ -20,6 +20,7 @@ use crate::{
     Error, Result,
     content::{ChunkId, Decompressor, PackBuilder, PackEntry, Packer, StoredChunk, decode_chunk},
     crypto::{Drawn, ObjectKey, Place, Random, Sealed, Secret},
+    limits::CHUNK_BYTES_MAX,
     tree::{PageReader, PageWriter},
     vault::{
         Job,
@@ -45,6 +46,8 @@ pub(crate) struct ContentWriter<'a> {
     compress_pages: bool,
     inner: RefCell<Inner<'a>>,
     sent: Cell<u64>,
+    /// Memory for reading what is cut by its content.
+    ahead: Cell<Vec<u8>>,
 }
 
 struct Inner<'a> {
@@ -95,7 +98,6 @@ impl<'a> ContentWriter<'a> {
         random: &'a mut dyn Random,
         compress_pages: bool,
     ) -> Result<Self> {
-        const READ_BYTES: usize = 8 * 1024 * 1024;
         /// Open packs and caches come first; a small budget has no room for packs and chunks on their way.
         const FIRST_BYTES: usize = 40 * 1024 * 1024;
         const HAND_BYTES: usize = 12 * 1024 * 1024;
@@ -114,7 +116,7 @@ impl<'a> ContentWriter<'a> {
         };
         let id_key = access.keys.chunk_id_key().duplicate();
         let writer = Self {
-            reader: ContentReader::new(access, READ_BYTES)?,
+            reader: ContentReader::new(access, job.memory_bytes() / 8)?,
             chunker: Arc::new(ChunkMaker { database: Arc::clone(access.database), id_key }),
             run,
             job,
@@ -124,6 +126,7 @@ impl<'a> ContentWriter<'a> {
             compress_pages,
             inner: RefCell::new(inner),
             sent: Cell::new(0),
+            ahead: Cell::default(),
         };
         writer.adopt_orphans()?;
         Ok(writer)
@@ -146,6 +149,21 @@ impl<'a> ContentWriter<'a> {
     /// Bytes sent to the store so far.
     pub(crate) fn sent_bytes(&self) -> u64 {
         self.sent.get()
+    }
+
+    /// Lends the memory that values are read into before they are cut.
+    pub(super) fn lend_ahead(&self) -> Vec<u8> {
+        let mut ahead = self.ahead.take();
+        ahead.clear();
+        // The more, the less often what is left over is moved to the front.
+        let more = if self.hands() > 0 { CHUNK_BYTES_MAX } else { CHUNK_BYTES_MAX / 4 };
+        ahead.reserve_exact(CHUNK_BYTES_MAX + more);
+        ahead
+    }
+
+    /// Takes it back.
+    pub(super) fn return_ahead(&self, memory: Vec<u8>) {
+        self.ahead.set(memory);
     }
 
     /// Reads what is in the store already.
@@ -225,8 +243,10 @@ impl<'a> ContentWriter<'a> {
     }
 
     fn pack(&self, inner: &mut Inner<'_>, chunk: &StoredChunk) -> Result<()> {
-        let full = inner.packer.add(chunk, inner.random)?;
-        full.map_or(Ok(()), |pack| self.seal(inner, pack))
+        if let Some(full) = inner.packer.make_room(chunk) {
+            self.seal(inner, full)?;
+        }
+        inner.packer.add(chunk, inner.random)
     }
 
     /// Gives a pack away to be sealed, with the notes that were made so far.
@@ -262,7 +282,7 @@ impl<'a> ContentWriter<'a> {
             notes,
             now_ms: self.clock.now_ms(),
         })?;
-        inner.forget_what_is_noted();
+        inner.settle_sent();
         self.sent.set(self.sent.get() + length);
         self.job.step(|progress| progress.sent_bytes += length)
     }
@@ -285,9 +305,12 @@ impl<'a> ContentWriter<'a> {
     pub(crate) fn flush(&self) -> Result<()> {
         let inner = &mut *self.inner.borrow_mut();
         self.pack_all(inner)?;
-        let packer = std::mem::replace(&mut inner.packer, Packer::new(OPEN_PACKS));
-        packer.finish().into_iter().try_for_each(|pack| self.seal(inner, pack))?;
-        self.ship_all(inner)
+        inner.packer.finish().into_iter().try_for_each(|pack| self.seal(inner, pack))?;
+        self.ship_all(inner)?;
+        // What follows, an index, needs memory too.
+        inner.packer.let_spare_go();
+        self.ahead.take();
+        Ok(())
     }
 
     /// Waits until every chunk lies in a pack.
@@ -303,7 +326,7 @@ impl<'a> ContentWriter<'a> {
             self.ship(inner, sealed?)?;
         }
         inner.shipping.finish()?;
-        inner.forget_what_is_noted();
+        inner.settle_sent();
         Ok(())
     }
 
@@ -337,10 +360,14 @@ impl<'a> ContentWriter<'a> {
 }
 
 impl Inner<'_> {
-    fn forget_what_is_noted(&mut self) {
-        for id in self.shipping.newly_noted() {
-            self.open.remove(&id);
-            self.noted += 1;
+    /// The database knows the chunks of what was sent.
+    fn settle_sent(&mut self) {
+        for sent in self.shipping.newly_sent() {
+            for id in sent.chunks {
+                self.open.remove(&id);
+                self.noted += 1;
+            }
+            self.packer.reuse(sent.memory);
         }
     }
 }
