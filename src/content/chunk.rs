@@ -143,7 +143,7 @@ impl Compressor {
     /// The smaller form, if there is one.
     fn compress(&mut self, plain: &[u8]) -> Option<(Vec<u8>, u32)> {
         self.scratch.clear();
-        self.scratch.reserve(zstd::zstd_safe::compress_bound(plain.len()));
+        self.scratch.reserve_exact(zstd::zstd_safe::compress_bound(plain.len()));
         let length = self.context.compress_to_buffer(plain, &mut self.scratch).ok()?;
         let stored = u32::try_from(length).ok()?;
         (length < plain.len()).then(|| (self.scratch.clone(), stored))

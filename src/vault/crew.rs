@@ -7,7 +7,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex, PoisonError,
-        mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
+        mpsc::{Receiver, Sender, TryRecvError, channel, sync_channel},
     },
     thread::{self, JoinHandle},
 };
@@ -42,9 +42,9 @@ pub(crate) fn hands(job: &Job, first_bytes: usize, hand_bytes: usize) -> usize {
 /// Threads that take tasks in turn. They start with the first task and end with the crew.
 pub(crate) struct Crew {
     size: usize,
-    tasks: Option<SyncSender<Task>>,
+    tasks: Option<Sender<Task>>,
     hands: Vec<JoinHandle<()>>,
-    /// For a crew of nobody.
+    /// The caller's.
     own: Option<Tools>,
 }
 
@@ -58,17 +58,22 @@ impl Crew {
         self.size
     }
 
+    /// Does a task at once, on the caller's thread.
+    pub(crate) fn here<T>(&mut self, task: impl FnOnce(&mut Tools) -> Result<T>) -> Result<T> {
+        let own = match self.own.take() {
+            Some(own) => own,
+            None => Tools::new()?,
+        };
+        task(self.own.insert(own))
+    }
+
     /// Gives a task away.
     pub(crate) fn give<T: Send + 'static>(
         &mut self,
         task: impl FnOnce(&mut Tools) -> Result<T> + Send + 'static,
     ) -> Result<Later<T>> {
         if self.size == 0 {
-            let own = match self.own.take() {
-                Some(own) => own,
-                None => Tools::new()?,
-            };
-            return Ok(Later::Here(task(self.own.insert(own))));
+            return Ok(Later::Here(self.here(task)));
         }
         let (done, result) = sync_channel(1);
         let task: Task = Box::new(move |tools| {
@@ -80,9 +85,10 @@ impl Crew {
     }
 
     #[expect(clippy::disallowed_methods, reason = "threads of the job, which end with it")]
-    fn tasks(&mut self) -> Result<&SyncSender<Task>> {
+    fn tasks(&mut self) -> Result<&Sender<Task>> {
         if self.tasks.is_none() {
-            let (tasks, open) = sync_channel::<Task>(self.size);
+            // Whoever gives tasks bounds how many results are open (`Line`).
+            let (tasks, open) = channel::<Task>();
             let open = Arc::new(Mutex::new(open));
             for _ in 0..self.size {
                 let (open, mut tools) = (Arc::clone(&open), Tools::new()?);

@@ -6,9 +6,9 @@ use std::{collections::VecDeque, io::Read as _};
 use super::files::{is_picture, taken_from};
 use crate::{
     Error, Result,
-    content::{ChunkId, Chunker},
-    kinds::{Kind, Policy, looks_incompressible},
-    limits::INLINE_BYTES_MAX,
+    content::{ChunkId, Chunker, MEDIA_PIECE_BYTES},
+    kinds::{Cutting, Kind, Policy, looks_incompressible},
+    limits::{CHUNK_BYTES_MAX, INLINE_BYTES_MAX},
     vault::{
         contents::{ChunkMaker, ContentWriter, MadeChunk},
         crew::{Later, Tools},
@@ -48,9 +48,9 @@ pub(super) enum Content {
 pub(super) enum ReadFile {
     Vanished,
     LeftOut(SkipReason),
-    /// It has grown meanwhile.
+    /// It has grown meanwhile, or is to be cut where its content says.
     TooLong(SourceFile),
-    Whole(FileContent<Small>),
+    Whole(FileContent<Whole>),
 }
 
 /// A file's content, and what else its bytes told.
@@ -62,34 +62,40 @@ pub(super) struct FileContent<C> {
     pub(super) content: C,
 }
 
-/// The content of a small file.
-pub(super) enum Small {
+/// The content of a file that was read as a whole.
+pub(super) enum Whole {
     Inline(Vec<u8>),
-    Chunk(MadeChunk, u64),
+    Chunks(Vec<MadeChunk>, u64),
 }
 
-impl Small {
+impl Whole {
     /// Stores it, if it was made when [`ContentWriter::noted`] was `noted`.
     pub(super) fn store(self, writer: &ContentWriter<'_>, noted: u64) -> Result<messages::Content> {
-        let (length, inline, ids) = match self {
+        let (length, inline, made) = match self {
             Self::Inline(bytes) => (u64::try_from(bytes.len()).unwrap_or(0), bytes, Vec::new()),
-            Self::Chunk(chunk, length) => {
-                let ChunkId(id) = writer.put_made(chunk, noted)?;
-                (length, Vec::new(), id.to_vec())
-            }
+            Self::Chunks(made, length) => (length, Vec::new(), made),
         };
-        Ok(messages::Content { length, inline, list_level: 0, chunks: ids })
+        let mut chunks = Vec::with_capacity(made.len() * size_of::<ChunkId>());
+        for chunk in made {
+            chunks.extend(writer.put_made(chunk, noted)?.0);
+        }
+        Ok(messages::Content { length, inline, list_level: 0, chunks })
     }
 }
 
 /// Files up to this length are one chunk, however they are cut.
 const SMALL_BYTES: u64 = Chunker::BYTES_MIN as u64;
 
+/// The longest files that the hands read as a whole, if there are any.
+const WHOLE_BYTES: u64 = CHUNK_BYTES_MAX as u64;
+
 /// Entries, and what the hands read of them.
 pub(super) struct Batch {
     steps: Vec<Step>,
     files: Later<Vec<Result<ReadFile>>>,
     noted: u64,
+    /// Bytes that it was thought to have when it was given away.
+    pub(super) bytes: u64,
 }
 
 impl Batch {
@@ -111,19 +117,24 @@ impl Batch {
 }
 
 /// A batch that is being filled.
-#[derive(Default)]
 pub(super) struct Gathering {
     steps: Vec<Step>,
-    files: Vec<SmallFile>,
+    files: Vec<WholeFile>,
     bytes: u64,
+    longest: u64,
 }
 
-struct SmallFile {
+struct WholeFile {
     opening: Opening,
     is_picture: bool,
 }
 
 impl Gathering {
+    pub(super) fn new(writer: &ContentWriter<'_>) -> Self {
+        let longest = if writer.hands() > 0 { WHOLE_BYTES } else { SMALL_BYTES };
+        Self { steps: Vec::new(), files: Vec::new(), bytes: 0, longest }
+    }
+
     pub(super) fn is_full(&self) -> bool {
         const ENTRIES: usize = 64;
         const FILES: usize = 16;
@@ -145,12 +156,12 @@ impl Gathering {
         let mut content = Content::Nowhere;
         if item.meta.entry_type == EntryType::Regular {
             let opening = opening(&item);
-            if item.meta.size > SMALL_BYTES {
+            if item.meta.size > self.longest {
                 content = Content::File(opening);
             } else {
                 content = Content::Coming;
                 self.bytes += item.meta.size;
-                self.files.push(SmallFile { opening, is_picture: is_picture(kind, &item) });
+                self.files.push(WholeFile { opening, is_picture: is_picture(kind, &item) });
             }
         }
         self.steps.push(Step::Present(Entry { key, item, note, content }));
@@ -158,39 +169,94 @@ impl Gathering {
 
     /// Lets the hands read its files.
     pub(super) fn read(self, kind: &Kind, writer: &ContentWriter<'_>) -> Result<Batch> {
-        let Self { steps, files, bytes: _ } = self;
-        let compress = Policy::of(kind).compress;
+        let Self { steps, files, bytes, longest } = self;
+        let policy = Policy::of(kind);
         let noted = writer.noted();
         let files = writer.give(move |maker, tools| {
-            Ok(files.into_iter().map(|file| file.read(compress, maker, tools)).collect())
+            Ok(files.into_iter().map(|file| file.read(longest, policy, maker, tools)).collect())
         })?;
-        Ok(Batch { steps, files, noted })
+        Ok(Batch { steps, files, noted, bytes })
     }
 }
 
-impl SmallFile {
-    fn read(self, compress: bool, maker: &ChunkMaker, tools: &mut Tools) -> Result<ReadFile> {
+impl WholeFile {
+    fn read(self, longest: u64, policy: Policy, maker: &ChunkMaker, tools: &mut Tools) -> Result<ReadFile> {
         let mut file = match self.opening.open() {
             Ok(Some(file)) => file,
             Ok(None) => return Ok(ReadFile::Vanished),
             Err(reason) => return Ok(ReadFile::LeftOut(reason)),
         };
-        let failed = |error| Error::io("reading the source")(error);
-        let meta = file.meta().map_err(failed)?;
-        let mut bytes = Vec::with_capacity(usize::try_from(meta.size.min(SMALL_BYTES)).unwrap_or(0) + 1);
-        (&mut file).take(SMALL_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
-        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        if length > SMALL_BYTES {
+        let meta = file.meta().map_err(Error::io("reading the source"))?;
+        let Some((cutting, pieces)) = read_pieces(&mut file, (meta.size, longest), policy)? else {
             return Ok(ReadFile::TooLong(file));
-        }
-        let settled = file.meta().is_ok_and(|after| after == meta);
-        let taken_ms = if self.is_picture { taken_from(&bytes) } else { None };
-        let content = if bytes.len() <= INLINE_BYTES_MAX {
-            Small::Inline(bytes)
-        } else {
-            let compress = compress && !looks_incompressible(&bytes);
-            Small::Chunk(maker.make(bytes, compress, tools)?, length)
         };
+        let settled = file.meta().is_ok_and(|after| after == meta);
+        let head = pieces.first().map_or(&[][..], Vec::as_slice);
+        let taken_ms = if self.is_picture { taken_from(head) } else { None };
+        let content = make(pieces, cutting, policy, maker, tools)?;
         Ok(ReadFile::Whole(FileContent { meta, settled, taken_ms, content }))
     }
+}
+
+/// Reads a file of about `size` bytes in pieces. None if it turns out longer than `longest`, or has more than
+/// one piece and is cut otherwise.
+fn read_pieces(
+    file: &mut SourceFile,
+    (size, longest): (u64, u64),
+    policy: Policy,
+) -> Result<Option<(Cutting, Vec<Vec<u8>>)>> {
+    const PIECE_BYTES: u64 = MEDIA_PIECE_BYTES as u64;
+    let mut pieces: Vec<Vec<u8>> = Vec::new();
+    let mut length = 0;
+    loop {
+        let limit = PIECE_BYTES.min(longest + 1 - length);
+        // One byte more, so that the end is seen without growing.
+        let mut piece = Vec::with_capacity(usize::try_from(limit.min(size)).unwrap_or(0) + 1);
+        file.take(limit).read_to_end(&mut piece).map_err(Error::io("reading the source"))?;
+        let read = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+        length += read;
+        if read > 0 || pieces.is_empty() {
+            pieces.push(piece);
+        }
+        let cutting = policy.cutting_of(size, pieces.first().map_or(&[], Vec::as_slice));
+        if length > longest || (read == PIECE_BYTES && cutting != Cutting::Fixed) {
+            return Ok(None);
+        }
+        if read < PIECE_BYTES {
+            return Ok(Some((cutting, pieces)));
+        }
+    }
+}
+
+/// Makes the chunks of a file that was read.
+fn make(
+    mut pieces: Vec<Vec<u8>>,
+    cutting: Cutting,
+    policy: Policy,
+    maker: &ChunkMaker,
+    tools: &mut Tools,
+) -> Result<Whole> {
+    let length: usize = pieces.iter().map(Vec::len).sum();
+    if length <= INLINE_BYTES_MAX {
+        return Ok(Whole::Inline(pieces.pop().unwrap_or_default()));
+    }
+    if cutting != Cutting::Fixed && length > Chunker::BYTES_MIN {
+        pieces = pieces.iter().flat_map(|bytes| cut(maker.chunker(), bytes)).collect();
+    }
+    let chunk = |bytes: Vec<u8>| {
+        let compress = policy.compress && !looks_incompressible(&bytes);
+        maker.make(bytes, compress, tools)
+    };
+    let chunks = pieces.into_iter().map(chunk).collect::<Result<_>>()?;
+    Ok(Whole::Chunks(chunks, u64::try_from(length).unwrap_or(u64::MAX)))
+}
+
+fn cut(chunker: &Chunker, bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut chunks = Vec::new();
+    let mut rest = bytes;
+    while let Some((chunk, after)) = chunker.next_cut(rest, true).and_then(|at| rest.split_at_checked(at)) {
+        chunks.push(chunk.to_vec());
+        rest = after;
+    }
+    chunks
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    content::Chunker,
+    content::MEDIA_PIECE_BYTES,
     kinds::{
         Cutting, FileMeta as FileRecord, FileType, Kind, PHOTO_HEAD_BYTES, Policy, Record, file_key,
         is_media_name, looks_incompressible, taken_ms,
@@ -90,7 +90,7 @@ impl FolderSource {
     /// The edit that the next entry makes, if it makes one; nothing when there is no entry, or the pass has
     /// sent enough.
     fn try_next_edit(&mut self, pass: &mut Pass<'_, '_>) -> Result<Option<Option<Edit>>> {
-        while !pass.is_full() && self.batches.len() <= pass.writer.hands() && !self.has_walked() {
+        while !pass.is_full() && self.has_room(pass.writer.hands()) && !self.has_walked() {
             let batch = self.gather(pass)?;
             self.batches.push_back(batch);
         }
@@ -105,9 +105,16 @@ impl FolderSource {
         }
     }
 
+    /// Whether another batch may be given away before the first is waited for.
+    fn has_room(&self, hands: usize) -> bool {
+        const BYTES_MAX: u64 = 4 * 1024 * 1024;
+        let bytes: u64 = self.batches.iter().map(|batch| batch.bytes).sum();
+        self.batches.is_empty() || (self.batches.len() <= 8 * hands && bytes < BYTES_MAX)
+    }
+
     /// Walks on to the next entries that look different or have vanished.
     fn gather(&mut self, pass: &mut Pass<'_, '_>) -> Result<Batch> {
-        let mut batch = Gathering::default();
+        let mut batch = Gathering::new(pass.writer);
         while !batch.is_full() && self.gather_next(&mut batch, pass)? {}
         batch.read(&self.kind, pass.writer)
     }
@@ -289,20 +296,17 @@ impl FolderSource {
         item: &SourceItem,
         pass: &Pass<'_, '_>,
     ) -> Result<FileContent<messages::Content>> {
-        let failed = Error::io("reading the source");
-        let meta = file.meta().map_err(failed)?;
+        let failed = || Error::io("reading the source");
+        let meta = file.meta().map_err(failed())?;
         let mut head = Vec::new();
-        let mut taken_ms = None;
-        if is_picture(&self.kind, item) {
-            let limit = u64::try_from(PHOTO_HEAD_BYTES).unwrap_or(0);
-            (&mut file).take(limit).read_to_end(&mut head).map_err(Error::io("reading the source"))?;
-            taken_ms = taken_from(&head);
-        }
-        let (epoch, _) = pass.writer.access().current;
-        let chunker = Chunker::new(pass.writer.access().keys.chunk_cut_key(), epoch);
-        let Policy { cutting, compress } = Policy::of(&self.kind);
-        let cut = if cutting == Cutting::Fixed { Cut::Fixed } else { Cut::ByContent(&chunker) };
-        let compress = |chunk: &[u8]| compress && !looks_incompressible(chunk);
+        (&mut file).take(MEDIA_PIECE_BYTES as u64).read_to_end(&mut head).map_err(failed())?;
+        let taken_ms = if is_picture(&self.kind, item) { taken_from(&head) } else { None };
+        let policy = Policy::of(&self.kind);
+        let cut = match policy.cutting_of(meta.size, &head) {
+            Cutting::Fixed => Cut::Fixed,
+            _ => Cut::ByContent(pass.writer.chunker()),
+        };
+        let compress = |chunk: &[u8]| policy.compress && !looks_incompressible(chunk);
         let content = write_content(pass.writer, &mut head.as_slice().chain(&mut file), cut, &compress)?;
         let settled = file.meta().is_ok_and(|after| after == meta);
         Ok(FileContent { meta, settled, taken_ms, content })

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    content::{ChunkId, Decompressor, PackBuilder, PackEntry, Packer, StoredChunk, decode_chunk},
+    content::{ChunkId, Chunker, Decompressor, PackBuilder, PackEntry, Packer, StoredChunk, decode_chunk},
     crypto::{Drawn, ObjectKey, Place, Random, Sealed, Secret},
     limits::CHUNK_BYTES_MAX,
     tree::{PageReader, PageWriter},
@@ -42,7 +42,7 @@ pub(crate) struct ContentWriter<'a> {
     clock: &'a dyn Clock,
     epoch: u32,
     key: Arc<ObjectKey>,
-    chunker: Arc<ChunkMaker>,
+    maker: Arc<ChunkMaker>,
     compress_pages: bool,
     inner: RefCell<Inner<'a>>,
     sent: Cell<u64>,
@@ -68,6 +68,7 @@ struct Inner<'a> {
 pub(crate) struct ChunkMaker {
     database: Arc<Database>,
     id_key: Secret<32>,
+    chunker: Chunker,
 }
 
 /// A chunk on its way into a pack; nothing but its name if it is stored already.
@@ -77,6 +78,10 @@ pub(crate) struct MadeChunk {
 }
 
 impl ChunkMaker {
+    pub(crate) fn chunker(&self) -> &Chunker {
+        &self.chunker
+    }
+
     pub(crate) fn make(&self, plain: Vec<u8>, compress: bool, tools: &mut Tools) -> Result<MadeChunk> {
         let id = ChunkId::derive(&self.id_key, &plain);
         if self.database.chunk(id)?.is_some() {
@@ -88,6 +93,9 @@ impl ChunkMaker {
 }
 
 const OPEN_PACKS: usize = 2;
+
+/// A shorter chunk is compressed sooner than a hand is free, and what follows it would have to wait.
+const SHORT_BYTES: usize = 64 * 1024;
 
 impl<'a> ContentWriter<'a> {
     pub(crate) fn new(
@@ -106,7 +114,7 @@ impl<'a> ContentWriter<'a> {
         let inner = Inner {
             random,
             crew: Crew::new(hands),
-            encoding: Line::new(hands),
+            encoding: Line::new(2 * hands),
             packer: Packer::new(OPEN_PACKS),
             sealing: Line::new(hands.div_ceil(2)),
             shipping: Shipping::new(Arc::clone(access.gate), Arc::clone(access.database), hands > 0),
@@ -115,9 +123,10 @@ impl<'a> ContentWriter<'a> {
             notes: Vec::new(),
         };
         let id_key = access.keys.chunk_id_key().duplicate();
+        let chunker = Chunker::new(access.keys.chunk_cut_key(), epoch);
         let writer = Self {
             reader: ContentReader::new(access, job.memory_bytes() / 8)?,
-            chunker: Arc::new(ChunkMaker { database: Arc::clone(access.database), id_key }),
+            maker: Arc::new(ChunkMaker { database: Arc::clone(access.database), id_key, chunker }),
             run,
             job,
             clock,
@@ -156,7 +165,7 @@ impl<'a> ContentWriter<'a> {
         let mut ahead = self.ahead.take();
         ahead.clear();
         // The more, the less often what is left over is moved to the front.
-        let more = if self.hands() > 0 { CHUNK_BYTES_MAX } else { CHUNK_BYTES_MAX / 4 };
+        let more = if self.hands() > 0 { CHUNK_BYTES_MAX } else { CHUNK_BYTES_MAX / 8 };
         ahead.reserve_exact(CHUNK_BYTES_MAX + more);
         ahead
     }
@@ -191,10 +200,14 @@ impl<'a> ContentWriter<'a> {
         if inner.open.contains(&id) || access.database.chunk(id)?.is_some() {
             return Ok(id);
         }
-        let chunk = if compress {
-            inner.crew.give(move |tools| StoredChunk::encode(id, plain, Some(&mut tools.compressor)))?
+        let is_short = plain.len() < SHORT_BYTES;
+        let encode = move |tools: &mut Tools| {
+            StoredChunk::encode(id, plain, compress.then_some(&mut tools.compressor))
+        };
+        let chunk = if compress && !is_short {
+            inner.crew.give(encode)?
         } else {
-            Later::Here(StoredChunk::encode(id, plain, None))
+            Later::Here(inner.crew.here(encode))
         };
         self.put_later(inner, id, chunk)?;
         Ok(id)
@@ -205,13 +218,18 @@ impl<'a> ContentWriter<'a> {
         self.inner.borrow().crew.size()
     }
 
+    /// Cuts what changes in the middle.
+    pub(crate) fn chunker(&self) -> &Chunker {
+        self.maker.chunker()
+    }
+
     /// Lets the hands make chunks, or whatever else leads to them.
     pub(crate) fn give<T: Send + 'static>(
         &self,
         task: impl FnOnce(&ChunkMaker, &mut Tools) -> Result<T> + Send + 'static,
     ) -> Result<Later<T>> {
-        let chunker = Arc::clone(&self.chunker);
-        self.inner.borrow_mut().crew.give(move |tools| task(&chunker, tools))
+        let maker = Arc::clone(&self.maker);
+        self.inner.borrow_mut().crew.give(move |tools| task(&maker, tools))
     }
 
     /// A number that stays the same as long as no chunk has been noted: what was made since then may be stored
