@@ -20,7 +20,7 @@ impl Packer {
 
     /// Takes the memory of a pack that was sent, for the next one.
     pub fn reuse(&mut self, memory: Vec<u8>) {
-        const SPARE_MAX: usize = 2;
+        const SPARE_MAX: usize = 1;
         if self.spare.len() < SPARE_MAX {
             self.spare.push(memory);
         }

@@ -82,7 +82,9 @@ impl Vault {
     /// [`Error::Io`] when the folder cannot be used; [`Error::Cancelled`]; [`Error::Store`]. Damage of single
     /// entries is in the report.
     pub fn restore(&self, plan: RestorePlan, into: impl AsRef<Path>, job: &Job) -> Result<RestoreReport> {
-        const OTHER_BYTES: usize = 16 * 1024 * 1024;
+        const OTHER_BYTES: usize = 24 * 1024 * 1024;
+        /// Tree pages, at least.
+        const LEAST_BYTES: usize = 8 * 1024 * 1024;
         /// With less than this and a hand's share there is room for few packs, and the caller's thread works alone.
         const FIRST_BYTES: usize = 40 * 1024 * 1024;
         const HAND_BYTES: usize = 12 * 1024 * 1024;
@@ -102,7 +104,7 @@ impl Vault {
                 report.fail(&part.kind, "(index)", &damage.error.to_string(), true);
             }
             let hands = hands(job, FIRST_BYTES, HAND_BYTES);
-            let memory = job.memory_bytes().saturating_sub(OTHER_BYTES);
+            let memory = job.memory_bytes().saturating_sub(OTHER_BYTES).max(LEAST_BYTES);
             let reader = ContentReader::new(access, memory)?.with_hands(hands);
             let files = Files::new(hands);
             let mut run = Run { part, reader: &reader, target: &mut target, report: &mut report, files, job };

@@ -114,7 +114,7 @@ impl<'a> ContentWriter<'a> {
         let inner = Inner {
             random,
             crew: Crew::new(hands),
-            encoding: Line::new(2 * hands),
+            encoding: Line::new(hands),
             packer: Packer::new(OPEN_PACKS),
             sealing: Line::new(hands.div_ceil(2)),
             shipping: Shipping::new(Arc::clone(access.gate), Arc::clone(access.database), hands > 0),
@@ -165,7 +165,7 @@ impl<'a> ContentWriter<'a> {
         let mut ahead = self.ahead.take();
         ahead.clear();
         // The more, the less often what is left over is moved to the front.
-        let more = if self.hands() > 0 { CHUNK_BYTES_MAX } else { CHUNK_BYTES_MAX / 8 };
+        let more = if self.hands() > 0 { CHUNK_BYTES_MAX / 2 } else { CHUNK_BYTES_MAX / 8 };
         ahead.reserve_exact(CHUNK_BYTES_MAX + more);
         ahead
     }
