@@ -173,7 +173,7 @@ table() { # RESULTS
                 }
                 us = median(seconds["strongroom", job]); up = median(peak["strongroom", job])
                 if (job == "size") us = up / 1024
-                printf "| %s | %.2f | %.2f (%s) | %.2f | %d | %d |\n", job, us, best, who, us > 0 ? best / us : 0, up / 1024, small / 1024
+                printf "| %s | %.2f | %.2f (%s) | %.2f | %d | %d |\n", job, us, best, who, (us > 0 ? best / us : 99), up / 1024, small / 1024
                 rest = rest sprintf("%s: strongroom %s (%d)%s\n", job, us, up / 1024, all)
             }
             printf "\nSeconds (peak MiB), medians; sizes in MiB. Ratio: how many times ours goes into the best of the others.\n\n%s", rest
