@@ -5,13 +5,14 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-const PAPERS: [&str; 8] = [
+const PAPERS: [&str; 9] = [
     "README.md",
     "SECURITY.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "docs/ARCHITECTURE.md",
     "docs/PROTOCOL.md",
+    "docs/SCALE.md",
     "docs/TESTING.md",
     "docs/THREAT-MODEL.md",
 ];

@@ -16,7 +16,7 @@ use std::{
 
 use strongroom::{
     kinds::Kind,
-    store::{DirectoryStore, MemoryStore, Store},
+    store::{DirectoryStore, MemoryStore, Store, Traffic},
     vault::{Job, NewDevice, Source, Vault},
 };
 
@@ -100,7 +100,8 @@ fn a_sync_costs_what_changed() {
     all[4].sync(&Job::new()).unwrap();
     let nothing = store.traffic();
     let (read, sent) = (nothing.bytes_got - before.bytes_got, nothing.bytes_put - before.bytes_put);
-    println!("nothing new: {read} bytes read, {sent} bytes sent");
+    let requests = nothing.requests - before.requests;
+    println!("nothing new: {read} bytes read, {sent} bytes sent, {requests} requests");
     assert!(read <= 5 * 16 * 1024 && sent == 0);
     let rounds: [(&str, u64, IsRead); 3] = [
         ("1,000 new messages", RECORDS + 1000, |_| false),
@@ -120,6 +121,11 @@ fn a_sync_costs_what_changed() {
             received.bytes_put - sent.bytes_put,
             received.bytes_got - sent.bytes_got,
         );
+        let requests = |from: Traffic, to: Traffic| {
+            let (puts, gets) = (to.puts - from.puts, to.gets - from.gets);
+            format!("{puts} put, {gets} get, {} other", to.requests - from.requests - puts - gets)
+        };
+        println!("  requests: sender {}; receiver {}", requests(before, sent), requests(sent, received));
         assert_eq!(outcome.changed, 1000);
         let (written, read) = (received.bytes_put - before.bytes_put, received.bytes_got - before.bytes_got);
         // Pages of 8 KiB: what is spread over all of them costs about two pages a record.

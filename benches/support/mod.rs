@@ -1,5 +1,7 @@
 //! What the benches share: the clock, and how many bytes are worked on at once.
 
+#![allow(dead_code, reason = "each bench uses its part")]
+
 use std::time::Duration;
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};

@@ -1,9 +1,6 @@
 //! Check: proves that what the commits promise is in the store, and with the data read, that it restores.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     Failure, Job, Vault,
@@ -16,7 +13,7 @@ use super::{
 };
 use crate::{
     Error, Part, Result,
-    content::{ChunkId, PackEntry},
+    content::{ChunkId, IndexFragment, PackEntry},
     crypto::Place,
     history::{Freshness, KindState},
     keys::ObjectRef,
@@ -90,8 +87,7 @@ impl Vault {
                 let access = self.access(kind.name(), &view)?;
                 let mut check =
                     KindCheck { access, kind: &kind, report: &mut report, job, lost: BTreeSet::new() };
-                let known = check.index(state)?;
-                check.packs(&known, options.read_percent, work)?;
+                let known = check.index(state, options.read_percent, work)?;
                 check.tree(state, &known)?;
             }
         }
@@ -115,9 +111,38 @@ impl Vault {
     }
 }
 
-/// A chunk that some pack holds: how long it is.
-type Known = BTreeMap<ChunkId, PackPosition>;
 type PackPosition = u32;
+
+/// Which pack holds a chunk, as the store's own index lists it: 20 bytes a chunk. Ids are hashes, so half of one
+/// tells it apart.
+#[derive(Default)]
+struct Known {
+    chunks: Vec<(HalfId, PackPosition)>,
+    packs: PackPosition,
+}
+
+type HalfId = [u8; 16];
+
+impl Known {
+    fn add(&mut self, pack: &PackEntry) -> PackPosition {
+        let number = self.packs;
+        self.chunks.extend(pack.chunks().map(|(_, chunk)| (half(chunk.id()), number)));
+        self.packs = number.saturating_add(1);
+        number
+    }
+
+    /// The packs that hold a chunk, once all were added and sorted.
+    fn packs_of(&self, id: ChunkId) -> impl Iterator<Item = PackPosition> {
+        let id = half(id);
+        let start = self.chunks.partition_point(|(known, _)| *known < id);
+        let found = self.chunks.get(start..).unwrap_or_default().iter();
+        found.take_while(move |(known, _)| *known == id).map(|(_, pack)| *pack)
+    }
+}
+
+fn half(ChunkId(id): ChunkId) -> HalfId {
+    id.first_chunk().copied().unwrap_or_default()
+}
 
 struct KindCheck<'c> {
     access: KindAccess<'c>,
@@ -128,21 +153,15 @@ struct KindCheck<'c> {
     lost: BTreeSet<u32>,
 }
 
-/// A kind's packs as the store's own index lists them.
-struct Listed {
-    packs: Vec<PackEntry>,
-    chunks: Known,
-}
-
 impl KindCheck<'_> {
     fn fail(&mut self, path: String, reason: &str) {
         let kind = self.kind.name().to_owned();
         self.report.failures.push(Failure { kind, path, reason: reason.to_owned(), damage: true });
     }
 
-    /// Reads every live fragment from the store, not from the local database.
-    fn index(&mut self, state: &KindState) -> Result<Listed> {
-        let mut listed = Listed { packs: Vec::new(), chunks: Known::new() };
+    /// Reads every live fragment from the store, not from the local database, and looks for its packs.
+    fn index(&mut self, state: &KindState, percent: u8, work: &mut Work) -> Result<Known> {
+        let mut known = Known::default();
         let mut seen = BTreeSet::new();
         let mut open: Vec<ObjectRef> = state.index.clone();
         while let Some(reference) = open.pop() {
@@ -151,27 +170,30 @@ impl KindCheck<'_> {
             }
             match fetch_fragment(&self.access, &reference) {
                 Ok(fragment) => {
-                    listed.packs.extend(fragment.packs().iter().cloned());
-                    open.extend(fragment.older().iter().cloned());
+                    open.extend(fragment.older().iter().filter(|one| !seen.contains(&one.id())).cloned());
+                    self.packs(&fragment, &mut known, (percent, work))?;
                 }
                 Err(error) if error.is_damage() => self.fail("(index)".to_owned(), &error.to_string()),
                 Err(error) => return Err(error),
             }
         }
-        for (number, pack) in (0..).zip(&listed.packs) {
-            listed.chunks.extend(pack.chunks().map(|(_, chunk)| (chunk.id(), number)));
-        }
-        Ok(listed)
+        known.chunks.sort_unstable();
+        Ok(known)
     }
 
-    fn packs(&mut self, listed: &Listed, percent: u8, work: &mut Work) -> Result<()> {
+    fn packs(
+        &mut self,
+        fragment: &IndexFragment,
+        known: &mut Known,
+        (percent, work): (u8, &mut Work),
+    ) -> Result<()> {
         const FIRST_BYTES: usize = 16 * 1024 * 1024;
         const HAND_BYTES: usize = 2 * OBJECT_BYTES_MAX;
         let source = Arc::new(PackSource::new(&self.access));
         let mut crew = Crew::new(hands(self.job, FIRST_BYTES, HAND_BYTES));
         let mut line = Line::new(crew.size());
-        let mut packs = (0..).zip(&listed.packs);
-        for pack in &listed.packs {
+        let mut packs = fragment.packs().iter().map(|pack| (known.add(pack), pack));
+        for pack in fragment.packs() {
             let [dice] = work.random.bytes::<1>()?;
             let read = u32::from(dice) * 100 < u32::from(percent) * 256;
             let verified = if read {
@@ -222,7 +244,7 @@ impl KindCheck<'_> {
     }
 
     /// Walks the newest tree: every entry decodes and every chunk it needs is in a pack that is whole.
-    fn tree(&mut self, state: &KindState, listed: &Listed) -> Result<()> {
+    fn tree(&mut self, state: &KindState, known: &Known) -> Result<()> {
         super::contents::load_index(&self.access, state)?;
         let reader = ContentReader::new(self.access, self.job.memory_bytes() / 2)?;
         let mut below = entries_below(state.root, &reader, &[]);
@@ -232,7 +254,7 @@ impl KindCheck<'_> {
                 Ok((key, value)) => {
                     after = display_key(self.kind, &key);
                     self.report.entries += 1;
-                    if let Err(error) = self.entry(&reader, &value, listed) {
+                    if let Err(error) = self.entry(&reader, &value, known) {
                         if !error.is_damage() {
                             return Err(error);
                         }
@@ -250,20 +272,15 @@ impl KindCheck<'_> {
         Ok(())
     }
 
-    fn entry(&self, reader: &ContentReader<'_>, value: &[u8], listed: &Listed) -> Result<()> {
+    fn entry(&self, reader: &ContentReader<'_>, value: &[u8], known: &Known) -> Result<()> {
         let entry = decode_entry(value)?;
         for content in entry.content.iter().chain(&entry.record_content) {
-            self.content(reader, content, listed)?;
+            self.content(reader, content, known)?;
         }
         Ok(())
     }
 
-    fn content(
-        &self,
-        reader: &ContentReader<'_>,
-        content: &messages::Content,
-        listed: &Listed,
-    ) -> Result<()> {
+    fn content(&self, reader: &ContentReader<'_>, content: &messages::Content, known: &Known) -> Result<()> {
         let mut open = vec![(content.list_level, content.chunks.clone())];
         while let Some((level, ids)) = open.pop() {
             let (ids, rest) = ids.as_chunks::<32>();
@@ -271,8 +288,9 @@ impl KindCheck<'_> {
                 return Err(Error::damaged(Part::Record));
             }
             for id in ids {
-                let pack = listed.chunks.get(&ChunkId(*id)).ok_or(Error::Missing { what: Part::Chunk })?;
-                if self.lost.contains(pack) {
+                let mut packs = known.packs_of(ChunkId(*id)).peekable();
+                packs.peek().ok_or(Error::Missing { what: Part::Chunk })?;
+                if packs.all(|pack| self.lost.contains(&pack)) {
                     return Err(Error::damaged(Part::Pack));
                 }
                 if let Some(below) = level.checked_sub(1) {

@@ -21,6 +21,8 @@ pub(super) enum EditSource<'s> {
     Folder(Box<FolderSource>),
     Messages(Box<MessageSource<&'s mut dyn BufRead>>),
     Cards(CardSource<&'s mut dyn BufRead>),
+    #[cfg(test)]
+    Sizes(Box<super::tests::SizesSource<'s>>),
 }
 
 impl<'s> EditSource<'s> {
@@ -33,6 +35,10 @@ impl<'s> EditSource<'s> {
                 Ok(Self::Messages(Box::new(MessageSource::open(kind, stream)?)))
             }
             ("contacts", Source::Stream(stream)) => Ok(Self::Cards(CardSource::open(name, stream))),
+            #[cfg(test)]
+            ("files", Source::Sizes(folder, store)) => {
+                Ok(Self::Sizes(Box::new(super::tests::SizesSource::open(kind, name, folder, store)?)))
+            }
             _ => Err(bad_source()),
         }
     }
@@ -50,6 +56,8 @@ impl<'s> EditSource<'s> {
             Self::Folder(_) => {}
             Self::Messages(source) => source.fill(&known, tally)?,
             Self::Cards(source) => source.fill(&known, tally)?,
+            #[cfg(test)]
+            Self::Sizes(_) => {}
         }
         Ok(Edits { source: self, pass: Pass { writer, known, tally, limit }, ended: false })
     }
@@ -147,6 +155,8 @@ impl Iterator for Edits<'_, '_, '_> {
             EditSource::Folder(source) => (source.next_edit(pass), source.ended()),
             EditSource::Messages(source) => (source.next_edit(pass), source.ended()),
             EditSource::Cards(source) => (source.next_edit(pass), source.ended()),
+            #[cfg(test)]
+            EditSource::Sizes(source) => (source.next_edit(pass), source.ended()),
         };
         self.ended = next.is_none() && ended;
         next

@@ -8,6 +8,8 @@ mod cards;
 mod edits;
 mod files;
 mod messages;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeMap, io::BufRead};
 
@@ -36,6 +38,9 @@ pub enum Source<'a> {
     Folder(&'a Folder),
     /// A stream: XML of messages or calls, or contact cards.
     Stream(&'a mut dyn BufRead),
+    /// A folder of which names and lengths are real and the content is not: what costs grow with.
+    #[cfg(test)]
+    Sizes(&'a Folder, &'a tests::CountingStore),
 }
 
 /// What a backup did.

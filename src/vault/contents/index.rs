@@ -1,6 +1,6 @@
 //! Loads index fragments into the local database, and writes the one that a commit will name.
 
-use std::collections::BTreeSet;
+use std::{cmp::Reverse, collections::BTreeSet};
 
 use prost::Message as _;
 
@@ -21,7 +21,7 @@ pub(crate) struct IndexDamage {
 }
 
 /// Makes sure that every pack a kind's state leads to is known here. A fragment counts as known once all that
-/// it leads to is: whoever is killed in between begins again.
+/// it leads to is: whoever is killed in between goes on with what is missing. No more than one is in memory.
 pub(crate) fn load_index(access: &KindAccess<'_>, state: &KindState) -> Result<Vec<IndexDamage>> {
     let mut damage = Vec::new();
     let mut seen = BTreeSet::new();
@@ -29,8 +29,12 @@ pub(crate) fn load_index(access: &KindAccess<'_>, state: &KindState) -> Result<V
     while let Some(step) = open.pop() {
         let reference = match step {
             Step::Fetch(reference) => reference,
-            Step::Remember(reference, fragment) => {
-                remember(access, &reference, &fragment, damage.is_empty())?;
+            Step::Note(id) => {
+                if damage.is_empty() {
+                    access
+                        .database
+                        .write(|transaction| Database::add_fragment(transaction, id, access.kind))?;
+                }
                 continue;
             }
         };
@@ -39,9 +43,10 @@ pub(crate) fn load_index(access: &KindAccess<'_>, state: &KindState) -> Result<V
         }
         match fetch_fragment(access, &reference) {
             Ok(fragment) => {
-                let older: Vec<_> = fragment.older().iter().cloned().map(Step::Fetch).collect();
-                open.push(Step::Remember(reference, fragment));
-                open.extend(older);
+                remember(access, &fragment)?;
+                open.push(Step::Note(reference.id()));
+                // The oldest, which leads to none, comes first: so most are noted as soon as they are read.
+                open.extend(fragment.older().iter().rev().cloned().map(Step::Fetch));
             }
             Err(error) if error.is_damage() => damage.push(IndexDamage { error }),
             Err(error) => return Err(error),
@@ -53,7 +58,7 @@ pub(crate) fn load_index(access: &KindAccess<'_>, state: &KindState) -> Result<V
 /// What is left to do, last first.
 enum Step {
     Fetch(ObjectRef),
-    Remember(ObjectRef, IndexFragment),
+    Note([u8; 16]),
 }
 
 pub(crate) fn fetch_fragment(access: &KindAccess<'_>, reference: &ObjectRef) -> Result<IndexFragment> {
@@ -69,14 +74,15 @@ pub(crate) fn fetch_fragment(access: &KindAccess<'_>, reference: &ObjectRef) -> 
     Err(failure)
 }
 
-fn remember(
-    access: &KindAccess<'_>,
-    reference: &ObjectRef,
-    fragment: &IndexFragment,
-    is_whole: bool,
-) -> Result<()> {
+fn remember(access: &KindAccess<'_>, fragment: &IndexFragment) -> Result<()> {
+    let mut new = Vec::new();
+    for pack in fragment.packs() {
+        if !is_known(access, pack)? {
+            new.push(pack);
+        }
+    }
     access.database.write(|transaction| {
-        for pack in fragment.packs() {
+        for pack in new {
             let row = PackRow {
                 id: pack.object().id(),
                 length: u32::try_from(pack.object().length()).map_err(|_| Error::Internal("length"))?,
@@ -89,8 +95,16 @@ fn remember(
                 .map(|(offset, chunk)| (chunk.id(), offset, chunk.stored_length(), chunk.compressed_from()));
             Database::add_pack(transaction, &row, chunks)?;
         }
-        if is_whole { Database::add_fragment(transaction, reference.id(), access.kind) } else { Ok(()) }
+        Ok(())
     })
+}
+
+/// Whether an earlier fragment named a pack: merged fragments name their packs again.
+fn is_known(access: &KindAccess<'_>, pack: &PackEntry) -> Result<bool> {
+    let Some((_, first)) = pack.chunks().next() else { return Ok(true) };
+    let Some(place) = access.database.chunk(first.id())? else { return Ok(false) };
+    let row = access.database.pack(place.pack)?;
+    Ok(row.is_some_and(|row| row.id == pack.object().id()))
 }
 
 /// The new fragments of this run: what the commit's index is to be, and the database numbers of the packs
@@ -112,7 +126,7 @@ pub(crate) fn write_index(
         packs.push(PackEntry::from_wire(&wire)?);
     }
     let mut older = live_fragments(access, before)?;
-    merge_small(access, &mut older, &mut packs)?;
+    merge_short(access, &mut older, &mut packs)?;
     let (epoch, key) = (access.current.0, access.keys.writing_key(access.current)?);
     let mut parts = IndexFragment::split(packs).into_iter().peekable();
     let mut newest = Vec::new();
@@ -144,22 +158,111 @@ fn live_fragments(access: &KindAccess<'_>, before: &[ObjectRef]) -> Result<Vec<O
     Ok(live)
 }
 
-/// Too many fragments make a new device wait: the small ones become part of the new one.
-fn merge_small(
+/// Every fragment names all others that are live, and a new device reads them all. So that there are few, and
+/// none is written too often, those become part of the new one that are shorter than it, or of which there are
+/// several of one length. A fragment then never names a shorter one, and what is live leads to nothing that is
+/// not.
+fn merge_short(
     access: &KindAccess<'_>,
     older: &mut Vec<ObjectRef>,
     packs: &mut Vec<PackEntry>,
 ) -> Result<()> {
-    const FRAGMENTS_MAX: usize = 24;
-    const SMALL_BYTES: usize = 256 * 1024;
-    if older.len() <= FRAGMENTS_MAX {
-        return Ok(());
+    /// From this length on they stay as they are: merging takes several times as much memory.
+    const LONG_BYTES: usize = 1024 * 1024;
+    const ALIKE_MAX: usize = 4;
+    const REFERENCE_BYTES: usize = 72;
+    const OTHER_BYTES: usize = 1024;
+    let mut bytes: usize = packs.iter().map(encoded_bytes).sum();
+    older.sort_by_key(|one| Reverse(one.length()));
+    loop {
+        let length = (bytes + REFERENCE_BYTES * older.len() + OTHER_BYTES).next_power_of_two();
+        let is_one_of_many =
+            |length: usize| older.iter().filter(|one| one.length() == length).count() >= ALIKE_MAX;
+        let is_short = |one: &ObjectRef| {
+            one.length() < LONG_BYTES && (one.length() < length || is_one_of_many(one.length()))
+        };
+        let Some(first) = older.iter().position(is_short) else { return Ok(()) };
+        for reference in older.split_off(first) {
+            let fragment = fetch_fragment(access, &reference)?;
+            bytes += fragment.packs().iter().map(encoded_bytes).sum::<usize>();
+            packs.extend(fragment.packs().iter().cloned());
+        }
     }
-    let (small, large): (Vec<_>, Vec<_>) =
-        std::mem::take(older).into_iter().partition(|reference| reference.length() <= SMALL_BYTES);
-    for reference in small {
-        packs.extend(fetch_fragment(access, &reference)?.packs().iter().cloned());
+}
+
+/// Bytes of a pack's lines in a fragment.
+fn encoded_bytes(pack: &PackEntry) -> usize {
+    pack.to_wire().encoded_len() + 8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        kinds::Kind,
+        store::MemoryStore,
+        vault::{At, Job, NewDevice, Vault, testing::MemoryHome},
+    };
+
+    /// All fragments that the newest state leads to, and those of them that its newest fragment names.
+    fn fragments(vault: &Vault) -> (BTreeSet<[u8; 16]>, BTreeSet<[u8; 16]>) {
+        let work = &mut *vault.work();
+        let view = vault.refresh(work).unwrap();
+        let (_, state) = view.kind("notes", vault.device()).unwrap();
+        let access = vault.access("notes", &view).unwrap();
+        let live = live_fragments(&access, &state.index).unwrap();
+        let (mut reached, mut open) = (BTreeSet::new(), state.index.clone());
+        while let Some(reference) = open.pop() {
+            if reached.insert(reference.id()) {
+                open.extend(fetch_fragment(&access, &reference).unwrap().older().iter().cloned());
+            }
+        }
+        (live.iter().map(ObjectRef::id).collect(), reached)
     }
-    *older = large;
-    Ok(())
+
+    fn put(vault: &Vault, n: usize, length: usize) {
+        let bytes = vec![u8::try_from(n).unwrap(); length];
+        vault.records(&Kind::NOTES).unwrap().put(&format!("n/{n}-{length}"), &bytes).unwrap();
+    }
+
+    fn entries(vault: &Vault) -> usize {
+        let mut entries = 0;
+        let mut count = |_| {
+            entries += 1;
+            Ok(())
+        };
+        vault.list(&Kind::NOTES, "", &At::Latest, &mut count).unwrap();
+        entries
+    }
+
+    #[test]
+    fn live_fragments_stay_few_and_lead_to_nothing_that_is_not_live() {
+        let store = MemoryStore::new();
+        let device = |name: &str| NewDevice::named(name).unwrap();
+        let (vault, code) = Vault::create(store.clone(), &MemoryHome::new(), device("first")).unwrap();
+        vault.consent().grant(&Kind::NOTES).unwrap();
+        let recover = |name| Vault::recover(store.clone(), &MemoryHome::new(), &code, device(name));
+        let second = recover("second").unwrap();
+        let mut put_so_far = 0;
+        for n in 0..150 {
+            // Now and then a larger run, whose fragment is longer than those before.
+            let count = if n % 40 == 9 { 800 } else { 1 };
+            (0..count).for_each(|more| put(&vault, n, 5000 + more));
+            put_so_far += count;
+            vault.sync(&Job::new()).unwrap();
+            let (live, reached) = fragments(&vault);
+            assert!(live.len() <= 12, "{} after {n} commits", live.len());
+            assert_eq!(live, reached, "after {n} commits");
+            if n % 10 == 0 {
+                assert_eq!(entries(&second), put_so_far);
+            }
+        }
+        assert_eq!(entries(&recover("third").unwrap()), put_so_far);
+        // Merged fragments named packs again that the second device knew: it did not note them twice.
+        let mut packs = second.database.pack_ids();
+        let count = packs.len();
+        packs.sort_unstable();
+        packs.dedup();
+        assert_eq!((packs.len(), count > 100), (count, true));
+    }
 }

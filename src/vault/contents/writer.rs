@@ -175,6 +175,12 @@ impl<'a> ContentWriter<'a> {
         self.ahead.set(memory);
     }
 
+    /// Counts what a simulation sent past it.
+    #[cfg(test)]
+    pub(crate) fn count_sent(&self, bytes: u64) {
+        self.sent.set(self.sent.get() + bytes);
+    }
+
     /// Reads what is in the store already.
     pub(crate) fn reader(&self) -> &ContentReader<'a> {
         &self.reader

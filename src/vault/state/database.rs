@@ -4,7 +4,7 @@
 
 use redb::{
     Database as Redb, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _, TableDefinition,
-    WriteTransaction,
+    TableHandle as _, WriteTransaction,
 };
 
 use super::{
@@ -19,6 +19,8 @@ const CHUNKS: TableDefinition<'_, [u8; 32], (u64, u32, u32, u32)> = TableDefinit
 /// Pack number to (name, length, epoch, kind, encoded pack entry while no committed fragment has it).
 const PACKS: TableDefinition<'_, u64, PackColumns<'_>> = TableDefinition::new("packs");
 type PackColumns<'a> = (&'a [u8], u32, u32, &'a str, &'a [u8]);
+/// Numbers of the packs that no committed fragment has: they are looked for often, and few among many.
+const UNCOMMITTED: TableDefinition<'_, u64, ()> = TableDefinition::new("uncommitted");
 /// Index fragments whose packs are known here.
 const FRAGMENTS: TableDefinition<'_, [u8; 16], &str> = TableDefinition::new("fragments");
 /// Device and sequence to the signed commit as it was first read.
@@ -73,6 +75,7 @@ impl Database {
         this.write(|transaction| {
             transaction.open_table(CHUNKS).map_err(failed)?;
             transaction.open_table(PACKS).map_err(failed)?;
+            note_uncommitted(transaction)?;
             transaction.open_table(FRAGMENTS).map_err(failed)?;
             transaction.open_table(FILES).map_err(failed)?;
             transaction.open_table(RUNS).map_err(failed)?;
@@ -111,6 +114,13 @@ impl Database {
         Ok(row.and_then(|row| pack_row(row.value())))
     }
 
+    /// The name of every pack, as often as it stands here.
+    #[cfg(test)]
+    pub(crate) fn pack_ids(&self) -> Vec<[u8; 16]> {
+        let table = self.0.begin_read().unwrap().open_table(PACKS).unwrap();
+        table.iter().unwrap().filter_map(|row| Some(pack_row(row.unwrap().1.value())?.id)).collect()
+    }
+
     /// An inner tree page, if it is kept here. Whoever asks checks it.
     pub(crate) fn inner_page(&self, id: ChunkId) -> Result<Option<Vec<u8>>> {
         let table = self.0.begin_read().map_err(failed)?.open_table(INNER_PAGES).map_err(failed)?;
@@ -137,15 +147,13 @@ impl Database {
 
     /// The packs of a kind that no committed fragment names yet.
     pub(crate) fn uncommitted_packs(&self, kind: &str) -> Result<Vec<(u64, PackRow)>> {
-        let table = self.0.begin_read().map_err(failed)?.open_table(PACKS).map_err(failed)?;
+        let transaction = self.0.begin_read().map_err(failed)?;
+        let packs = transaction.open_table(PACKS).map_err(failed)?;
         let mut found = Vec::new();
-        for row in table.iter().map_err(failed)? {
-            let (number, value) = row.map_err(failed)?;
-            if let Some(pack) =
-                pack_row(value.value()).filter(|p| p.kind == kind && !p.uncommitted.is_empty())
-            {
-                found.push((number.value(), pack));
-            }
+        for row in transaction.open_table(UNCOMMITTED).map_err(failed)?.iter().map_err(failed)? {
+            let number = row.map_err(failed)?.0.value();
+            let pack = packs.get(number).map_err(failed)?.and_then(|row| pack_row(row.value()));
+            found.extend(pack.filter(|pack| pack.kind == kind).map(|pack| (number, pack)));
         }
         Ok(found)
     }
@@ -160,6 +168,9 @@ impl Database {
         let mut packs = transaction.open_table(PACKS).map_err(failed)?;
         let row = (&pack.id[..], pack.length, pack.epoch, pack.kind.as_str(), &pack.uncommitted[..]);
         packs.insert(number, row).map_err(failed)?;
+        if !pack.uncommitted.is_empty() {
+            transaction.open_table(UNCOMMITTED).map_err(failed)?.insert(number, ()).map_err(failed)?;
+        }
         let mut table = transaction.open_table(CHUNKS).map_err(failed)?;
         for (id, offset, stored, plain) in chunks {
             table.insert(id.0, (number, offset, stored, plain)).map_err(failed)?;
@@ -174,6 +185,7 @@ impl Database {
         chunks: impl Iterator<Item = ChunkId>,
     ) -> Result<()> {
         transaction.open_table(PACKS).map_err(failed)?.remove(number).map_err(failed)?;
+        transaction.open_table(UNCOMMITTED).map_err(failed)?.remove(number).map_err(failed)?;
         let mut table = transaction.open_table(CHUNKS).map_err(failed)?;
         for id in chunks {
             let here = table.get(id.0).map_err(failed)?.is_some_and(|row| row.value().0 == number);
@@ -192,6 +204,7 @@ impl Database {
             let settled: PackColumns<'_> = (&row.id, row.length, row.epoch, row.kind.as_str(), &[]);
             packs.insert(number, settled).map_err(failed)?;
         }
+        transaction.open_table(UNCOMMITTED).map_err(failed)?.remove(number).map_err(failed)?;
         Ok(())
     }
 
@@ -247,11 +260,13 @@ impl Database {
         self.write(|transaction| {
             transaction.delete_table(CHUNKS).map_err(failed)?;
             transaction.delete_table(PACKS).map_err(failed)?;
+            transaction.delete_table(UNCOMMITTED).map_err(failed)?;
             transaction.delete_table(FRAGMENTS).map_err(failed)?;
             transaction.delete_table(FILES).map_err(failed)?;
             transaction.delete_table(INNER_PAGES).map_err(failed)?;
             transaction.open_table(CHUNKS).map_err(failed)?;
             transaction.open_table(PACKS).map_err(failed)?;
+            transaction.open_table(UNCOMMITTED).map_err(failed)?;
             transaction.open_table(FRAGMENTS).map_err(failed)?;
             transaction.open_table(FILES).map_err(failed)?;
             transaction.open_table(INNER_PAGES).map_err(failed)?;
@@ -259,6 +274,23 @@ impl Database {
         })
     }
 }
+
+/// A database that was made before this table was has the same in its table of packs.
+fn note_uncommitted(transaction: &WriteTransaction) -> Result<()> {
+    let mut tables = transaction.list_tables().map_err(failed)?;
+    if tables.any(|table| table.name() == UNCOMMITTED.name()) {
+        return Ok(());
+    }
+    let mut uncommitted = transaction.open_table(UNCOMMITTED).map_err(failed)?;
+    for row in transaction.open_table(PACKS).map_err(failed)?.iter().map_err(failed)? {
+        let (number, pack) = row.map_err(failed)?;
+        if pack_row(pack.value()).is_some_and(|pack| !pack.uncommitted.is_empty()) {
+            uncommitted.insert(number.value(), ()).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn next_number(transaction: &WriteTransaction) -> Result<u64> {
     let mut counters = transaction.open_table(COUNTERS).map_err(failed)?;
     let next = counters.get("next").map_err(failed)?.map_or(1, |row| row.value());
@@ -278,4 +310,45 @@ fn pack_row((id, length, epoch, kind, uncommitted): PackColumns<'_>) -> Option<P
 
 pub(super) fn failed(error: impl std::fmt::Display) -> Error {
     Error::Database(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vault::state::StateLocation;
+
+    fn open(folder: &tempfile::TempDir) -> Database {
+        Database::open(StateLocation::from(folder).open().unwrap().as_ref()).unwrap()
+    }
+
+    #[test]
+    fn packs_that_no_commit_names_are_found_also_in_a_database_from_before_their_table() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = open(&folder);
+        let row = |uncommitted| PackRow {
+            id: [1; 16],
+            length: 16_384,
+            epoch: 1,
+            kind: "notes".into(),
+            uncommitted,
+        };
+        let add = |row: PackRow| {
+            database.write(|transaction| Database::add_pack(transaction, &row, [].into_iter())).unwrap()
+        };
+        add(row(Vec::new()));
+        let (lost, settled) = (add(row(vec![1])), add(row(vec![2])));
+        let waiting = add(row(vec![3]));
+        database
+            .write(|transaction| {
+                Database::settle_pack(transaction, settled)?;
+                Database::forget_pack(transaction, lost, [].into_iter())
+            })
+            .unwrap();
+        let found = database.uncommitted_packs("notes").unwrap();
+        assert_eq!(found, [(waiting, row(vec![3]))]);
+        assert_eq!(database.uncommitted_packs("files").unwrap(), []);
+        database.write(|transaction| transaction.delete_table(UNCOMMITTED).map_err(failed)).unwrap();
+        drop(database);
+        assert_eq!(open(&folder).uncommitted_packs("notes").unwrap(), found);
+    }
 }

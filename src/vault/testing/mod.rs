@@ -6,6 +6,7 @@
 
 mod clock;
 mod home;
+mod index;
 mod medium;
 mod pages;
 mod power;
@@ -13,5 +14,6 @@ mod wired;
 
 pub use clock::VirtualClock;
 pub use home::{HomeImage, MemoryHome};
+pub use index::LocalIndex;
 pub use power::{Kept, PowerCut, Step};
 pub use wired::WiredStore;

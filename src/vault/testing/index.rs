@@ -1,0 +1,54 @@
+//! The local index alone, to be measured: where chunks lie, as a device's database keeps it.
+
+use crate::{
+    Error, Result,
+    content::{ChunkId, PackEntry},
+    vault::{
+        StateLocation,
+        state::{Database, PackRow},
+    },
+};
+
+/// A device's database, open for its index only.
+pub struct LocalIndex(Database);
+
+impl LocalIndex {
+    /// Opens or makes the database at `state`.
+    ///
+    /// # Errors
+    /// As [`Vault::open`](crate::vault::Vault::open).
+    pub fn open(state: impl Into<StateLocation>) -> Result<Self> {
+        Ok(Self(Database::open(state.into().open()?.as_ref())?))
+    }
+
+    /// Adds packs with their chunks, in one transaction.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn add(&self, kind: &str, packs: &[PackEntry]) -> Result<()> {
+        self.0.write(|transaction| {
+            for pack in packs {
+                let row = PackRow {
+                    id: pack.object().id(),
+                    length: u32::try_from(pack.object().length()).map_err(|_| Error::Internal("length"))?,
+                    epoch: pack.object().epoch(),
+                    kind: kind.to_owned(),
+                    uncommitted: Vec::new(),
+                };
+                let chunks = pack
+                    .chunks()
+                    .map(|(at, chunk)| (chunk.id(), at, chunk.stored_length(), chunk.compressed_from()));
+                Database::add_pack(transaction, &row, chunks)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Whether a pack is known that holds the chunk.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn holds(&self, id: ChunkId) -> Result<bool> {
+        Ok(self.0.chunk(id)?.is_some())
+    }
+}
