@@ -157,6 +157,8 @@ table() { # RESULTS
             }
             return values[int((n + 1) / 2)]
         }
+        # The clock has hundredths of a second: what took none took less than one.
+        function ratio(best, us) { return us > 0 ? sprintf("%.2f", best / us) : sprintf("> %.0f", best / 0.01) }
         { tools[$1]; jobs[$2]; seconds[$1, $2] = seconds[$1, $2] " " $3; peak[$1, $2] = peak[$1, $2] " " $4 }
         END {
             order = "first nothing changed single restore check size"
@@ -173,7 +175,7 @@ table() { # RESULTS
                 }
                 us = median(seconds["strongroom", job]); up = median(peak["strongroom", job])
                 if (job == "size") us = up / 1024
-                printf "| %s | %.2f | %.2f (%s) | %.2f | %d | %d |\n", job, us, best, who, (us > 0 ? best / us : 99), up / 1024, small / 1024
+                printf "| %s | %.2f | %.2f (%s) | %s | %d | %d |\n", job, us, best, who, ratio(best, us), up / 1024, small / 1024
                 rest = rest sprintf("%s: strongroom %s (%d)%s\n", job, us, up / 1024, all)
             }
             printf "\nSeconds (peak MiB), medians; sizes in MiB. Ratio: how many times ours goes into the best of the others.\n\n%s", rest

@@ -17,12 +17,6 @@ impl Opened {
         Self { bytes, header, plain }
     }
 
-    /// Plaintext bytes, padding included.
-    #[must_use]
-    pub fn plain_length(&self) -> usize {
-        self.plain
-    }
-
     /// A copy of a part, if it lies within the plaintext.
     #[must_use]
     pub fn read(&self, offset: usize, length: usize) -> Option<Vec<u8>> {

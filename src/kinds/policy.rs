@@ -94,7 +94,24 @@ mod tests {
     }
 
     #[test]
-    fn only_photos_are_cut_in_fixed_pieces() {
+    fn a_picture_is_cut_in_fixed_pieces_wherever_it_lies_and_an_archive_or_a_text_is_not() {
+        let files = Policy::of(&Kind::FILES);
+        let mut noise = vec![0; 931_328];
+        SeededRandom::new(8).fill(&mut noise).unwrap();
+        let text = b"a text that says the same again and again. ".repeat(20_000);
+        for (length, head, cutting) in [
+            (931_328, &noise, Cutting::Fixed),
+            (MEDIA_BYTES_MAX, &noise, Cutting::Fixed),
+            (MEDIA_BYTES_MAX + 1, &noise, Cutting::ContentDefined),
+            (931_328, &text, Cutting::ContentDefined),
+        ] {
+            assert_eq!(files.cutting_of(length, head), cutting, "{length}");
+            assert_eq!(Policy::of(&Kind::PHOTOS).cutting_of(length, head), Cutting::Fixed, "{length}");
+        }
+    }
+
+    #[test]
+    fn of_all_kinds_only_photos_are_always_cut_in_fixed_pieces() {
         for kind in Kind::ALL {
             let fixed = Policy::of(&kind).cutting == Cutting::Fixed;
             assert_eq!(fixed, kind == Kind::PHOTOS, "{kind}");
