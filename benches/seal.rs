@@ -13,7 +13,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use strongroom::{
-    content::{ChunkId, MEDIA_PIECE_BYTES, Packer, StoredChunk},
+    content::{ChunkId, MEDIA_PIECE_BYTES, Packer, Shelf, StoredFrame},
     crypto::{
         Context, HEADER_BYTES, ObjectKey, ObjectType, Opener, OsRandom, Place, Random as _, SealBuffer,
         Secret, seal_message,
@@ -132,9 +132,9 @@ fn pack(chunks: Vec<Vec<u8>>) -> usize {
         stored += sealed.bytes().len();
     };
     for plain in chunks {
-        let chunk = StoredChunk::encode(ChunkId::derive(&id_key, &plain), plain, None).unwrap();
-        packer.make_room(&chunk).map(&mut seal);
-        packer.add(&chunk, &mut OsRandom).unwrap();
+        let frame = StoredFrame::encode(ChunkId::derive(&id_key, &plain), plain, None).unwrap();
+        packer.make_room(Shelf::Content, &frame).map(&mut seal);
+        packer.add(Shelf::Content, &frame, &mut OsRandom).unwrap();
     }
     packer.finish().into_iter().for_each(seal);
     stored

@@ -4,8 +4,8 @@ use prost::Message as _;
 use strongroom::{
     Part,
     content::{
-        ChunkEntry, ChunkId, Chunker, Compressor, Decompressor, IndexFragment, PackEntry, StoredChunk,
-        decode_chunk, read_directory,
+        ChunkEntry, ChunkId, ChunkSlot, Chunker, Compressor, Decompressor, Frame, IndexFragment, PackEntry,
+        StoredFrame, decode_chunk, read_directory, slots_of,
     },
     keys::ObjectRef,
     limits::CHUNK_BYTES_MAX,
@@ -23,7 +23,7 @@ pub fn index_fragment(data: &[u8]) {
     };
     assert!(wire.encode_to_vec() == data);
     for pack in fragment.packs() {
-        let ends = pack.chunks().map(|(offset, chunk)| offset.checked_add(chunk.stored_length()).unwrap());
+        let ends = pack.chunks().map(|slot| slot.frame.offset.checked_add(slot.frame.stored).unwrap());
         assert!(ends.max().unwrap_or(0) < 8 * 1024 * 1024);
     }
     let packs = fragment.packs().to_vec();
@@ -34,40 +34,54 @@ pub fn index_fragment(data: &[u8]) {
 /// The directory at the end of a pack, its chunks, and zstd that unpacks to more or less than was said.
 pub fn pack_directory(data: &[u8]) {
     let key = secret(3);
-    if let Ok(chunks) = read_directory(data) {
-        let mut at = 0;
-        for chunk in &chunks {
-            let stored = &data[at..at + chunk.stored_length() as usize];
-            if chunks.len() < 16 {
-                check_chunk(chunk, stored);
-            }
-            at += stored.len();
+    if let Ok(lines) = read_directory(data) {
+        let mut decompressor = Decompressor::new().unwrap();
+        for slot in slots_of(&lines).take(16) {
+            let at = slot.frame.offset as usize;
+            check_chunk(&slot, &data[at..at + slot.frame.stored as usize], &mut decompressor);
         }
     }
     let mut input = Input(data);
-    let plain = input.number(3) as u32;
-    let wire = messages::ChunkEntry { id: vec![0; 32], stored_length: 1, plain_length: plain };
-    if let Ok(entry) = ChunkEntry::from_wire(&wire, Part::Pack) {
-        check_chunk(&entry, input.0);
+    let (plain, at, length) = (input.number(3) as u32, input.number(3) as u32, input.number(3) as u32);
+    for (at, length) in [(0, plain), (at, length)] {
+        let frame = Frame { offset: 0, stored: input.0.len() as u32, plain };
+        let slot = ChunkSlot { id: ChunkId([0; 32]), frame, at, length };
+        check_chunk(&slot, input.0, &mut Decompressor::new().unwrap());
     }
     if !data.is_empty() {
-        let id = ChunkId::derive(&key, data);
         let mut compressor = Compressor::new().unwrap();
-        let chunk = StoredChunk::encode(id, data.to_vec(), Some(&mut compressor)).unwrap();
-        assert!(ChunkEntry::from_wire(&chunk.entry().to_wire(), Part::Pack).unwrap() == *chunk.entry());
-        assert!(
-            decode_chunk(&key, chunk.entry(), chunk.bytes(), &mut Decompressor::new().unwrap()).unwrap()
-                == data
-        );
+        let named = |data: &[u8]| (ChunkId::derive(&key, data), data.to_vec());
+        let (id, plain) = named(data);
+        check_frame(&StoredFrame::encode(id, plain, Some(&mut compressor)).unwrap(), &[data]);
+        let parts: Vec<&[u8]> = data.chunks(data.len().div_ceil(3)).collect();
+        let chunks = parts.iter().map(|part| named(part)).collect();
+        let frames = StoredFrame::encode_together(chunks, &mut compressor).unwrap();
+        match &frames[..] {
+            [frame] => check_frame(frame, &parts),
+            frames => frames.iter().zip(&parts).for_each(|(frame, part)| check_frame(frame, &[part])),
+        }
     }
 }
 
 /// What is given out is what the id names, and no longer than was said.
-fn check_chunk(entry: &ChunkEntry, stored: &[u8]) {
+fn check_chunk(slot: &ChunkSlot, stored: &[u8], decompressor: &mut Decompressor) {
     let key = secret(3);
-    if let Ok(plain) = decode_chunk(&key, entry, stored, &mut Decompressor::new().unwrap()) {
-        assert!(ChunkId::derive(&key, &plain) == entry.id() && plain.len() <= CHUNK_BYTES_MAX);
-        assert!(entry.compressed_from() == 0 || plain.len() == entry.compressed_from() as usize);
+    if let Ok(plain) = decode_chunk(&key, ([0; 16], slot), stored, decompressor) {
+        assert!(ChunkId::derive(&key, &plain) == slot.id && plain.len() <= CHUNK_BYTES_MAX);
+        assert!(plain.len() == slot.length as usize);
+    }
+}
+
+/// What was made holds these chunks, and its lines have one encoding.
+fn check_frame(frame: &StoredFrame, chunks: &[&[u8]]) {
+    let mut decompressor = Decompressor::new().unwrap();
+    assert!(frame.lines().len() == chunks.len());
+    for line in frame.lines() {
+        assert!(ChunkEntry::from_wire(&line.to_wire(), Part::Pack).unwrap() == *line);
+    }
+    for (slot, chunk) in slots_of(frame.lines()).zip(chunks) {
+        let plain = decode_chunk(&secret(3), ([0; 16], &slot), frame.bytes(), &mut decompressor);
+        assert!(*plain.unwrap() == **chunk);
     }
 }
 

@@ -4,7 +4,7 @@
 
 use prost::Message as _;
 use strongroom::{
-    content::{ChunkEntry, ChunkId, Compressor, IndexFragment, PackBuilder, PackEntry, StoredChunk},
+    content::{ChunkEntry, ChunkId, Compressor, IndexFragment, PackBuilder, PackEntry, StoredFrame},
     crypto::{HybridSecretKey, Label, ObjectKey, PasswordParameters, Secret},
     history::{CommitBody, Head, KindState},
     keys::{
@@ -383,21 +383,28 @@ fn trees() -> Seeds {
     ]
 }
 
-fn stored(plain: &[u8]) -> StoredChunk {
+fn stored(plain: &[u8]) -> StoredFrame {
     let mut compressor = Compressor::new().unwrap();
-    StoredChunk::encode(ChunkId::derive(&secret(3), plain), plain.to_vec(), Some(&mut compressor)).unwrap()
+    StoredFrame::encode(ChunkId::derive(&secret(3), plain), plain.to_vec(), Some(&mut compressor)).unwrap()
 }
 
-fn pack(chunks: &[&StoredChunk]) -> PackEntry {
+/// Three chunks in one frame.
+fn shared() -> StoredFrame {
+    let plain = |n: u8| [b"the same words, and one more: ".repeat(9), vec![n; 9]].concat();
+    let named = (0..3).map(plain).map(|plain| (ChunkId::derive(&secret(3), &plain), plain)).collect();
+    StoredFrame::encode_together(named, &mut Compressor::new().unwrap()).unwrap().remove(0)
+}
+
+fn pack(frames: &[&StoredFrame]) -> PackEntry {
     let mut builder = PackBuilder::new();
-    chunks.iter().for_each(|chunk| builder.push(chunk));
+    frames.iter().for_each(|frame| builder.push(frame));
     let key = ObjectKey::new(Secret::take(&mut [1; 32]));
     builder.seal(&key, AccountId([1; 16]), 0, "files", &mut Counted::from(2)).unwrap().0
 }
 
 fn fragments() -> Seeds {
     let (text, short) = (stored(&b"the same words ".repeat(90)), stored(b"x"));
-    let packs = [pack(&[&text, &short]), pack(&[&short])];
+    let packs = [pack(&[&text, &shared(), &short]), pack(&[&short])];
     let wire = |packs: &[PackEntry], older: &[ObjectRef]| {
         assert!(IndexFragment::new(packs.to_vec(), older.to_vec()).packs().len() == packs.len());
         messages::IndexFragment {
@@ -417,27 +424,28 @@ fn fragments() -> Seeds {
 }
 
 fn packs() -> Seeds {
-    let chunks = [stored(&b"the same words ".repeat(90)), stored(b"x"), stored(&[0; 200_000])];
-    let plain = |chunks: &[StoredChunk], zeros: usize| {
-        let wire = chunks.iter().map(|chunk| chunk.entry().to_wire()).collect();
+    let frames = [stored(&b"the same words ".repeat(90)), stored(b"x"), stored(&[0; 200_000]), shared()];
+    let plain = |frames: &[StoredFrame], zeros: usize| {
+        let wire = frames.iter().flat_map(StoredFrame::lines).map(ChunkEntry::to_wire).collect();
         let directory = messages::PackDirectory { chunks: wire }.encode_to_vec();
         let length = (directory.len() as u32).to_le_bytes();
-        let content: Vec<u8> = chunks.iter().flat_map(|chunk| chunk.bytes().to_vec()).collect();
+        let content: Vec<u8> = frames.iter().flat_map(|frame| frame.bytes().to_vec()).collect();
         [&content[..], &vec![0; zeros], &directory, &length].concat()
     };
-    let bomb = ChunkEntry::from_wire(
-        &messages::ChunkEntry { plain_length: 1000, ..chunks[2].entry().to_wire() },
-        strongroom::Part::Pack,
-    );
-    assert!(bomb.is_ok());
+    let slot = |plain: u32, at: u32, length: u32, frame: &StoredFrame| {
+        let numbers = [plain, at, length].map(|number| number.to_le_bytes());
+        [&numbers[0][..3], &numbers[1][..3], &numbers[2][..3], frame.bytes()].concat()
+    };
     vec![
-        ("three-chunks", plain(&chunks, 0)),
-        ("padded", plain(&chunks[..2], 500)),
+        ("three-chunks", plain(&frames[..3], 0)),
+        ("shared-frame", plain(&frames[2..], 0)),
+        ("frame-without-beginning", plain(&[shared()], 0).split_off(frames[3].bytes().len())),
+        ("padded", plain(&frames[..2], 500)),
         ("empty", plain(&[], 40)),
-        ("bomb", [&1000_u32.to_le_bytes()[..3], chunks[2].bytes()].concat()),
-        ("honest-frame", [&200_000_u32.to_le_bytes()[..3], chunks[2].bytes()].concat()),
-        ("padding-not-zero", flipped(&plain(&chunks[..1], 500), 300)),
-        ("cut", cut(&plain(&chunks, 0))),
+        ("bomb", slot(1000, 0, 1000, &frames[2])),
+        ("honest-frame", slot(200_000, 500, 1000, &frames[2])),
+        ("padding-not-zero", flipped(&plain(&frames[..1], 500), 300)),
+        ("cut", cut(&plain(&frames, 0))),
     ]
 }
 

@@ -4,12 +4,14 @@
 
 mod chunk;
 mod chunker;
+mod frame;
 mod index;
 mod pack;
 mod packer;
 
-pub use chunk::{ChunkEntry, ChunkId, Compressor, Decompressor, StoredChunk, decode_chunk};
+pub use chunk::{ChunkEntry, ChunkId, Compressor, StoredFrame};
 pub use chunker::{Chunker, MEDIA_PIECE_BYTES, media_piece};
+pub use frame::{ChunkSlot, Decompressor, Frame, decode_chunk, slots_of};
 pub use index::IndexFragment;
 pub use pack::{PackBuilder, PackEntry, open_pack, pack_context, read_directory};
-pub use packer::Packer;
+pub use packer::{Packer, Shelf};

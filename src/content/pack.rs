@@ -4,7 +4,10 @@
 
 use prost::Message as _;
 
-use super::{ChunkEntry, ChunkId, StoredChunk};
+use super::{
+    ChunkEntry, ChunkId, ChunkSlot, StoredFrame,
+    frame::{are_frames, slots_of},
+};
 use crate::{
     Error, Part, Result,
     crypto::{Context, HEADER_BYTES, ObjectKey, ObjectType, Opener, Place, Random, SealBuffer, Sealed},
@@ -53,24 +56,27 @@ impl PackEntry {
         &self.object
     }
 
-    /// Its chunks with their offsets in the pack's plaintext.
-    pub fn chunks(&self) -> impl Iterator<Item = (u32, &ChunkEntry)> {
-        self.chunks.iter().scan(0_u32, |offset, chunk| {
-            let here = *offset;
-            *offset = offset.saturating_add(chunk.stored_length());
-            Some((here, chunk))
-        })
+    /// Its chunks, in the order of their bytes.
+    pub fn chunks(&self) -> impl Iterator<Item = ChunkSlot> {
+        slots_of(&self.chunks)
+    }
+
+    /// Its lines in the index.
+    #[must_use]
+    pub fn lines(&self) -> &[ChunkEntry] {
+        &self.chunks
     }
 }
 
-/// At most the cap, and not more bytes than a pack holds.
+/// At most the cap, frames as they may be, and not more bytes than a pack holds.
 fn chunks_from_wire(wire: &[messages::ChunkEntry], part: Part) -> Result<Vec<ChunkEntry>> {
     if wire.len() > PACK_CHUNKS_MAX {
         return Err(Error::damaged(part));
     }
     let chunks = wire.iter().map(|chunk| ChunkEntry::from_wire(chunk, part)).collect::<Result<Vec<_>>>()?;
     let total: u64 = chunks.iter().map(|chunk| u64::from(chunk.stored_length())).sum();
-    if total > u64::try_from(CAPACITY).unwrap_or(0) { Err(Error::damaged(part)) } else { Ok(chunks) }
+    let fits = total <= u64::try_from(CAPACITY).unwrap_or(0) && are_frames(&chunks);
+    if fits { Ok(chunks) } else { Err(Error::damaged(part)) }
 }
 
 /// A pack being filled.
@@ -108,35 +114,30 @@ impl PackBuilder {
         self.buffer.plain_length() + self.directory + TRAILER_BYTES
     }
 
-    /// Whether `chunk` still fits.
+    /// Whether `frame` still fits.
     #[must_use]
-    pub fn has_room_for(&self, chunk: &StoredChunk) -> bool {
-        self.chunks.len() < PACK_CHUNKS_MAX
-            && self.used() + chunk.bytes().len() + line_bytes(chunk.entry()) <= CAPACITY
+    pub fn has_room_for(&self, frame: &StoredFrame) -> bool {
+        let lines: usize = frame.lines().iter().map(line_bytes).sum();
+        self.chunks.len() + frame.lines().len() <= PACK_CHUNKS_MAX
+            && self.used() + frame.bytes().len() + lines <= CAPACITY
     }
 
-    /// Appends a chunk for which there is room.
-    pub fn push(&mut self, chunk: &StoredChunk) {
+    /// Appends a frame for which there is room.
+    pub fn push(&mut self, frame: &StoredFrame) {
         if self.is_empty() {
             self.buffer.make_room(CAPACITY);
         }
-        self.buffer.append(chunk.bytes());
-        self.directory += line_bytes(chunk.entry());
-        self.chunks.push(*chunk.entry());
+        self.buffer.append(frame.bytes());
+        self.directory += frame.lines().iter().map(line_bytes).sum::<usize>();
+        self.chunks.extend_from_slice(frame.lines());
     }
 
-    /// The stored bytes of a chunk that lies in this pack.
+    /// A chunk that lies in this pack, and the stored bytes of its frame.
     #[must_use]
-    pub fn find(&self, id: ChunkId) -> Option<(ChunkEntry, Vec<u8>)> {
-        let mut offset = 0;
-        for chunk in &self.chunks {
-            let length = usize::try_from(chunk.stored_length()).ok()?;
-            if chunk.id() == id {
-                return Some((*chunk, self.buffer.read(offset, length)?));
-            }
-            offset += length;
-        }
-        None
+    pub fn find(&self, id: ChunkId) -> Option<(ChunkSlot, Vec<u8>)> {
+        let slot = slots_of(&self.chunks).find(|slot| slot.id == id)?;
+        let number = |value| usize::try_from(value).ok();
+        Some((slot, self.buffer.read(number(slot.frame.offset)?, number(slot.frame.stored)?)?))
     }
 
     /// Moves everything into `other`, if it fits there.

@@ -1,21 +1,37 @@
 //! Fills packs: at least two are open, and chance decides which one a chunk goes to, so that neither the
 //! order nor the neighbourhood of chunks follows from where they lie (L4).
 
-use super::{ChunkEntry, ChunkId, PackBuilder, StoredChunk};
+use super::{ChunkId, ChunkSlot, PackBuilder, StoredFrame};
 use crate::{Error, Result, crypto::Random};
+
+/// What a frame holds. Tree pages lie in packs of their own: a look at a tree then reads little else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Shelf {
+    /// Content of values.
+    Content,
+    /// Tree pages.
+    Pages,
+}
 
 /// Packs being filled.
 pub struct Packer {
     open: Vec<PackBuilder>,
+    pages: [PackBuilder; 1],
     /// Memory of packs that were sent.
     spare: Vec<Vec<u8>>,
 }
 
 impl Packer {
-    /// A packer with `open` packs, at least two; each takes 8 MiB of memory once it is used.
+    /// A packer with `open` packs for content, at least two, and one for tree pages; each takes 8 MiB of memory
+    /// once it is used.
     #[must_use]
     pub fn new(open: usize) -> Self {
-        Self { open: (0..open.max(2)).map(|_| PackBuilder::new()).collect(), spare: Vec::new() }
+        Self {
+            open: (0..open.max(2)).map(|_| PackBuilder::new()).collect(),
+            pages: [PackBuilder::new()],
+            spare: Vec::new(),
+        }
     }
 
     /// Takes the memory of a pack that was sent, for the next one.
@@ -31,36 +47,47 @@ impl Packer {
         self.spare = Vec::new();
     }
 
-    /// Closes the fullest pack if none has room for `chunk`; it is to be sealed.
-    pub fn make_room(&mut self, chunk: &StoredChunk) -> Option<PackBuilder> {
-        if self.open.iter().any(|pack| pack.has_room_for(chunk)) {
-            return None;
+    fn shelf(&mut self, shelf: Shelf) -> &mut [PackBuilder] {
+        match shelf {
+            Shelf::Content => &mut self.open,
+            Shelf::Pages => &mut self.pages,
         }
-        self.open.iter_mut().max_by_key(|pack| pack.used()).map(std::mem::take)
     }
 
-    /// Adds a chunk for which there is room.
+    /// Closes the fullest pack if none has room for `frame`; it is to be sealed.
+    pub fn make_room(&mut self, shelf: Shelf, frame: &StoredFrame) -> Option<PackBuilder> {
+        let open = self.shelf(shelf);
+        if open.iter().any(|pack| pack.has_room_for(frame)) {
+            return None;
+        }
+        open.iter_mut().max_by_key(|pack| pack.used()).map(std::mem::take)
+    }
+
+    /// Adds a frame for which there is room.
     ///
     /// # Errors
     /// [`Error::Randomness`](crate::Error::Randomness).
-    pub fn add(&mut self, chunk: &StoredChunk, random: &mut dyn Random) -> Result<()> {
+    pub fn add(&mut self, shelf: Shelf, frame: &StoredFrame, random: &mut dyn Random) -> Result<()> {
         let [dice] = random.bytes::<1>()?;
-        let mut roomy: Vec<_> = self.open.iter_mut().filter(|pack| pack.has_room_for(chunk)).collect();
+        let mut spare = self.spare.pop();
+        let roomy = self.shelf(shelf).iter_mut().filter(|pack| pack.has_room_for(frame));
+        let mut roomy: Vec<_> = roomy.collect();
         let chosen = usize::from(dice) % roomy.len().max(1);
         let pack = roomy.get_mut(chosen).ok_or(Error::Internal("a pack without room"))?;
         if pack.is_empty()
-            && let Some(memory) = self.spare.pop()
+            && let Some(memory) = spare.take()
         {
             **pack = PackBuilder::reusing(memory);
         }
-        pack.push(chunk);
+        pack.push(frame);
+        self.spare.extend(spare);
         Ok(())
     }
 
-    /// The stored bytes of a chunk that lies in an open pack.
+    /// A chunk that lies in an open pack, and the stored bytes of its frame.
     #[must_use]
-    pub fn find(&self, id: ChunkId) -> Option<(ChunkEntry, Vec<u8>)> {
-        self.open.iter().find_map(|pack| pack.find(id))
+    pub fn find(&self, id: ChunkId) -> Option<(ChunkSlot, Vec<u8>)> {
+        self.open.iter().chain(&self.pages).find_map(|pack| pack.find(id))
     }
 
     /// Closes what is open. What fits together into the shortest object goes together: splitting it
@@ -68,7 +95,8 @@ impl Packer {
     #[must_use]
     pub fn finish(&mut self) -> Vec<PackBuilder> {
         const TOGETHER_BYTES: usize = 64 * 1024;
-        let mut open: Vec<PackBuilder> = self.open.iter_mut().map(std::mem::take).collect();
+        let open = self.open.iter_mut().chain(&mut self.pages);
+        let mut open: Vec<PackBuilder> = open.map(std::mem::take).collect();
         open.retain(|pack| !pack.is_empty());
         open.sort_by_key(PackBuilder::used);
         let mut closed: Vec<PackBuilder> = Vec::new();

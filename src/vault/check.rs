@@ -126,7 +126,7 @@ type HalfId = [u8; 16];
 impl Known {
     fn add(&mut self, pack: &PackEntry) -> PackPosition {
         let number = self.packs;
-        self.chunks.extend(pack.chunks().map(|(_, chunk)| (half(chunk.id()), number)));
+        self.chunks.extend(pack.chunks().map(|slot| (half(slot.id), number)));
         self.packs = number.saturating_add(1);
         number
     }
@@ -219,7 +219,7 @@ impl KindCheck<'_> {
         match verified {
             Ok(read) => {
                 self.report.packs += 1;
-                self.report.chunks += u64::try_from(pack.chunks().count()).unwrap_or(0);
+                self.report.chunks += u64::try_from(pack.lines().len()).unwrap_or(0);
                 self.report.bytes_read += read;
                 self.job.step(|progress| progress.bytes += read)?;
             }

@@ -25,7 +25,9 @@ use std::borrow::Cow;
 use std::fs;
 
 use serde_json::{Value, json};
-use strongroom::content::{ChunkEntry, ChunkId, Compressor, Decompressor, StoredChunk, decode_chunk};
+use strongroom::content::{
+    ChunkEntry, ChunkId, Compressor, Decompressor, StoredFrame, decode_chunk, slots_of,
+};
 use strongroom::crypto::{
     Context, Label, ObjectType, PasswordParameters, Place, Secret, SeededRandom, derive_from_key,
     derive_password_seeds,
@@ -135,7 +137,7 @@ fn a_compressed_chunk_is_read() {
     if regenerating() {
         let plain = b"the same again and again; ".repeat(50);
         let id = ChunkId::derive(&seeded(6), &plain);
-        let chunk = StoredChunk::encode(id, plain.clone(), Some(&mut Compressor::new().unwrap())).unwrap();
+        let chunk = StoredFrame::encode(id, plain.clone(), Some(&mut Compressor::new().unwrap())).unwrap();
         let value = json!({
             "chunk_id_key": hex(seeded::<32>(6).expose()),
             "id": hex(&id.0), "plain": hex(&plain), "plain_length": plain.len(), "stored": hex(chunk.bytes()),
@@ -154,6 +156,7 @@ fn read_chunk(value: &Value) -> Result<Vec<u8>> {
         plain_length: u32::try_from(value["plain_length"].as_u64().unwrap()).unwrap(),
     };
     let key = Secret::from_slice(&unhex(&value["chunk_id_key"])).unwrap();
-    let entry = ChunkEntry::from_wire(&wire, Part::Chunk)?;
-    decode_chunk(&key, &entry, &stored, &mut Decompressor::new()?).map(Cow::into_owned)
+    let line = ChunkEntry::from_wire(&wire, Part::Chunk)?;
+    let slot = slots_of(&[line]).next().unwrap();
+    decode_chunk(&key, ([0; 16], &slot), &stored, &mut Decompressor::new()?).map(Cow::into_owned)
 }

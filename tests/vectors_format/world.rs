@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use base64ct::Encoding as _;
 use prost::Message as _;
 use serde_json::Value;
-use strongroom::content::{ChunkId, IndexFragment, PackBuilder, StoredChunk, open_pack};
+use strongroom::content::{ChunkId, IndexFragment, PackBuilder, StoredFrame, open_pack};
 use strongroom::crypto::{
     Context, HybridSecretKey, Label, ObjectKey, ObjectType, Place, Sealed, Secret, SeededRandom, SigningKey,
     derive_from_key, keyed_hash, open_message, seal_message,
@@ -124,7 +124,7 @@ pub(crate) fn make_world() -> World {
     let mut pack = PackBuilder::new();
     for plain in &chunk_plain {
         let id = ChunkId::derive(&id_key, plain);
-        pack.push(&StoredChunk::encode(id, plain.clone(), None).unwrap());
+        pack.push(&StoredFrame::encode(id, plain.clone(), None).unwrap());
     }
     let (entry, sealed) = pack.seal(&key, account, 0, "notes", random).unwrap();
     let plain = open_pack(&key, sealed.context(), sealed.bytes().to_vec()).unwrap().0;

@@ -90,9 +90,7 @@ fn remember(access: &KindAccess<'_>, fragment: &IndexFragment) -> Result<()> {
                 kind: access.kind.to_owned(),
                 uncommitted: Vec::new(),
             };
-            let chunks = pack
-                .chunks()
-                .map(|(offset, chunk)| (chunk.id(), offset, chunk.stored_length(), chunk.compressed_from()));
+            let chunks = pack.chunks();
             Database::add_pack(transaction, &row, chunks)?;
         }
         Ok(())
@@ -101,8 +99,8 @@ fn remember(access: &KindAccess<'_>, fragment: &IndexFragment) -> Result<()> {
 
 /// Whether an earlier fragment named a pack: merged fragments name their packs again.
 fn is_known(access: &KindAccess<'_>, pack: &PackEntry) -> Result<bool> {
-    let Some((_, first)) = pack.chunks().next() else { return Ok(true) };
-    let Some(place) = access.database.chunk(first.id())? else { return Ok(false) };
+    let Some(first) = pack.chunks().next() else { return Ok(true) };
+    let Some(place) = access.database.chunk(first.id)? else { return Ok(false) };
     let row = access.database.pack(place.pack)?;
     Ok(row.is_some_and(|row| row.id == pack.object().id()))
 }

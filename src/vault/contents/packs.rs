@@ -9,11 +9,11 @@ use std::{
 use super::KindAccess;
 use crate::{
     Error, Part, Result,
-    content::{ChunkEntry, Decompressor, PackEntry, decode_chunk, pack_context, read_directory},
+    content::{ChunkSlot, Decompressor, PackEntry, decode_chunk, pack_context, read_directory},
     crypto::{HEADER_BYTES, Opener, Place},
     keys::{AccountId, KindKeys},
     privacy::Gate,
-    vault::state::{ChunkPlace, PackRow},
+    vault::state::PackRow,
 };
 
 /// What it takes to fetch and open a kind's packs, on any thread.
@@ -96,12 +96,12 @@ impl PackSource {
         let opener = self.opener((object.epoch(), object.id()), &bytes, bytes.len())?;
         let plain = self.plain(opener.open_all(bytes).map_err(damaged)?);
         let directory = read_directory(&plain.bytes)?;
-        if !pack.chunks().map(|(_, chunk)| chunk).eq(&directory) {
+        if pack.lines() != directory {
             return Err(Error::damaged(Part::Pack));
         }
-        for (offset, chunk) in pack.chunks() {
-            let stored = cut(&plain.bytes, (offset, chunk.stored_length()))?;
-            decode_chunk(self.keys.chunk_id_key(), chunk, stored, decompressor)?;
+        for slot in pack.chunks() {
+            let stored = cut(&plain.bytes, &slot)?;
+            decode_chunk(self.keys.chunk_id_key(), (object.id(), &slot), stored, decompressor)?;
         }
         Ok(read)
     }
@@ -110,7 +110,7 @@ impl PackSource {
     pub(super) fn read_alone(
         &self,
         row: &PackRow,
-        (place, entry): (&ChunkPlace, &ChunkEntry),
+        slot: &ChunkSlot,
         decompressor: &mut Decompressor,
     ) -> Result<Vec<u8>> {
         let missing = || Error::Missing { what: Part::Pack };
@@ -118,11 +118,11 @@ impl PackSource {
         let length = usize::try_from(row.length).map_err(|_| damaged(Error::Internal("length")))?;
         let head = self.gate.get_range(at, 0, HEADER_BYTES)?.ok_or_else(missing)?;
         let opener = self.opener((row.epoch, row.id), &head, length)?;
-        let (offset, wanted) = range((place.offset, place.stored))?;
+        let (offset, wanted) = range(slot)?;
         let (from, bytes) = opener.stored_range(offset, wanted).ok_or(Error::Damaged { what: Part::Pack })?;
         let stored = self.gate.get_range(at, from, bytes)?.ok_or_else(missing)?;
         let stored = opener.open_range(offset, wanted, stored).map_err(damaged)?;
-        decode_chunk(self.keys.chunk_id_key(), entry, &stored, decompressor).map(Cow::into_owned)
+        decode_chunk(self.keys.chunk_id_key(), (row.id, slot), &stored, decompressor).map(Cow::into_owned)
     }
 
     /// Opens a pack's header with whichever key of its epoch fits.
@@ -169,17 +169,12 @@ impl Pack {
 pub(crate) struct Piece {
     source: Arc<PackSource>,
     pack: Arc<Pack>,
-    place: ChunkPlace,
-    entry: ChunkEntry,
+    slot: ChunkSlot,
 }
 
 impl Piece {
-    pub(super) fn new(
-        source: Arc<PackSource>,
-        pack: Arc<Pack>,
-        (place, entry): (ChunkPlace, ChunkEntry),
-    ) -> Self {
-        Self { source, pack, place, entry }
+    pub(super) fn new(source: Arc<PackSource>, pack: Arc<Pack>, slot: ChunkSlot) -> Self {
+        Self { source, pack, slot }
     }
 
     /// Hands its plain bytes on, checked against its id.
@@ -189,8 +184,9 @@ impl Piece {
         use_it: impl FnOnce(Cow<'_, [u8]>) -> T,
     ) -> Result<T> {
         let plain = self.pack.plain(&self.source)?;
-        let stored = cut(&plain.bytes, (self.place.offset, self.place.stored))?;
-        decode_chunk(self.source.keys.chunk_id_key(), &self.entry, stored, decompressor).map(use_it)
+        let stored = cut(&plain.bytes, &self.slot)?;
+        let slot = (self.pack.row.id, &self.slot);
+        decode_chunk(self.source.keys.chunk_id_key(), slot, stored, decompressor).map(use_it)
     }
 }
 
@@ -244,15 +240,16 @@ impl Packs {
     }
 }
 
-fn cut(plain: &[u8], at: (u32, u32)) -> Result<&[u8]> {
-    let (offset, length) = range(at)?;
+/// The stored bytes of a chunk's frame.
+fn cut<'p>(plain: &'p [u8], slot: &ChunkSlot) -> Result<&'p [u8]> {
+    let (offset, length) = range(slot)?;
     plain.get(offset..).and_then(|rest| rest.get(..length)).ok_or(Error::damaged(Part::Chunk))
 }
 
-/// Offset and length in a pack's plaintext.
-fn range((offset, length): (u32, u32)) -> Result<(usize, usize)> {
+/// Offset and length of a chunk's frame in a pack's plaintext.
+fn range(slot: &ChunkSlot) -> Result<(usize, usize)> {
     let number = |value| usize::try_from(value).map_err(|_| Error::damaged(Part::Chunk));
-    Ok((number(offset)?, number(length)?))
+    Ok((number(slot.frame.offset)?, number(slot.frame.stored)?))
 }
 
 fn damaged(error: Error) -> Error {

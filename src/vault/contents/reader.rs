@@ -9,7 +9,7 @@ use std::{
 use super::packs::{Pack, PackSource, Packs, Piece};
 use crate::{
     Error, Part, Result,
-    content::{ChunkEntry, ChunkId},
+    content::ChunkId,
     keys::{AccountId, KindKeys, RootId},
     limits::{OBJECT_BYTES_MAX, PAGE_ENCODED_BYTES_MAX},
     privacy::Gate,
@@ -18,7 +18,6 @@ use crate::{
         crew::{Crew, Later, Tools},
         state::{ChunkPlace, Database, PackRow},
     },
-    wire::messages,
 };
 
 /// One kind's keys and where its chunks are to be had.
@@ -130,35 +129,29 @@ impl<'a> ContentReader<'a> {
 
     /// The plain bytes of a chunk, checked against its id.
     pub(crate) fn chunk(&self, id: ChunkId) -> Result<Vec<u8>> {
-        let (place, entry) = self.locate(id)?;
+        let place = self.locate(id)?;
         let decompressor = &mut self.tools.borrow_mut().decompressor;
         match self.pack(&place)? {
             Ok(pack) => {
-                let piece = Piece::new(Arc::clone(&self.source), pack, (place, entry));
+                let piece = Piece::new(Arc::clone(&self.source), pack, place.slot);
                 piece.read(decompressor, |bytes| bytes.into_owned())
             }
-            Err(row) => self.source.read_alone(&row, (&place, &entry), decompressor),
+            Err(row) => self.source.read_alone(&row, &place.slot, decompressor),
         }
     }
 
     /// A chunk, to be read by whichever thread: it fetches a pack as a whole, whatever there is of memory.
     pub(crate) fn piece(&self, id: ChunkId) -> Result<Piece> {
-        let (place, entry) = self.locate(id)?;
+        let place = self.locate(id)?;
         let pack = match self.pack(&place)? {
             Ok(pack) => pack,
             Err(row) => self.keep_pack(place.pack, row),
         };
-        Ok(Piece::new(Arc::clone(&self.source), pack, (place, entry)))
+        Ok(Piece::new(Arc::clone(&self.source), pack, place.slot))
     }
 
-    fn locate(&self, id: ChunkId) -> Result<(ChunkPlace, ChunkEntry)> {
-        let place = self.access.database.chunk(id)?.ok_or(Error::Missing { what: Part::Chunk })?;
-        let wire = messages::ChunkEntry {
-            id: id.0.to_vec(),
-            stored_length: place.stored,
-            plain_length: place.plain,
-        };
-        Ok((place, ChunkEntry::from_wire(&wire, Part::Chunk)?))
+    fn locate(&self, id: ChunkId) -> Result<ChunkPlace> {
+        self.access.database.chunk(id)?.ok_or(Error::Missing { what: Part::Chunk })
     }
 
     /// The pack of a chunk; its row alone if it is not worth fetching as a whole.
@@ -190,7 +183,7 @@ impl<'a> ContentReader<'a> {
         }
         let mut asked = self.asked.borrow_mut();
         let bytes = asked.entry(place.pack).or_default();
-        *bytes = bytes.saturating_add(place.stored);
+        *bytes = bytes.saturating_add(place.slot.frame.stored);
         u64::from(*bytes) * 8 >= u64::from(row.length)
     }
 

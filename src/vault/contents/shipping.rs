@@ -40,8 +40,6 @@ impl Shipment {
             uncommitted: self.entry.to_wire().encode_to_vec(),
         };
         let chunks = self.entry.chunks();
-        let chunks = chunks
-            .map(|(offset, chunk)| (chunk.id(), offset, chunk.stored_length(), chunk.compressed_from()));
         database.write(|transaction| {
             Database::write_notes(transaction, &self.run, &self.notes)?;
             Database::add_pack(transaction, &row, chunks).map(drop)
@@ -51,7 +49,7 @@ impl Shipment {
 
     /// What is left of it once it is sent.
     fn into_sent(self) -> Sent {
-        let chunks = self.entry.chunks().map(|(_, chunk)| chunk.id()).collect();
+        let chunks = self.entry.chunks().map(|slot| slot.id).collect();
         Sent { chunks, memory: self.sealed.into_memory() }
     }
 }

@@ -18,7 +18,10 @@ use super::{
 };
 use crate::{
     Error, Result,
-    content::{ChunkId, Chunker, Decompressor, PackBuilder, PackEntry, Packer, StoredChunk, decode_chunk},
+    content::{
+        ChunkId, Chunker, Compressor, Decompressor, PackBuilder, PackEntry, Packer, Shelf, StoredFrame,
+        decode_chunk,
+    },
     crypto::{Drawn, ObjectKey, Place, Random, Sealed, Secret},
     limits::CHUNK_BYTES_MAX,
     tree::{PageReader, PageWriter},
@@ -53,7 +56,9 @@ pub(crate) struct ContentWriter<'a> {
 struct Inner<'a> {
     random: &'a mut dyn Random,
     crew: Crew,
-    encoding: Line<StoredChunk>,
+    /// Small chunks that wait for others, to be compressed together.
+    small: Small,
+    encoding: Line<(Shelf, Vec<StoredFrame>)>,
     packer: Packer,
     sealing: Line<(PackEntry, Sealed, Notes)>,
     shipping: Shipping,
@@ -71,10 +76,49 @@ pub(crate) struct ChunkMaker {
     chunker: Chunker,
 }
 
-/// A chunk on its way into a pack; nothing but its name if it is stored already.
+/// A chunk on its way into a pack.
 pub(crate) struct MadeChunk {
-    pub(crate) id: ChunkId,
-    stored: Option<StoredChunk>,
+    id: ChunkId,
+    form: Form,
+}
+
+enum Form {
+    /// It is stored already.
+    Known,
+    Frame(StoredFrame),
+    /// To be compressed with its neighbours.
+    Plain(Vec<u8>),
+}
+
+/// Small chunks, up to a full frame. Only a full one is compressed as a whole: what few chunks take together
+/// would tell how alike they are (L6).
+#[derive(Default)]
+struct Small {
+    chunks: Vec<(ChunkId, Vec<u8>)>,
+    bytes: usize,
+}
+
+impl Small {
+    fn add(&mut self, id: ChunkId, plain: Vec<u8>) {
+        self.bytes += plain.len();
+        self.chunks.push((id, plain));
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes >= FRAME_BYTES
+    }
+
+    fn holds(&self, id: ChunkId) -> bool {
+        self.chunks.iter().any(|(of, _)| *of == id)
+    }
+
+    fn encode(self, compressor: &mut Compressor) -> Result<Vec<StoredFrame>> {
+        if self.is_full() {
+            return StoredFrame::encode_together(self.chunks, compressor);
+        }
+        let alone = |(id, plain)| StoredFrame::encode(id, plain, Some(compressor));
+        self.chunks.into_iter().map(alone).collect()
+    }
 }
 
 impl ChunkMaker {
@@ -84,18 +128,24 @@ impl ChunkMaker {
 
     pub(crate) fn make(&self, plain: Vec<u8>, compress: bool, tools: &mut Tools) -> Result<MadeChunk> {
         let id = ChunkId::derive(&self.id_key, &plain);
-        if self.database.chunk(id)?.is_some() {
-            return Ok(MadeChunk { id, stored: None });
-        }
-        let compressor = compress.then_some(&mut tools.compressor);
-        Ok(MadeChunk { id, stored: Some(StoredChunk::encode(id, plain, compressor)?) })
+        let form = if self.database.chunk(id)?.is_some() {
+            Form::Known
+        } else if compress && plain.len() < SHORT_BYTES {
+            Form::Plain(plain)
+        } else {
+            Form::Frame(StoredFrame::encode(id, plain, compress.then_some(&mut tools.compressor))?)
+        };
+        Ok(MadeChunk { id, form })
     }
 }
 
 const OPEN_PACKS: usize = 2;
 
-/// A shorter chunk is compressed sooner than a hand is free, and what follows it would have to wait.
+/// A shorter chunk shares a frame, or is compressed sooner than a hand is free.
 const SHORT_BYTES: usize = 64 * 1024;
+
+/// Bytes from which on a shared frame is full. Whoever wants one chunk unpacks all of it.
+const FRAME_BYTES: usize = 256 * 1024;
 
 impl<'a> ContentWriter<'a> {
     pub(crate) fn new(
@@ -114,6 +164,7 @@ impl<'a> ContentWriter<'a> {
         let inner = Inner {
             random,
             crew: Crew::new(hands),
+            small: Small::default(),
             encoding: Line::new(hands),
             packer: Packer::new(OPEN_PACKS),
             sealing: Line::new(hands.div_ceil(2)),
@@ -200,6 +251,10 @@ impl<'a> ContentWriter<'a> {
 
     /// Stores a chunk unless it is there already.
     pub(crate) fn put_chunk(&self, plain: Vec<u8>, compress: bool) -> Result<ChunkId> {
+        self.put(Shelf::Content, plain, compress)
+    }
+
+    fn put(&self, shelf: Shelf, plain: Vec<u8>, compress: bool) -> Result<ChunkId> {
         let access = &self.reader.access;
         let id = ChunkId::derive(access.keys.chunk_id_key(), &plain);
         let inner = &mut *self.inner.borrow_mut();
@@ -208,14 +263,16 @@ impl<'a> ContentWriter<'a> {
         }
         let is_short = plain.len() < SHORT_BYTES;
         let encode = move |tools: &mut Tools| {
-            StoredChunk::encode(id, plain, compress.then_some(&mut tools.compressor))
+            let frame = StoredFrame::encode(id, plain, compress.then_some(&mut tools.compressor))?;
+            Ok((shelf, vec![frame]))
         };
-        let chunk = if compress && !is_short {
+        let frame = if compress && !is_short {
             inner.crew.give(encode)?
         } else {
             Later::Here(inner.crew.here(encode))
         };
-        self.put_later(inner, id, chunk)?;
+        inner.open.insert(id);
+        self.pack_later(inner, frame)?;
         Ok(id)
     }
 
@@ -246,31 +303,51 @@ impl<'a> ContentWriter<'a> {
 
     /// Stores a chunk that was made when [`Self::noted`] was `noted`.
     pub(crate) fn put_made(&self, chunk: MadeChunk, noted: u64) -> Result<ChunkId> {
-        let MadeChunk { id, stored } = chunk;
+        let MadeChunk { id, form } = chunk;
         let inner = &mut *self.inner.borrow_mut();
-        let Some(stored) = stored.filter(|_| !inner.open.contains(&id)) else { return Ok(id) };
+        if inner.open.contains(&id) {
+            return Ok(id);
+        }
         if inner.noted != noted && self.reader.access.database.chunk(id)?.is_some() {
             return Ok(id);
         }
-        self.put_later(inner, id, Later::Here(Ok(stored)))?;
+        match form {
+            Form::Known => return Ok(id),
+            Form::Frame(frame) => self.pack_later(inner, Later::Here(Ok((Shelf::Content, vec![frame]))))?,
+            Form::Plain(plain) => {
+                inner.small.add(id, plain);
+                if inner.small.is_full() {
+                    self.pack_small(inner)?;
+                }
+            }
+        }
+        inner.open.insert(id);
         Ok(id)
     }
 
-    /// Lets a chunk go into a pack once it is made, after those before it.
-    fn put_later(&self, inner: &mut Inner<'_>, id: ChunkId, chunk: Later<StoredChunk>) -> Result<()> {
-        inner.open.insert(id);
-        inner.encoding.push(chunk);
-        while let Some(chunk) = inner.encoding.next_due() {
-            self.pack(inner, &chunk?)?;
+    /// Lets the small chunks that wait go into packs.
+    fn pack_small(&self, inner: &mut Inner<'_>) -> Result<()> {
+        let small = std::mem::take(&mut inner.small);
+        let frames = inner.crew.give(|tools| Ok((Shelf::Content, small.encode(&mut tools.compressor)?)))?;
+        self.pack_later(inner, frames)
+    }
+
+    /// Lets frames go into packs once they are made, after those before them.
+    fn pack_later(&self, inner: &mut Inner<'_>, frames: Later<(Shelf, Vec<StoredFrame>)>) -> Result<()> {
+        inner.encoding.push(frames);
+        while let Some(frames) = inner.encoding.next_due() {
+            self.pack(inner, frames?)?;
         }
         self.ship_what_is_due(inner)
     }
 
-    fn pack(&self, inner: &mut Inner<'_>, chunk: &StoredChunk) -> Result<()> {
-        if let Some(full) = inner.packer.make_room(chunk) {
-            self.seal(inner, full)?;
-        }
-        inner.packer.add(chunk, inner.random)
+    fn pack(&self, inner: &mut Inner<'_>, (shelf, frames): (Shelf, Vec<StoredFrame>)) -> Result<()> {
+        frames.iter().try_for_each(|frame| {
+            if let Some(full) = inner.packer.make_room(shelf, frame) {
+                self.seal(inner, full)?;
+            }
+            inner.packer.add(shelf, frame, inner.random)
+        })
     }
 
     /// Gives a pack away to be sealed, with the notes that were made so far.
@@ -328,6 +405,7 @@ impl<'a> ContentWriter<'a> {
     /// Sends what is still open, and waits until all is in the store.
     pub(crate) fn flush(&self) -> Result<()> {
         let inner = &mut *self.inner.borrow_mut();
+        self.pack_small(inner)?;
         self.pack_all(inner)?;
         inner.packer.finish().into_iter().try_for_each(|pack| self.seal(inner, pack))?;
         self.ship_all(inner)?;
@@ -337,10 +415,10 @@ impl<'a> ContentWriter<'a> {
         Ok(())
     }
 
-    /// Waits until every chunk lies in a pack.
+    /// Waits until every frame lies in a pack.
     fn pack_all(&self, inner: &mut Inner<'_>) -> Result<()> {
-        while let Some(chunk) = inner.encoding.next() {
-            self.pack(inner, &chunk?)?;
+        while let Some(frames) = inner.encoding.next() {
+            self.pack(inner, frames?)?;
         }
         Ok(())
     }
@@ -360,11 +438,16 @@ impl<'a> ContentWriter<'a> {
         if !inner.open.contains(&id) {
             return Ok(None);
         }
+        if inner.small.holds(id) {
+            self.pack_small(inner)?;
+        }
         self.pack_all(inner)?;
         match inner.packer.find(id) {
-            Some((entry, stored)) => {
+            Some((slot, stored)) => {
+                const NO_NAME_YET: [u8; 16] = [0; 16];
                 let key = self.reader.access.keys.chunk_id_key();
-                let plain = decode_chunk(key, &entry, &stored, &mut Decompressor::new()?)?;
+                let decompressor = &mut Decompressor::new()?;
+                let plain = decode_chunk(key, (NO_NAME_YET, &slot), &stored, decompressor)?;
                 Ok(Some(plain.into_owned()))
             }
             // It is on its way: once it is there it is read like any other.
@@ -413,8 +496,87 @@ impl PageReader for ContentWriter<'_> {
 
 impl PageWriter for &ContentWriter<'_> {
     fn put_page(&mut self, bytes: Vec<u8>) -> Result<ChunkId> {
-        let id = self.put_chunk(bytes.clone(), self.compress_pages)?;
+        let id = self.put(Shelf::Pages, bytes.clone(), self.compress_pages)?;
         self.reader.remember_page(id, bytes);
         Ok(id)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "test code")]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+    use crate::{
+        content::ChunkEntry,
+        kinds::Kind,
+        store::MemoryStore,
+        vault::{
+            At, Folder, NewDevice, Selection, Source, Vault, contents::fetch_fragment, testing::MemoryHome,
+        },
+    };
+
+    fn backup(vault: &Vault, folder: &Path) {
+        let source = Source::Folder(&Folder::at(folder));
+        vault.backup(&Kind::FILES, "folder", source, &Job::new()).unwrap();
+    }
+
+    /// How many frames of the newest fragments hold one chunk, and how many several.
+    fn frames(vault: &Vault) -> (usize, usize) {
+        let work = &mut *vault.work();
+        let view = vault.refresh(work).unwrap();
+        let (_, state) = view.kind("files", vault.device()).unwrap();
+        let access = vault.access("files", &view).unwrap();
+        let mut open = state.index.clone();
+        let (mut alone, mut shared) = (0, 0);
+        while let Some(reference) = open.pop() {
+            let fragment = fetch_fragment(&access, &reference).unwrap();
+            open.extend(fragment.older().iter().cloned());
+            for pack in fragment.packs() {
+                let begins = |line: &ChunkEntry| line.begins_frame();
+                let lines = pack.lines();
+                let follow = lines.windows(2).filter(|pair| begins(&pair[0]) && !begins(&pair[1])).count();
+                shared += follow;
+                alone += lines.iter().filter(|line| begins(line)).count() - follow;
+            }
+        }
+        (alone, shared)
+    }
+
+    fn text(n: usize) -> Vec<u8> {
+        (0..400).flat_map(|line| format!("{n} and {line}, {}\n", n * 7919 + line).into_bytes()).collect()
+    }
+
+    #[test]
+    fn attack_l6_few_files_are_never_compressed_with_each_other() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("folder");
+        fs::create_dir(&folder).unwrap();
+        let write = |n: usize, bytes: &[u8]| fs::write(folder.join(format!("{n:03}.txt")), bytes).unwrap();
+        (0..100).for_each(|n| write(n, &text(n)));
+        let device = NewDevice::named("phone").unwrap();
+        let (vault, _) = Vault::create(MemoryStore::new(), &MemoryHome::new(), device).unwrap();
+        vault.consent().grant(&Kind::FILES).unwrap();
+        backup(&vault, &folder);
+        let many = frames(&vault);
+        assert!(many.1 > 1, "many small files share frames");
+        // A secret that changes, and guesses beside it.
+        for round in 0..3 {
+            (40..48).for_each(|n| write(n, &[text(n), b"guess".repeat(round + 1)].concat()));
+            backup(&vault, &folder);
+        }
+        let few = frames(&vault);
+        assert_eq!(few.1, many.1);
+        assert!(few.0 >= many.0 + 3 * 8);
+        // All of them come back.
+        let plan = vault.plan_restore(&[Selection::kind(Kind::FILES)], &At::Latest).unwrap();
+        let into = home.path().join("restored");
+        assert_eq!(vault.restore(plan, &into, &Job::new()).unwrap().failures, []);
+        for n in 0..100 {
+            let name = format!("{n:03}.txt");
+            let there = fs::read(into.join("files/folder").join(&name)).unwrap();
+            assert_eq!(there, fs::read(folder.join(&name)).unwrap(), "{name}");
+        }
     }
 }

@@ -12,10 +12,17 @@ use super::{
     journal::{EDITS, SENT_EDITS},
     notes::{FILES, RUNS},
 };
-use crate::{Error, Result, content::ChunkId, history::Commit, keys::DeviceId};
+use crate::{
+    Error, Result,
+    content::{ChunkId, ChunkSlot, Frame},
+    history::Commit,
+    keys::DeviceId,
+};
 
-/// Chunk id to (pack, offset, stored length, plain length or 0).
-const CHUNKS: TableDefinition<'_, [u8; 32], (u64, u32, u32, u32)> = TableDefinition::new("chunks");
+/// Chunk id to its pack and slot there.
+const CHUNKS: TableDefinition<'_, [u8; 32], ChunkColumns> = TableDefinition::new("slots");
+/// Pack number; the frame's offset, stored and plain bytes; where the chunk begins in there, and its length.
+type ChunkColumns = (u64, u32, u32, u32, u32, u32);
 /// Pack number to (name, length, epoch, kind, encoded pack entry while no committed fragment has it).
 const PACKS: TableDefinition<'_, u64, PackColumns<'_>> = TableDefinition::new("packs");
 type PackColumns<'a> = (&'a [u8], u32, u32, &'a str, &'a [u8]);
@@ -38,9 +45,7 @@ const CACHE_BYTES: usize = 4 * 1024 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ChunkPlace {
     pub(crate) pack: u64,
-    pub(crate) offset: u32,
-    pub(crate) stored: u32,
-    pub(crate) plain: u32,
+    pub(crate) slot: ChunkSlot,
 }
 
 /// A pack as the database knows it.
@@ -73,6 +78,7 @@ impl Database {
         };
         let this = Self(database);
         this.write(|transaction| {
+            forget_places_without_slots(transaction)?;
             transaction.open_table(CHUNKS).map_err(failed)?;
             transaction.open_table(PACKS).map_err(failed)?;
             note_uncommitted(transaction)?;
@@ -103,8 +109,8 @@ impl Database {
         let table = self.0.begin_read().map_err(failed)?.open_table(CHUNKS).map_err(failed)?;
         let row = table.get(id.0).map_err(failed)?;
         Ok(row.map(|row| {
-            let (pack, offset, stored, plain) = row.value();
-            ChunkPlace { pack, offset, stored, plain }
+            let (pack, offset, stored, plain, at, length) = row.value();
+            ChunkPlace { pack, slot: ChunkSlot { id, frame: Frame { offset, stored, plain }, at, length } }
         }))
     }
 
@@ -162,7 +168,7 @@ impl Database {
     pub(crate) fn add_pack(
         transaction: &WriteTransaction,
         pack: &PackRow,
-        chunks: impl Iterator<Item = (ChunkId, u32, u32, u32)>,
+        chunks: impl Iterator<Item = ChunkSlot>,
     ) -> Result<u64> {
         let number = next_number(transaction)?;
         let mut packs = transaction.open_table(PACKS).map_err(failed)?;
@@ -172,8 +178,8 @@ impl Database {
             transaction.open_table(UNCOMMITTED).map_err(failed)?.insert(number, ()).map_err(failed)?;
         }
         let mut table = transaction.open_table(CHUNKS).map_err(failed)?;
-        for (id, offset, stored, plain) in chunks {
-            table.insert(id.0, (number, offset, stored, plain)).map_err(failed)?;
+        for ChunkSlot { id, frame: Frame { offset, stored, plain }, at, length } in chunks {
+            table.insert(id.0, (number, offset, stored, plain, at, length)).map_err(failed)?;
         }
         Ok(number)
     }
@@ -273,6 +279,19 @@ impl Database {
             Ok(())
         })
     }
+}
+
+/// A database from before frames were shared does not say where in its frame a chunk lies. The store's index tells
+/// it all again.
+fn forget_places_without_slots(transaction: &WriteTransaction) -> Result<()> {
+    const PLACES: &str = "chunks";
+    let mut tables = transaction.list_tables().map_err(failed)?;
+    let Some(places) = tables.find(|table| table.name() == PLACES) else { return Ok(()) };
+    transaction.delete_table(places).map_err(failed)?;
+    transaction.delete_table(PACKS).map_err(failed)?;
+    transaction.delete_table(UNCOMMITTED).map_err(failed)?;
+    transaction.delete_table(FRAGMENTS).map_err(failed)?;
+    Ok(())
 }
 
 /// A database that was made before this table was has the same in its table of packs.

@@ -35,9 +35,7 @@ impl LocalIndex {
                     kind: kind.to_owned(),
                     uncommitted: Vec::new(),
                 };
-                let chunks = pack
-                    .chunks()
-                    .map(|(at, chunk)| (chunk.id(), at, chunk.stored_length(), chunk.compressed_from()));
+                let chunks = pack.chunks();
                 Database::add_pack(transaction, &row, chunks)?;
             }
             Ok(())

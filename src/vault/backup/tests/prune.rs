@@ -54,9 +54,9 @@ pub(super) fn plan(vault: &Vault, kind: &Kind) -> Plan {
         plan.fragments += 1;
         plan.fragment_bytes += reference.length() as u64;
         for pack in fragment.packs() {
-            let live = pack.chunks().filter(|(_, chunk)| live.binary_search(&short(chunk.id())).is_ok());
-            let live_bytes: u64 = live.map(|(_, chunk)| u64::from(chunk.stored_length())).sum();
-            plan.index_chunks += pack.chunks().count() as u64;
+            let live = pack.chunks().filter(|slot| live.binary_search(&short(slot.id)).is_ok());
+            let live_bytes: u64 = live.map(|slot| u64::from(slot.length)).sum();
+            plan.index_chunks += pack.lines().len() as u64;
             plan.add(pack.object().length() as u64, live_bytes);
         }
         open.extend(fragment.older().iter().filter(|older| !seen.contains(&older.id())).cloned());

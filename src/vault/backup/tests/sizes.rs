@@ -150,9 +150,7 @@ impl<'s> SizesSource<'s> {
         let row =
             PackRow { id, length, epoch, kind: access.kind.to_owned(), uncommitted: wire.encode_to_vec() };
         let notes = writer.remaining_notes();
-        let chunks = entry
-            .chunks()
-            .map(|(offset, chunk)| (chunk.id(), offset, chunk.stored_length(), chunk.compressed_from()));
+        let chunks = entry.chunks();
         access.database.write(|transaction| {
             Database::write_notes(transaction, writer.run(), &notes)?;
             Database::add_pack(transaction, &row, chunks).map(drop)
