@@ -1,4 +1,4 @@
-//! Cutting, beside a plain Gear hash.
+//! Cutting, beside a plain Gear hash; and what it takes to tell that a chunk does not compress.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench fails loudly")]
 
@@ -8,6 +8,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use strongroom::{
     content::Chunker,
     crypto::{Random as _, Secret, SeededRandom},
+    kinds::looks_incompressible,
 };
 
 /// The Gear hash of `fastcdc` and its kin, one byte at a time and without a key: what cutting costs when
@@ -61,5 +62,19 @@ fn chunker(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, chunker);
+/// Asked of every chunk. Text is told at a glance; what has many different bytes is counted.
+fn sample(c: &mut Criterion) {
+    let mut random = vec![0; 16 * 1024];
+    SeededRandom::new(1).fill(&mut random).unwrap();
+    let text = b"The quick brown fox jumps over the lazy dog. ".repeat(350);
+    let accents =
+        "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich. ".repeat(250).into_bytes();
+    let mut group = support::group(c, "looks-incompressible");
+    for (name, data) in [("text", text), ("accents", accents), ("random", random)] {
+        support::bench(&mut group, ("ours", name), data.len(), || (), |()| looks_incompressible(&data));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, chunker, sample);
 criterion_main!(benches);

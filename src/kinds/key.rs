@@ -76,7 +76,10 @@ pub fn parse_contact_key(key: &[u8]) -> Result<&str> {
 /// [`Error::InvalidArgument`] for a source or part that is not allowed, or a key that is too long.
 pub fn file_key<P: AsRef<[u8]>>(source: &str, components: &[P]) -> Result<Vec<u8>> {
     check_source(source.as_bytes()).ok_or(BAD_SOURCE)?;
-    let mut key = source.as_bytes().to_vec();
+    let parts_bytes: usize =
+        components.iter().map(|component| component.as_ref().len().saturating_add(1)).sum();
+    let mut key = Vec::with_capacity(source.len().saturating_add(parts_bytes.max(1)).min(KEY_BYTES_MAX));
+    key.extend_from_slice(source.as_bytes());
     for component in components {
         check_component(component.as_ref()).ok_or(Error::InvalidArgument("a path with a forbidden part"))?;
         key.push(0);

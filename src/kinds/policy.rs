@@ -62,15 +62,36 @@ const INCOMPRESSIBLE_BITS: f64 = 7.5;
 #[must_use]
 pub fn looks_incompressible(sample: &[u8]) -> bool {
     let step = sample.len().div_ceil(WINDOWS).max(WINDOW_BYTES);
-    let mut counts = [0u32; 256];
-    let mut total = 0u32;
-    for byte in sample.chunks(step).flat_map(|part| part.iter().take(WINDOW_BYTES)) {
+    let windows = || sample.chunks(step).map(|part| part.get(..WINDOW_BYTES).unwrap_or(part));
+    // Half of all bytes never show more than 7 bits. This is most text, and looked at many bytes at a time.
+    if windows().all(<[u8]>::is_ascii) {
+        return false;
+    }
+    let mut counts = [0; 256];
+    for byte in windows().flatten() {
         if let Some(count) = counts.get_mut(usize::from(*byte)) {
             *count += 1;
-            total += 1;
         }
     }
-    entropy_bits(&counts, total) > INCOMPRESSIBLE_BITS
+    is_above_threshold(&counts)
+}
+
+/// Whether bytes that occur this often, 4096 at most, show more than [`INCOMPRESSIBLE_BITS`].
+fn is_above_threshold(counts: &[u32; 256]) -> bool {
+    /// 2^7.5 lies between this and the next number.
+    const LIKELY_BYTES: u32 = 181;
+    let total: u32 = counts.iter().sum();
+    let squares: u32 = counts.iter().map(|count| count * count).sum();
+    let present = counts.iter().map(|count| u32::from(*count > 0)).sum::<u32>();
+    // Rényi's entropies of order 0 and 2 are bounds of Shannon's, and whole numbers tell on which side they are:
+    // so far from 7.5 that no rounding matters. What is in between is computed.
+    if present <= LIKELY_BYTES {
+        false
+    } else if u64::from(squares) * u64::from(LIKELY_BYTES + 1) < u64::from(total) * u64::from(total) {
+        true
+    } else {
+        entropy_bits(counts, total) > INCOMPRESSIBLE_BITS
+    }
 }
 
 fn entropy_bits(counts: &[u32; 256], total: u32) -> f64 {
@@ -129,5 +150,61 @@ mod tests {
         assert!(!looks_incompressible(&b"The quick brown fox jumps over the lazy dog. ".repeat(500)));
         let hex: Vec<u8> = random.iter().map(|byte| b"0123456789abcdef"[usize::from(byte >> 4)]).collect();
         assert!(!looks_incompressible(&hex));
+    }
+
+    /// Draws numbers below `end`.
+    fn below(random: &mut dyn Random, end: u32) -> u32 {
+        u32::from_le_bytes(random.bytes().unwrap()) % end
+    }
+
+    /// Counts of 4096 bytes, or of fewer, from even to steep: around the threshold, most of all.
+    fn counts(random: &mut dyn Random) -> [u32; 256] {
+        let mut counts = [0; 256];
+        let (total, different) = (1 + below(random, 4096), 1 + below(random, 256));
+        let (common, share) = (1 + below(random, different), below(random, 100));
+        for _ in 0..total {
+            let end = if below(random, 100) < share { common } else { different };
+            counts[below(random, end) as usize] += 1;
+        }
+        counts
+    }
+
+    #[test]
+    fn bounds_in_whole_numbers_decide_as_the_entropy_does() {
+        let mut random = SeededRandom::new(9);
+        let (mut above, mut near) = (0, 0);
+        for _ in 0..5000 {
+            let counts = counts(&mut random);
+            let bits = entropy_bits(&counts, counts.iter().sum());
+            assert_eq!(is_above_threshold(&counts), bits > INCOMPRESSIBLE_BITS, "{bits} {counts:?}");
+            above += u32::from(bits > INCOMPRESSIBLE_BITS);
+            near += u32::from((bits - INCOMPRESSIBLE_BITS).abs() < 0.01);
+        }
+        assert!(above > 500 && near > 20, "{above} {near}");
+        // Just the threshold, and one byte more or less of one value.
+        for change in [-2_i32, -1, 0, 1, 2] {
+            // 128 values 16 times and 64 values 32 times: exactly 7.5 bits.
+            let mut counts = [0_u32; 256];
+            counts[..128].fill(16);
+            counts[128..192].fill(32);
+            counts[0] = counts[0].saturating_add_signed(change);
+            counts[191] = counts[191].saturating_add_signed(-change);
+            let bits = entropy_bits(&counts, 4096);
+            assert_eq!(is_above_threshold(&counts), bits > INCOMPRESSIBLE_BITS, "{bits} {change}");
+        }
+    }
+
+    #[test]
+    fn a_sample_is_judged_by_the_first_bytes_of_its_sixteen_parts() {
+        let mut noise = vec![0; 64 * 1024];
+        SeededRandom::new(10).fill(&mut noise).unwrap();
+        let mut outside = noise.clone();
+        outside.chunks_mut(4096).for_each(|part| part[..WINDOW_BYTES].fill(b'a'));
+        assert!(looks_incompressible(&noise) && !looks_incompressible(&outside));
+        let mut inside = vec![b'a'; noise.len()];
+        for (part, noise) in inside.chunks_mut(4096).zip(noise.chunks(4096)) {
+            part[..WINDOW_BYTES].copy_from_slice(&noise[..WINDOW_BYTES]);
+        }
+        assert!(looks_incompressible(&inside));
     }
 }

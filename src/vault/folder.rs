@@ -5,6 +5,7 @@
 //! what vanishes meanwhile it passes over.
 
 mod handles;
+mod listing;
 mod meta;
 mod stat;
 
@@ -20,6 +21,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, File, OpenOptions};
 
 pub(super) use self::handles::{Handles, is_not_a_folder};
+use self::listing::sorted_names;
 pub use self::meta::{Attributes, EntryType, FileMeta};
 pub(super) use self::stat::{Identity, Stat};
 use super::component::os_string;
@@ -311,6 +313,7 @@ impl Opening {
 /// A regular file, open for reading.
 pub struct SourceFile {
     file: File,
+    opened: FileMeta,
 }
 
 /// A handle's own `Debug` shows its path.
@@ -321,6 +324,11 @@ impl fmt::Debug for SourceFile {
 }
 
 impl SourceFile {
+    /// What the file was when it was opened, before any of it was read.
+    pub(super) fn meta_when_opened(&self) -> FileMeta {
+        self.opened
+    }
+
     /// What the file is now. Equal before and after reading means that it did not change while it was read.
     ///
     /// # Errors
@@ -346,16 +354,10 @@ fn open_root(path: &Path) -> crate::Result<Dir> {
     Dir::open_ambient_dir(path, ambient_authority()).map_err(Error::io("opening the source"))
 }
 
-fn sorted_names(dir: &Dir) -> io::Result<Vec<OsString>> {
-    let mut names = dir.entries()?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
-    names.sort_unstable_by(|a, b| a.as_encoded_bytes().cmp(b.as_encoded_bytes()));
-    Ok(names)
-}
-
 /// What stood there when the walk looked may be a fifo or a device by now.
 fn check_regular(file: File) -> Result<SourceFile, SkipReason> {
-    match Stat::of_file(&file) {
-        Ok(stat) if stat.entry_type == Some(EntryType::Regular) => Ok(SourceFile { file }),
+    match Stat::of_file(&file).map(|stat| FileMeta::from_stat(&stat)) {
+        Ok(Some(opened)) if opened.entry_type == EntryType::Regular => Ok(SourceFile { file, opened }),
         Ok(_) => Err(SkipReason::Changed),
         Err(error) => Err(SkipReason::Unreadable(error.kind())),
     }

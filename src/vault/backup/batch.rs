@@ -186,7 +186,7 @@ impl WholeFile {
             Ok(None) => return Ok(ReadFile::Vanished),
             Err(reason) => return Ok(ReadFile::LeftOut(reason)),
         };
-        let meta = file.meta().map_err(Error::io("reading the source"))?;
+        let meta = file.meta_when_opened();
         let Some((cutting, pieces)) = read_pieces(&mut file, (meta.size, longest), policy)? else {
             return Ok(ReadFile::TooLong(file));
         };

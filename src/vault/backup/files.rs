@@ -152,8 +152,7 @@ impl FolderSource {
             match self.walk.next() {
                 None => self.walked = true,
                 Some(Ok(item)) => {
-                    let parts: Vec<&[u8]> = item.components.iter().map(Vec::as_slice).collect();
-                    let key = file_key(&self.source, &parts)?;
+                    let key = file_key(&self.source, &item.components)?;
                     self.item = Some((key, item));
                 }
                 Some(Err(skipped)) => self.skip(&skipped, tally)?,
@@ -163,11 +162,10 @@ impl FolderSource {
     }
 
     fn skip(&mut self, skipped: &Skipped, tally: &mut Tally) -> Result<()> {
-        let parts: Vec<&[u8]> = skipped.components.iter().map(Vec::as_slice).collect();
-        if parts.is_empty() {
+        if skipped.components.is_empty() {
             return Err(Error::InvalidArgument("the source cannot be read"));
         }
-        self.unseen.push(file_key(&self.source, &parts)?);
+        self.unseen.push(file_key(&self.source, &skipped.components)?);
         tally.skipped.push(skipped_item(&skipped.components, skipped.reason));
         Ok(())
     }

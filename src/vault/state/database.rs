@@ -39,7 +39,8 @@ const INNER_PAGES: TableDefinition<'_, [u8; 32], &[u8]> = TableDefinition::new("
 /// Name to number.
 const COUNTERS: TableDefinition<'_, &str, u64> = TableDefinition::new("counters");
 
-const CACHE_BYTES: usize = 4 * 1024 * 1024;
+/// A larger one makes no job faster: the system caches the file anyway.
+const CACHE_BYTES: usize = 2 * 1024 * 1024;
 
 /// Where a chunk lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
