@@ -186,11 +186,22 @@ impl Compressor {
 
     /// The smaller form, if there is one.
     fn compress(&mut self, plain: &[u8]) -> Option<(Vec<u8>, u32)> {
+        /// Longer room is given away with what was written into it: kept by every hand it would take more
+        /// memory than all chunks on their way.
+        const KEPT_BYTES: usize = 1024 * 1024;
         self.scratch.clear();
         self.scratch.reserve_exact(zstd::zstd_safe::compress_bound(plain.len()));
         let length = self.context.compress_to_buffer(plain, &mut self.scratch).ok()?;
         let stored = u32::try_from(length).ok()?;
-        (length < plain.len()).then(|| (self.scratch.clone(), stored))
+        if length >= plain.len() {
+            return None;
+        }
+        if self.scratch.capacity() <= KEPT_BYTES {
+            return Some((self.scratch.clone(), stored));
+        }
+        let mut bytes = std::mem::take(&mut self.scratch);
+        bytes.shrink_to_fit();
+        Some((bytes, stored))
     }
 
     /// The smaller form of all of them.

@@ -114,6 +114,12 @@ impl PackBuilder {
         self.buffer.plain_length() + self.directory + TRAILER_BYTES
     }
 
+    /// Whether so little room is left that sealing it now wastes next to nothing.
+    #[must_use]
+    pub fn is_nearly_full(&self) -> bool {
+        self.used() > CAPACITY - CAPACITY / 32
+    }
+
     /// Whether `frame` still fits.
     #[must_use]
     pub fn has_room_for(&self, frame: &StoredFrame) -> bool {

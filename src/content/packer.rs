@@ -54,13 +54,15 @@ impl Packer {
         }
     }
 
-    /// Closes the fullest pack if none has room for `frame`; it is to be sealed.
+    /// Closes a pack that has no room for `frame` and is full, or the fullest if none has room; it is to be
+    /// sealed. A full one that stayed open would leave chance nothing to choose: all that follows would go into
+    /// the others, in order (L4).
     pub fn make_room(&mut self, shelf: Shelf, frame: &StoredFrame) -> Option<PackBuilder> {
         let open = self.shelf(shelf);
-        if open.iter().any(|pack| pack.has_room_for(frame)) {
-            return None;
-        }
-        open.iter_mut().max_by_key(|pack| pack.used()).map(std::mem::take)
+        let is_none_roomy = !open.iter().any(|pack| pack.has_room_for(frame));
+        let closed =
+            |pack: &&mut PackBuilder| !pack.has_room_for(frame) && (is_none_roomy || pack.is_nearly_full());
+        open.iter_mut().filter(closed).max_by_key(|pack| pack.used()).map(std::mem::take)
     }
 
     /// Adds a frame for which there is room.
@@ -109,5 +111,57 @@ impl Packer {
             }
         }
         closed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{crypto::SeededRandom, limits::OBJECT_BYTES_MAX};
+
+    /// Fills packs with frames of `lengths`; which frames came to lie in each that was closed, and how full it is.
+    fn packed(lengths: impl Iterator<Item = usize>) -> Vec<(Vec<usize>, f64)> {
+        let (mut packer, mut random) = (Packer::new(2), SeededRandom::new(3));
+        let (mut closed, mut left) = (Vec::new(), Vec::new());
+        for (n, length) in lengths.enumerate() {
+            let mut id = [0; 32];
+            id[..8].copy_from_slice(&n.to_le_bytes());
+            let frame = StoredFrame::encode(ChunkId(id), vec![1; length], None).unwrap();
+            left.push((n, ChunkId(id)));
+            if let Some(full) = packer.make_room(Shelf::Content, &frame) {
+                let inside =
+                    left.extract_if(.., |(_, id)| full.find(*id).is_some()).map(|(n, _)| n).collect();
+                closed.push((inside, full.used() as f64 / OBJECT_BYTES_MAX as f64));
+            }
+            packer.add(Shelf::Content, &frame, &mut random).unwrap();
+        }
+        closed
+    }
+
+    /// How many frames lie beside the one that came before them.
+    fn neighbours(packs: &[(Vec<usize>, f64)]) -> f64 {
+        let all: usize = packs.iter().map(|(frames, _)| frames.len()).sum();
+        let beside = |frames: &[usize]| frames.windows(2).filter(|pair| pair[0] + 1 == pair[1]).count();
+        packs.iter().map(|(frames, _)| beside(frames)).sum::<usize>() as f64 / all as f64
+    }
+
+    fn fullness(packs: &[(Vec<usize>, f64)]) -> f64 {
+        packs.iter().map(|(_, full)| full).sum::<f64>() / packs.len() as f64
+    }
+
+    #[test]
+    fn attack_l4_chance_chooses_from_the_first_pack_to_the_last() {
+        let packs = packed((0..6000).map(|n| 1000 + n * 7919 % 60_000));
+        assert!(packs.len() > 15);
+        assert!(neighbours(&packs) < 0.6, "{}", neighbours(&packs));
+        assert!(fullness(&packs) > 0.97, "{}", fullness(&packs));
+    }
+
+    #[test]
+    fn packs_of_pictures_are_full() {
+        let picture = |n: usize| [crate::content::MEDIA_PIECE_BYTES, n * 7919 % 500_000 + 10_000];
+        let packs = packed((0..150).flat_map(picture));
+        assert!(packs.len() > 15);
+        assert!(fullness(&packs) > 0.97, "{}", fullness(&packs));
     }
 }

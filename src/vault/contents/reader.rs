@@ -82,7 +82,7 @@ pub(crate) struct ContentReader<'a> {
 impl<'a> ContentReader<'a> {
     /// `memory_bytes` is for opened packs; less than two packs' worth makes it read single segments.
     pub(crate) fn new(access: KindAccess<'a>, memory_bytes: usize) -> Result<Self> {
-        const PAGES_BYTES: usize = 4 * 1024 * 1024;
+        const PAGES_BYTES: usize = 2 * 1024 * 1024;
         Ok(Self {
             access,
             source: Arc::new(PackSource::new(&access)),

@@ -167,7 +167,8 @@ impl<'a> ContentWriter<'a> {
             small: Small::default(),
             encoding: Line::new(hands),
             packer: Packer::new(OPEN_PACKS),
-            sealing: Line::new(hands.div_ceil(2)),
+            // A pack that waits takes 8 MiB, and sealing one a few milliseconds.
+            sealing: Line::new(0),
             shipping: Shipping::new(Arc::clone(access.gate), Arc::clone(access.database), hands > 0),
             open: HashSet::new(),
             noted: 0,
@@ -216,8 +217,7 @@ impl<'a> ContentWriter<'a> {
         let mut ahead = self.ahead.take();
         ahead.clear();
         // The more, the less often what is left over is moved to the front.
-        let more = if self.hands() > 0 { CHUNK_BYTES_MAX / 2 } else { CHUNK_BYTES_MAX / 8 };
-        ahead.reserve_exact(CHUNK_BYTES_MAX + more);
+        ahead.reserve_exact(CHUNK_BYTES_MAX + CHUNK_BYTES_MAX / 8);
         ahead
     }
 
