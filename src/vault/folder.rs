@@ -11,6 +11,7 @@ mod stat;
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use std::vec;
 
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _, OpenOptionsSyncExt as _};
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, File, OpenOptions};
+use cap_std::fs::{Dir, OpenOptions};
 
 pub(super) use self::handles::{Handles, is_not_a_folder};
 use self::listing::sorted_names;
@@ -336,6 +337,12 @@ impl SourceFile {
     pub fn meta(&self) -> io::Result<FileMeta> {
         FileMeta::from_stat(&Stat::of_file(&self.file)?).ok_or_else(|| io::ErrorKind::InvalidInput.into())
     }
+
+    /// Appends the next bytes, at most `limit`; fewer only at the end. Straight into the memory that `bytes` has
+    /// to spare: going through [`Read`], it would be filled with zeros first.
+    pub(super) fn read_on(&mut self, bytes: &mut Vec<u8>, limit: u64) -> io::Result<()> {
+        (&mut self.file).take(limit).read_to_end(bytes).map(drop)
+    }
 }
 
 impl Read for SourceFile {
@@ -355,7 +362,8 @@ fn open_root(path: &Path) -> crate::Result<Dir> {
 }
 
 /// What stood there when the walk looked may be a fifo or a device by now.
-fn check_regular(file: File) -> Result<SourceFile, SkipReason> {
+fn check_regular(file: cap_std::fs::File) -> Result<SourceFile, SkipReason> {
+    let file = file.into_std();
     match Stat::of_file(&file).map(|stat| FileMeta::from_stat(&stat)) {
         Ok(Some(opened)) if opened.entry_type == EntryType::Regular => Ok(SourceFile { file, opened }),
         Ok(_) => Err(SkipReason::Changed),

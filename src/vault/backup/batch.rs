@@ -1,7 +1,7 @@
 //! Entries of a folder that look different, gathered so that the small files among them are read, named and
 //! compressed beside the job's thread, many at a time. What they become follows in the order of the walk.
 
-use std::{collections::VecDeque, io::Read as _};
+use std::collections::VecDeque;
 
 use super::files::{is_picture, taken_from};
 use crate::{
@@ -212,7 +212,7 @@ fn read_pieces(
         let limit = PIECE_BYTES.min(longest + 1 - length);
         // One byte more, so that the end is seen without growing.
         let mut piece = Vec::with_capacity(usize::try_from(limit.min(size)).unwrap_or(0) + 1);
-        file.take(limit).read_to_end(&mut piece).map_err(Error::io("reading the source"))?;
+        file.read_on(&mut piece, limit).map_err(Error::io("reading the source"))?;
         let read = u64::try_from(piece.len()).unwrap_or(u64::MAX);
         length += read;
         if read > 0 || pieces.is_empty() {

@@ -4,9 +4,10 @@
 //! hold all of them, and panics on some that a file may have.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io;
 
-use cap_std::fs::{Dir, File};
+use cap_std::fs::Dir;
 
 use super::meta::{Attributes, EntryType};
 
@@ -84,7 +85,7 @@ impl Stat {
     }
 
     pub(in crate::vault) fn of_file(file: &File) -> io::Result<Self> {
-        Ok(Self::from_metadata(&file.metadata()?))
+        Ok(Self::from_metadata(&cap_std::fs::Metadata::from_file(file)?))
     }
 
     fn from_metadata(meta: &cap_std::fs::Metadata) -> Self {

@@ -185,7 +185,7 @@ pub(super) fn reserve_and_rename(dir: &Arc<Dir>, from: &str, to: &Component) -> 
         io::ErrorKind::AlreadyExists => ItemError::AlreadyThere,
         _ => ItemError::io("naming a file")(error),
     })?;
-    let reserved = Stat::of_file(&reserved);
+    let reserved = Stat::of_file(&reserved.into_std());
     rename_over(dir, from, to).inspect_err(|_| {
         let there = Stat::at(dir, to.as_os_str());
         if matches!((there, reserved), (Ok(there), Ok(reserved)) if there.identity == reserved.identity) {
