@@ -6,8 +6,8 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Mutex, PoisonError,
-        mpsc::{Receiver, Sender, TryRecvError, channel, sync_channel},
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        mpsc::{Receiver, TryRecvError, sync_channel},
     },
     thread::{self, JoinHandle},
 };
@@ -42,7 +42,7 @@ pub(crate) fn hands(job: &Job, first_bytes: usize, hand_bytes: usize) -> usize {
 /// Threads that take tasks in turn. They start with the first task and end with the crew.
 pub(crate) struct Crew {
     size: usize,
-    tasks: Option<Sender<Task>>,
+    queue: Option<Arc<Queue>>,
     hands: Vec<JoinHandle<()>>,
     /// The caller's.
     own: Option<Tools>,
@@ -50,7 +50,7 @@ pub(crate) struct Crew {
 
 impl Crew {
     pub(crate) fn new(size: usize) -> Self {
-        Self { size, tasks: None, hands: Vec::new(), own: None }
+        Self { size, queue: None, hands: Vec::new(), own: None }
     }
 
     /// How many there are.
@@ -67,9 +67,25 @@ impl Crew {
         task(self.own.insert(own))
     }
 
-    /// Gives a task away.
+    /// Gives a task away, to be done after those given before.
     pub(crate) fn give<T: Send + 'static>(
         &mut self,
+        task: impl FnOnce(&mut Tools) -> Result<T> + Send + 'static,
+    ) -> Result<Later<T>> {
+        self.give_at(VecDeque::push_back, task)
+    }
+
+    /// Gives a task away that the caller is about to wait for: it is done next.
+    pub(crate) fn give_first<T: Send + 'static>(
+        &mut self,
+        task: impl FnOnce(&mut Tools) -> Result<T> + Send + 'static,
+    ) -> Result<Later<T>> {
+        self.give_at(VecDeque::push_front, task)
+    }
+
+    fn give_at<T: Send + 'static>(
+        &mut self,
+        push: fn(&mut VecDeque<Task>, Task),
         task: impl FnOnce(&mut Tools) -> Result<T> + Send + 'static,
     ) -> Result<Later<T>> {
         if self.size == 0 {
@@ -80,39 +96,63 @@ impl Crew {
             // Nobody waits any more when the job has failed.
             let _ = done.send(task(tools));
         });
-        self.tasks()?.send(task).map_err(|_| STOPPED)?;
+        let queue = self.queue()?;
+        push(&mut queue.lock().tasks, task);
+        queue.more.notify_one();
         Ok(Later::Coming(result))
     }
 
     #[expect(clippy::disallowed_methods, reason = "threads of the job, which end with it")]
-    fn tasks(&mut self) -> Result<&Sender<Task>> {
-        if self.tasks.is_none() {
-            // Whoever gives tasks bounds how many results are open (`Line`).
-            let (tasks, open) = channel::<Task>();
-            let open = Arc::new(Mutex::new(open));
-            for _ in 0..self.size {
-                let (open, mut tools) = (Arc::clone(&open), Tools::new()?);
-                self.hands.push(thread::spawn(move || {
-                    while let Some(task) = next(&open) {
-                        task(&mut tools);
-                    }
-                }));
-            }
-            self.tasks = Some(tasks);
+    fn queue(&mut self) -> Result<Arc<Queue>> {
+        if let Some(queue) = &self.queue {
+            return Ok(Arc::clone(queue));
         }
-        self.tasks.as_ref().ok_or(STOPPED)
+        let queue = Arc::<Queue>::default();
+        for _ in 0..self.size {
+            let (queue, mut tools) = (Arc::clone(&queue), Tools::new()?);
+            self.hands.push(thread::spawn(move || {
+                while let Some(task) = queue.next() {
+                    task(&mut tools);
+                }
+            }));
+        }
+        Ok(Arc::clone(self.queue.insert(queue)))
     }
 }
 
-fn next(open: &Mutex<Receiver<Task>>) -> Option<Task> {
-    open.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+/// Tasks that nobody has begun. Whoever gives tasks bounds how many results are open ([`Line`]).
+#[derive(Default)]
+struct Queue {
+    open: Mutex<Open>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct Open {
+    tasks: VecDeque<Task>,
+    is_closed: bool,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a task; none once the crew has ended.
+    fn next(&self) -> Option<Task> {
+        let waits = |open: &mut Open| open.tasks.is_empty() && !open.is_closed;
+        self.more.wait_while(self.lock(), waits).unwrap_or_else(PoisonError::into_inner).tasks.pop_front()
+    }
 }
 
 const STOPPED: Error = Error::Internal("a worker thread stopped");
 
 impl Drop for Crew {
     fn drop(&mut self) {
-        self.tasks = None;
+        if let Some(queue) = self.queue.take() {
+            queue.lock().is_closed = true;
+            queue.more.notify_all();
+        }
         self.hands.drain(..).for_each(|hand| drop(hand.join()));
     }
 }

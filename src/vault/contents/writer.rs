@@ -58,7 +58,9 @@ struct Inner<'a> {
     crew: Crew,
     /// Small chunks that wait for others, to be compressed together.
     small: Small,
-    encoding: Line<(Shelf, Vec<StoredFrame>)>,
+    encoding: Line<Encoded>,
+    /// Bytes that they were made from.
+    encoding_bytes: usize,
     packer: Packer,
     sealing: Line<(PackEntry, Sealed, Notes)>,
     shipping: Shipping,
@@ -80,6 +82,13 @@ pub(crate) struct ChunkMaker {
 pub(crate) struct MadeChunk {
     id: ChunkId,
     form: Form,
+}
+
+/// Frames for a shelf, made from so many plain bytes.
+struct Encoded {
+    shelf: Shelf,
+    frames: Vec<StoredFrame>,
+    plain_bytes: usize,
 }
 
 enum Form {
@@ -165,7 +174,8 @@ impl<'a> ContentWriter<'a> {
             random,
             crew: Crew::new(hands),
             small: Small::default(),
-            encoding: Line::new(hands),
+            encoding: Line::new(8 * hands),
+            encoding_bytes: 0,
             packer: Packer::new(OPEN_PACKS),
             // A pack that waits takes 8 MiB, and sealing one a few milliseconds.
             sealing: Line::new(0),
@@ -261,18 +271,19 @@ impl<'a> ContentWriter<'a> {
         if inner.open.contains(&id) || access.database.chunk(id)?.is_some() {
             return Ok(id);
         }
-        let is_short = plain.len() < SHORT_BYTES;
+        let plain_bytes = plain.len();
+        let is_short = plain_bytes < SHORT_BYTES;
         let encode = move |tools: &mut Tools| {
             let frame = StoredFrame::encode(id, plain, compress.then_some(&mut tools.compressor))?;
-            Ok((shelf, vec![frame]))
+            Ok(Encoded { shelf, frames: vec![frame], plain_bytes })
         };
         let frame = if compress && !is_short {
-            inner.crew.give(encode)?
+            inner.crew.give_first(encode)?
         } else {
             Later::Here(inner.crew.here(encode))
         };
         inner.open.insert(id);
-        self.pack_later(inner, frame)?;
+        self.pack_later(inner, frame, plain_bytes)?;
         Ok(id)
     }
 
@@ -313,7 +324,11 @@ impl<'a> ContentWriter<'a> {
         }
         match form {
             Form::Known => return Ok(id),
-            Form::Frame(frame) => self.pack_later(inner, Later::Here(Ok((Shelf::Content, vec![frame]))))?,
+            Form::Frame(frame) => {
+                let plain_bytes = frame.bytes().len();
+                let frames = Encoded { shelf: Shelf::Content, frames: vec![frame], plain_bytes };
+                self.pack_later(inner, Later::Here(Ok(frames)), plain_bytes)?;
+            }
             Form::Plain(plain) => {
                 inner.small.add(id, plain);
                 if inner.small.is_full() {
@@ -328,20 +343,32 @@ impl<'a> ContentWriter<'a> {
     /// Lets the small chunks that wait go into packs.
     fn pack_small(&self, inner: &mut Inner<'_>) -> Result<()> {
         let small = std::mem::take(&mut inner.small);
-        let frames = inner.crew.give(|tools| Ok((Shelf::Content, small.encode(&mut tools.compressor)?)))?;
-        self.pack_later(inner, frames)
+        let plain_bytes = small.bytes;
+        let frames = inner.crew.give_first(move |tools| {
+            let frames = small.encode(&mut tools.compressor)?;
+            Ok(Encoded { shelf: Shelf::Content, frames, plain_bytes })
+        })?;
+        self.pack_later(inner, frames, plain_bytes)
     }
 
     /// Lets frames go into packs once they are made, after those before them.
-    fn pack_later(&self, inner: &mut Inner<'_>, frames: Later<(Shelf, Vec<StoredFrame>)>) -> Result<()> {
+    fn pack_later(&self, inner: &mut Inner<'_>, frames: Later<Encoded>, plain_bytes: usize) -> Result<()> {
+        /// What the hands may have before them: more helps nothing, and takes memory.
+        const BYTES_MAX: usize = 4 * 1024 * 1024;
         inner.encoding.push(frames);
-        while let Some(frames) = inner.encoding.next_due() {
+        inner.encoding_bytes += plain_bytes;
+        loop {
+            let is_much = inner.encoding_bytes > BYTES_MAX;
+            let due = if is_much { inner.encoding.next() } else { inner.encoding.next_due() };
+            let Some(frames) = due else { break };
             self.pack(inner, frames?)?;
         }
         self.ship_what_is_due(inner)
     }
 
-    fn pack(&self, inner: &mut Inner<'_>, (shelf, frames): (Shelf, Vec<StoredFrame>)) -> Result<()> {
+    fn pack(&self, inner: &mut Inner<'_>, encoded: Encoded) -> Result<()> {
+        let Encoded { shelf, frames, plain_bytes } = encoded;
+        inner.encoding_bytes -= plain_bytes;
         frames.iter().try_for_each(|frame| {
             if let Some(full) = inner.packer.make_room(shelf, frame) {
                 self.seal(inner, full)?;
@@ -356,7 +383,7 @@ impl<'a> ContentWriter<'a> {
         let (key, account, epoch) = (Arc::clone(&self.key), access.account, self.epoch);
         let (kind, notes) = (access.kind.to_owned(), std::mem::take(&mut inner.notes));
         let mut drawn = Drawn::<{ PackBuilder::RANDOM_BYTES }>::new(inner.random)?;
-        let later = inner.crew.give(move |_| {
+        let later = inner.crew.give_first(move |_| {
             let (entry, sealed) = pack.seal(&key, account, epoch, &kind, &mut drawn)?;
             Ok((entry, sealed, notes))
         })?;
