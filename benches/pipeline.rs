@@ -59,30 +59,32 @@ impl Extent {
 
 /// A folder of one kind.
 struct Material {
+    name: &'static str,
     kind: Kind,
     folder: PathBuf,
     bytes: usize,
 }
 
 impl Material {
-    /// Pictures of 4 MiB, which are cut in equal pieces.
-    fn photos(at: &Path, bytes: usize) -> Self {
-        Self::new(Kind::PHOTOS, at.join("photos"), bytes, 4 * MIB)
+    /// Pictures, which are cut in equal pieces, and one long file, which is cut where its content says.
+    fn all(at: &Path, bytes: usize) -> [Self; 3] {
+        [
+            Self::new("photos-1MiB", Kind::PHOTOS, at, (bytes, MIB)),
+            Self::new("photos-4MiB", Kind::PHOTOS, at, (bytes, 4 * MIB)),
+            Self::new("one-file", Kind::FILES, at, (bytes, bytes)),
+        ]
     }
 
-    /// One long file, which is cut where its content says.
-    fn files(at: &Path, bytes: usize) -> Self {
-        Self::new(Kind::FILES, at.join("files"), bytes, bytes)
-    }
-
-    fn new(kind: Kind, folder: PathBuf, bytes: usize, each: usize) -> Self {
+    /// Files of `each` bytes.
+    fn new(name: &'static str, kind: Kind, at: &Path, (bytes, each): (usize, usize)) -> Self {
+        let folder = at.join(name);
         fs::create_dir(&folder).unwrap();
         let mut content = vec![0; each];
         for number in 0..bytes / each {
             OsRandom.fill(&mut content).unwrap();
             fs::write(folder.join(format!("{number}.jpg")), &content).unwrap();
         }
-        Self { kind, folder, bytes }
+        Self { name, kind, folder, bytes }
     }
 
     /// A backup into a new vault: what it took, and how much the processors worked for it.
@@ -246,7 +248,7 @@ fn table(material: &Material, rounds: &[Round]) -> String {
     let speed = |time: Duration| material.bytes as f64 / time.as_secs_f64() / 1e9;
     let ratio = |a: Duration, b: Duration| a.as_secs_f64() / b.as_secs_f64();
     let busy = |turn: Turn| ratio(turn.processors, turn.wall);
-    let mut line = format!("| {} |", material.kind);
+    let mut line = format!("| {} |", material.name);
     for figure in [
         of(&|round| speed(round.bound())),
         of(&|round| speed(round.one.wall)),
@@ -280,7 +282,7 @@ fn report(c: &mut Criterion, material: &Material, rounds: &[Round]) {
         .throughput(Throughput::Bytes(material.bytes as u64));
     let mut tell = |name: &str, time: &dyn Fn(&Round) -> Duration| {
         let mut times = rounds.iter().map(time).cycle();
-        group.bench_function(BenchmarkId::new(name, &material.kind), |b| {
+        group.bench_function(BenchmarkId::new(name, material.name), |b| {
             b.iter_custom(|iterations| times.next().unwrap().mul_f64(iterations as f64));
         });
     };
@@ -300,7 +302,7 @@ fn pipeline(c: &mut Criterion) {
     let memory = Some(Path::new("/dev/shm")).filter(|folder| folder.is_dir());
     let work = memory.map_or_else(tempfile::tempdir, tempfile::tempdir_in).unwrap();
     let mut lines = HEAD.to_owned();
-    for material in [Material::photos(work.path(), bytes), Material::files(work.path(), bytes)] {
+    for material in Material::all(work.path(), bytes) {
         let rounds: Vec<_> = (0..rounds).map(|_| Round::of(&material)).collect();
         report(c, &material, &rounds);
         lines += &table(&material, &rounds);

@@ -159,11 +159,12 @@ fn time(work: impl FnOnce()) -> Duration {
     start.elapsed()
 }
 
-/// Two devices and a folder as the store. It lies where temporary files lie: with `TMPDIR` in memory the disk
-/// does not count.
+/// Two devices and a folder as the store. Both lie where temporary files lie. On a disk this measures the disk:
+/// the sender waits for it some 25 times and the receiver 13 times, 4 ms each on a slow one. With
+/// `TMPDIR=/dev/shm` it measures us.
 #[test]
 #[ignore = "a measurement of a minute"]
-fn a_hundred_new_messages_among_a_million_take_no_time() {
+fn a_hundred_new_messages_among_a_million_take_less_than_a_tenth_of_a_second() {
     const NEW: u64 = 100;
     let (folder, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let store = std::sync::Arc::new(DirectoryStore::open(folder.path()).unwrap());
@@ -180,10 +181,11 @@ fn a_hundred_new_messages_among_a_million_take_no_time() {
         ["sender's backup of what is new", "sender's sync after it", "receiver's sync"].iter().zip(&mut times)
     {
         times.sort_unstable();
-        let [least, .., most] = times[..] else { panic!("no rounds") };
-        println!("{NEW} new messages, {what}: {:.1?} (median; {least:.1?} to {most:.1?})", times[2]);
+        println!(
+            "{NEW} new messages, {what}: {:.1?} (median; {:.1?} to {:.1?})",
+            times[2], times[0], times[4]
+        );
     }
     println!("sender's backup of the whole export, nothing new: {whole:.1?}");
-    let [sent, _, received] = times.map(|times| times[2]);
-    assert!(sent + received < Duration::from_millis(2 * 100), "{sent:?} and {received:?}");
+    assert!(times.iter().all(|times| times[2] < Duration::from_millis(100)));
 }
