@@ -19,11 +19,12 @@ use std::{
 use serde_json::Value;
 
 /// What the ratios of a group compare with.
-const YARDSTICKS: [(&str, &str); 4] = [
+const YARDSTICKS: [(&str, &str); 5] = [
     ("seal", "chacha20poly1305"),
     ("open", "chacha20poly1305"),
     ("records", "one-file"),
     ("chunker", "plain-gear"),
+    ("pipeline", "bound"),
 ];
 
 /// One benchmark of the last run.
@@ -98,5 +99,9 @@ fn main() {
     println!("built as: {}", strongroom::crypto::cipher_build());
     for (name, group) in groups(&target.join("criterion")) {
         print(&name, &group);
+    }
+    // Ratios of one round, where the medians above are of all rounds.
+    if let Ok(ratios) = fs::read_to_string(target.join("criterion/pipeline.md")) {
+        println!("\n{ratios}");
     }
 }

@@ -13,6 +13,19 @@ fn now() -> Duration {
     Duration::new(time.tv_sec.cast_unsigned(), u32::try_from(time.tv_nsec).unwrap())
 }
 
+/// Time that all threads of this process had a processor.
+#[cfg(unix)]
+pub(crate) fn process_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.cast_unsigned(), u32::try_from(time.tv_nsec).unwrap())
+}
+
+/// Not known elsewhere.
+#[cfg(not(unix))]
+pub(crate) fn process_time() -> Duration {
+    Duration::ZERO
+}
+
 /// Elsewhere the wall clock has to do.
 #[cfg(not(unix))]
 fn now() -> Duration {
