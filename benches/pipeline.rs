@@ -28,7 +28,7 @@ use std::{
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use strongroom::{
-    content::{ChunkId, Chunker, MEDIA_PIECE_BYTES, PackBuilder, Packer, StoredChunk},
+    content::{ChunkId, Chunker, MEDIA_PIECE_BYTES, PackBuilder, Packer, Shelf, StoredFrame},
     crypto::{ObjectKey, OsRandom, Random as _, Secret},
     keys::{AccountId, RecoveryCode},
     kinds::Kind,
@@ -201,11 +201,11 @@ impl Stages {
 
     fn chunk(&mut self, plain: Vec<u8>) {
         let id = self.time("id", |stages| ChunkId::derive(&stages.id_key, &plain));
-        let chunk = StoredChunk::encode(id, plain, None).unwrap();
-        if let Some(full) = self.packer.make_room(&chunk) {
+        let frame = StoredFrame::encode(id, plain, None).unwrap();
+        if let Some(full) = self.packer.make_room(Shelf::Content, &frame) {
             self.send(full);
         }
-        self.time("fill", |stages| stages.packer.add(&chunk, &mut OsRandom).unwrap());
+        self.time("fill", |stages| stages.packer.add(Shelf::Content, &frame, &mut OsRandom).unwrap());
     }
 
     /// Seals a pack, which hashes it too, and stores it.

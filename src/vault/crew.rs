@@ -72,20 +72,20 @@ impl Crew {
         &mut self,
         task: impl FnOnce(&mut Tools) -> Result<T> + Send + 'static,
     ) -> Result<Later<T>> {
-        self.give_at(VecDeque::push_back, task)
+        self.give_to(|open| &mut open.tasks, task)
     }
 
-    /// Gives a task away that the caller is about to wait for: it is done next.
+    /// Gives a task away that the caller is about to wait for: it is done before those of [`Self::give`].
     pub(crate) fn give_first<T: Send + 'static>(
         &mut self,
         task: impl FnOnce(&mut Tools) -> Result<T> + Send + 'static,
     ) -> Result<Later<T>> {
-        self.give_at(VecDeque::push_front, task)
+        self.give_to(|open| &mut open.first, task)
     }
 
-    fn give_at<T: Send + 'static>(
+    fn give_to<T: Send + 'static>(
         &mut self,
-        push: fn(&mut VecDeque<Task>, Task),
+        line: fn(&mut Open) -> &mut VecDeque<Task>,
         task: impl FnOnce(&mut Tools) -> Result<T> + Send + 'static,
     ) -> Result<Later<T>> {
         if self.size == 0 {
@@ -97,7 +97,7 @@ impl Crew {
             let _ = done.send(task(tools));
         });
         let queue = self.queue()?;
-        push(&mut queue.lock().tasks, task);
+        line(&mut queue.lock()).push_back(task);
         queue.more.notify_one();
         Ok(Later::Coming(result))
     }
@@ -129,6 +129,7 @@ struct Queue {
 
 #[derive(Default)]
 struct Open {
+    first: VecDeque<Task>,
     tasks: VecDeque<Task>,
     is_closed: bool,
 }
@@ -140,8 +141,9 @@ impl Queue {
 
     /// Waits for a task; none once the crew has ended.
     fn next(&self) -> Option<Task> {
-        let waits = |open: &mut Open| open.tasks.is_empty() && !open.is_closed;
-        self.more.wait_while(self.lock(), waits).unwrap_or_else(PoisonError::into_inner).tasks.pop_front()
+        let waits = |open: &mut Open| open.first.is_empty() && open.tasks.is_empty() && !open.is_closed;
+        let mut open = self.more.wait_while(self.lock(), waits).unwrap_or_else(PoisonError::into_inner);
+        open.first.pop_front().or_else(|| open.tasks.pop_front())
     }
 }
 

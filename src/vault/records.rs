@@ -6,7 +6,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     Job, Vault,
     contents::{
-        ContentReader, ContentWriter, Cut, ValueReader, decode_entry, encode_entry, load_index, write_content,
+        Compress, ContentReader, ContentWriter, Cut, ValueReader, decode_entry, encode_entry, load_index,
+        write_content,
     },
     merge::MergeFunction,
     snapshots::prefix_of,
@@ -121,7 +122,7 @@ fn tree_edit(writer: &ContentWriter<'_>, edit: &WaitingEdit, bytes: Option<Vec<u
     let key = edit.key().to_vec();
     let Some(bytes) = bytes else { return Ok(Edit { key, value: None }) };
     let compress = Policy::of(&Kind::parse(edit.kind())?).compress;
-    let content = write_content(writer, &mut bytes.as_slice(), Cut::Fixed, &|_| compress)?;
+    let content = write_content(writer, &mut bytes.as_slice(), Cut::Fixed, Compress::all(compress))?;
     let record = Record::File(FileMeta {
         file_type: FileType::Regular,
         mode: 0o644,

@@ -187,7 +187,7 @@ impl WholeFile {
             Err(reason) => return Ok(ReadFile::LeftOut(reason)),
         };
         let meta = file.meta_when_opened();
-        let Some((cutting, pieces)) = read_pieces(&mut file, (meta.size, longest), policy)? else {
+        let Some((cutting, pieces)) = read_pieces(&mut file, (meta.size, longest), policy, maker)? else {
             return Ok(ReadFile::TooLong(file));
         };
         let settled = file.meta().is_ok_and(|after| after == meta);
@@ -204,6 +204,7 @@ fn read_pieces(
     file: &mut SourceFile,
     (size, longest): (u64, u64),
     policy: Policy,
+    maker: &ChunkMaker,
 ) -> Result<Option<(Cutting, Vec<Vec<u8>>)>> {
     const PIECE_BYTES: u64 = MEDIA_PIECE_BYTES as u64;
     let mut pieces: Vec<Vec<u8>> = Vec::new();
@@ -211,7 +212,7 @@ fn read_pieces(
     loop {
         let limit = PIECE_BYTES.min(longest + 1 - length);
         // One byte more, so that the end is seen without growing.
-        let mut piece = Vec::with_capacity(usize::try_from(limit.min(size)).unwrap_or(0) + 1);
+        let mut piece = maker.memory(usize::try_from(limit.min(size.saturating_sub(length))).unwrap_or(0));
         file.read_on(&mut piece, limit).map_err(Error::io("reading the source"))?;
         let read = u64::try_from(piece.len()).unwrap_or(u64::MAX);
         length += read;

@@ -17,11 +17,11 @@ use crate::{
     content::MEDIA_PIECE_BYTES,
     kinds::{
         Cutting, FileMeta as FileRecord, FileType, Kind, PHOTO_HEAD_BYTES, Policy, Record, file_key,
-        is_media_name, looks_incompressible, taken_ms,
+        is_media_name, taken_ms,
     },
     tree::Edit,
     vault::{
-        contents::{ContentWriter, Cut, encode_entry, write_content},
+        contents::{Compress, ContentWriter, Cut, encode_entry, write_content},
         folder::{EntryType, FileMeta, Folder, SkipReason, Skipped, SourceFile, SourceItem, Walk},
         merge::{Conflict, Decision, conflict_key, content_id, keep_both, kept_both, value_id},
         state::{FileStat, Note, Replica},
@@ -304,8 +304,8 @@ impl FolderSource {
             Cutting::Fixed => Cut::Fixed,
             _ => Cut::ByContent(pass.writer.chunker()),
         };
-        let compress = |chunk: &[u8]| policy.compress && !looks_incompressible(chunk);
-        let content = write_content(pass.writer, &mut head.as_slice().chain(&mut file), cut, &compress)?;
+        let compress = if policy.compress { Compress::Sampled } else { Compress::Never };
+        let content = write_content(pass.writer, &mut head.as_slice().chain(&mut file), cut, compress)?;
         let settled = file.meta().is_ok_and(|after| after == meta);
         Ok(FileContent { meta, settled, taken_ms, content })
     }

@@ -10,5 +10,7 @@ mod writer;
 pub(crate) use index::{fetch_fragment, load_index, write_index};
 pub(crate) use packs::{PackSource, Piece};
 pub(crate) use reader::{ContentReader, KindAccess};
-pub(crate) use values::{Cut, Parcel, ValueReader, decode_entry, encode_entry, record_of, write_content};
+pub(crate) use values::{
+    Compress, Cut, Parcel, ValueReader, decode_entry, encode_entry, record_of, write_content,
+};
 pub(crate) use writer::{ChunkMaker, ContentWriter, MadeChunk};

@@ -1,13 +1,14 @@
 //! Values: short ones lie in the tree, longer ones are chunks, very long ones lists of chunks (FORMAT F-24).
 
-use std::io::Read;
+use std::{collections::VecDeque, io::Read};
 
 use prost::Message as _;
 
-use super::{ContentReader, ContentWriter, Piece};
+use super::{ContentReader, ContentWriter, MadeChunk, Piece};
 use crate::{
     Error, Part, Result,
     content::{ChunkId, Chunker, Decompressor, MEDIA_PIECE_BYTES},
+    kinds::looks_incompressible,
     limits::{CHUNK_BYTES_MAX, CHUNK_LIST_LEVELS_MAX, CHUNK_LIST_MAX, INLINE_BYTES_MAX, RECORD_BYTES_MAX},
     vault::crew::{Later, Line},
     wire::{decode_lenient, messages},
@@ -26,12 +27,36 @@ pub(crate) enum Cut<'a> {
     ByContent(&'a Chunker),
 }
 
-/// Reads everything from `source` and stores it. `compress` is asked for each chunk.
+/// Whether chunks are compressed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compress {
+    Never,
+    Always,
+    /// Those of which a sample says that it helps.
+    Sampled,
+}
+
+impl Compress {
+    /// Always or never.
+    pub(crate) fn all(compress: bool) -> Self {
+        if compress { Self::Always } else { Self::Never }
+    }
+
+    pub(crate) fn wants(self, chunk: &[u8]) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Always => true,
+            Self::Sampled => !looks_incompressible(chunk),
+        }
+    }
+}
+
+/// Reads everything from `source` and stores it. The caller's thread reads and cuts, the hands do the rest.
 pub(crate) fn write_content(
     writer: &ContentWriter<'_>,
     source: &mut dyn Read,
     cut: Cut<'_>,
-    compress: &dyn Fn(&[u8]) -> bool,
+    compress: Compress,
 ) -> Result<messages::Content> {
     let mut buffer = Buffer::default();
     buffer.fill(source, INLINE_BYTES_MAX + 1, INLINE_BYTES_MAX + 1)?;
@@ -42,18 +67,59 @@ pub(crate) fn write_content(
     if matches!(cut, Cut::ByContent(_)) {
         buffer.move_to(writer.lend_ahead());
     }
-    let mut ids = Vec::new();
+    let mut chunks = Chunks { writer, coming: VecDeque::new(), bytes: 0, ids: Vec::new() };
     let mut length = 0;
     while let Some(chunk) = buffer.next_chunk(source, cut)? {
         length += length_of(&chunk)?;
-        let compressed = compress(&chunk);
-        ids.push(writer.put_chunk(chunk, compressed)?);
+        chunks.add(chunk, compress)?;
     }
     if matches!(cut, Cut::ByContent(_)) {
         writer.return_ahead(buffer.bytes);
     }
-    let (list_level, ids) = write_lists(writer, ids)?;
+    let (list_level, ids) = write_lists(writer, chunks.finish()?)?;
     Ok(messages::Content { length, inline: Vec::new(), list_level, chunks: concat(&ids) })
+}
+
+/// A value's chunks, which the hands name and compress.
+struct Chunks<'w, 'a> {
+    writer: &'w ContentWriter<'a>,
+    /// With their bytes, and what was noted when they were given away.
+    coming: VecDeque<(Later<MadeChunk>, usize, u64)>,
+    bytes: usize,
+    ids: Vec<ChunkId>,
+}
+
+impl Chunks<'_, '_> {
+    fn add(&mut self, chunk: Vec<u8>, compress: Compress) -> Result<()> {
+        /// What the hands may have before them.
+        const BYTES_MAX: usize = CHUNK_BYTES_MAX;
+        let (bytes, noted) = (chunk.len(), self.writer.noted());
+        let made = self.writer.give_first(move |maker, tools| {
+            let compress = compress.wants(&chunk);
+            maker.make(chunk, compress, tools)
+        })?;
+        self.coming.push_back((made, bytes, noted));
+        self.bytes += bytes;
+        while self.bytes > BYTES_MAX || (self.writer.hands() == 0 && self.bytes > 0) {
+            self.put_next()?;
+        }
+        Ok(())
+    }
+
+    fn put_next(&mut self) -> Result<()> {
+        if let Some((made, bytes, noted)) = self.coming.pop_front() {
+            self.bytes -= bytes;
+            self.ids.push(self.writer.put_made(made.wait()?, noted)?);
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Vec<ChunkId>> {
+        while !self.coming.is_empty() {
+            self.put_next()?;
+        }
+        Ok(self.ids)
+    }
 }
 
 /// Turns too many ids into lists of ids, as often as it takes.
@@ -286,7 +352,7 @@ pub(crate) fn encode_entry(
     let mut entry = messages::Entry { record, record_content: None, content };
     if entry.record.len() > INLINE_BYTES_MAX {
         let record = std::mem::take(&mut entry.record);
-        let stored = write_content(writer, &mut record.as_slice(), Cut::Fixed, &|_| compress)?;
+        let stored = write_content(writer, &mut record.as_slice(), Cut::Fixed, Compress::all(compress))?;
         entry.record_content = Some(stored);
     }
     Ok(entry.encode_to_vec())

@@ -7,7 +7,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::HashSet,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use prost::Message as _;
@@ -76,6 +76,9 @@ pub(crate) struct ChunkMaker {
     database: Arc<Database>,
     id_key: Secret<32>,
     chunker: Chunker,
+    /// Memory of pieces that lie in a pack by now, for the next ones: asked for anew each time, the system clears
+    /// it page by page.
+    spare: Mutex<Vec<Vec<u8>>>,
 }
 
 /// A chunk on its way into a pack.
@@ -135,6 +138,26 @@ impl ChunkMaker {
         &self.chunker
     }
 
+    /// Empty memory for a piece of `bytes`, and one more.
+    pub(crate) fn memory(&self, bytes: usize) -> Vec<u8> {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = |memory: &Vec<u8>| memory.capacity() > bytes && memory.capacity() / 2 <= bytes;
+        let found = spare.iter().position(fits).map(|at| spare.swap_remove(at));
+        drop(spare);
+        let mut memory = found.unwrap_or_else(|| Vec::with_capacity(bytes.saturating_add(1)));
+        memory.clear();
+        memory
+    }
+
+    /// Takes memory back; what is short is as soon asked for anew.
+    fn reuse(&self, memory: Vec<u8>) {
+        const SPARE_MAX: usize = 3;
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if memory.capacity() >= SHORT_BYTES && spare.len() < SPARE_MAX {
+            spare.push(memory);
+        }
+    }
+
     pub(crate) fn make(&self, plain: Vec<u8>, compress: bool, tools: &mut Tools) -> Result<MadeChunk> {
         let id = ChunkId::derive(&self.id_key, &plain);
         let form = if self.database.chunk(id)?.is_some() {
@@ -188,7 +211,12 @@ impl<'a> ContentWriter<'a> {
         let chunker = Chunker::new(access.keys.chunk_cut_key(), epoch);
         let writer = Self {
             reader: ContentReader::new(access, job.memory_bytes() / 8)?,
-            maker: Arc::new(ChunkMaker { database: Arc::clone(access.database), id_key, chunker }),
+            maker: Arc::new(ChunkMaker {
+                database: Arc::clone(access.database),
+                id_key,
+                chunker,
+                spare: Mutex::default(),
+            }),
             run,
             job,
             clock,
@@ -306,6 +334,15 @@ impl<'a> ContentWriter<'a> {
         self.inner.borrow_mut().crew.give(move |tools| task(&maker, tools))
     }
 
+    /// The same, for what the caller is about to wait for.
+    pub(crate) fn give_first<T: Send + 'static>(
+        &self,
+        task: impl FnOnce(&ChunkMaker, &mut Tools) -> Result<T> + Send + 'static,
+    ) -> Result<Later<T>> {
+        let maker = Arc::clone(&self.maker);
+        self.inner.borrow_mut().crew.give_first(move |tools| task(&maker, tools))
+    }
+
     /// A number that stays the same as long as no chunk has been noted: what was made since then may be stored
     /// already.
     pub(crate) fn noted(&self) -> u64 {
@@ -369,11 +406,13 @@ impl<'a> ContentWriter<'a> {
     fn pack(&self, inner: &mut Inner<'_>, encoded: Encoded) -> Result<()> {
         let Encoded { shelf, frames, plain_bytes } = encoded;
         inner.encoding_bytes -= plain_bytes;
-        frames.iter().try_for_each(|frame| {
-            if let Some(full) = inner.packer.make_room(shelf, frame) {
+        frames.into_iter().try_for_each(|frame| {
+            if let Some(full) = inner.packer.make_room(shelf, &frame) {
                 self.seal(inner, full)?;
             }
-            inner.packer.add(shelf, frame, inner.random)
+            inner.packer.add(shelf, &frame, inner.random)?;
+            self.maker.reuse(frame.into_bytes());
+            Ok(())
         })
     }
 
@@ -438,6 +477,7 @@ impl<'a> ContentWriter<'a> {
         self.ship_all(inner)?;
         // What follows, an index, needs memory too.
         inner.packer.let_spare_go();
+        self.maker.spare.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.ahead.take();
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! which of them this device is.
 
 use super::super::contents::{
-    ContentWriter, Cut, ValueReader, decode_entry, encode_entry, record_of, write_content,
+    Compress, ContentWriter, Cut, ValueReader, decode_entry, encode_entry, record_of, write_content,
 };
 use super::conflict::{content_id, newer};
 use crate::{Error, Part, Result, kinds::Kind, wire::messages};
@@ -89,7 +89,7 @@ fn merge_by_app(
     let merged = merge(base.as_deref(), &first, &second);
     let newest = if newer(a, b)? { a } else { b };
     let record = record_of(writer.reader(), &decode_entry(newest)?)?;
-    let content = write_content(writer, &mut merged.as_slice(), Cut::Fixed, &|_| false)?;
+    let content = write_content(writer, &mut merged.as_slice(), Cut::Fixed, Compress::Never)?;
     Ok(Decision { value: Some(encode_entry(writer, record, Some(content), false)?), copy: None })
 }
 

@@ -7,7 +7,7 @@ use crate::{
     tree::{Borders, Edit, apply},
     vault::{
         At, NewDevice,
-        contents::{ContentWriter, Cut, encode_entry, write_content, write_index},
+        contents::{Compress, ContentWriter, Cut, encode_entry, write_content, write_index},
     },
 };
 
@@ -33,8 +33,9 @@ fn committed(folder: &Path, mut entries: Vec<Entry<'_>>) -> Vault {
             let edits: Vec<_> = entries
                 .into_iter()
                 .map(|(key, record, content)| {
-                    let content = content
-                        .map(|mut bytes| write_content(&writer, &mut bytes, Cut::Fixed, &|_| false).unwrap());
+                    let content = content.map(|mut bytes| {
+                        write_content(&writer, &mut bytes, Cut::Fixed, Compress::Never).unwrap()
+                    });
                     let value = encode_entry(&writer, record.encode().unwrap(), content, false).unwrap();
                     Ok(Edit { key, value: Some(value) })
                 })
