@@ -93,6 +93,14 @@ def read_directory(plain):
     return frames
 
 
+def read_index_of(plain):
+    """F-21: the frames of a pack by an index that has the lines of its directory."""
+    ref = decoder.SimpleNamespace(name=bytes(16), length=16384, hash=bytes(32), epoch=0)
+    pack = decoder.SimpleNamespace(object=ref, chunks=read_lines(plain)[0])
+    fragment = decoder.encode("IndexFragment", decoder.SimpleNamespace(packs=[pack], older=[]))
+    return decoder.read_fragment(fragment).packs[0].frames
+
+
 class Objects:
     """The account of objects.json."""
 
@@ -187,6 +195,25 @@ def check_objects():
     chunks = chunks_of(bytes.fromhex(objects.given["chunk_id_key"]), read_directory(plain), plain)
     same("chunks", chunks, [bytes.fromhex(chunk) for chunk in objects.given["chunks"]])
     return objects
+
+
+def check_shared_frames():
+    """F-20, F-22: chunks that share a frame, as the pack and as the index have them."""
+    given = load("shared_frame.json")
+    id_key, pack = bytes.fromhex(given["chunk_id_key"]), base64.b64decode(given["pack"])
+    lines = [{**vars(line), "id": line.id.hex()} for line in read_lines(pack)[0]]
+    same("lines", lines, given["lines"])
+    plain = [bytes.fromhex(chunk) for chunk in given["plain"]]
+    for read in (read_directory, read_index_of):
+        same("shared frame", chunks_of(id_key, read(pack), pack), plain)
+        for case in given["refused"]:
+            pack_of_case = base64.b64decode(case["pack"])
+            if case["chunks"]:
+                chunks = chunks_of(id_key, read(pack_of_case), pack_of_case)
+                same(case["name"], [chunk is not None for chunk in chunks], case["chunks"])
+            else:
+                refuses(case, lambda: read(pack_of_case))
+    return len(given["refused"])
 
 
 CLASSES = {"newer format": decoder.NewerFormat, "mistyped code": decoder.Mistyped}
@@ -337,6 +364,7 @@ def describe(path, out):
 def main():
     check_keys()
     count = check_must_fail(check_objects())
+    count += check_shared_frames()
     check_roster()
     count += check_enrollment() + check_fork_proofs()
     check_tree()
