@@ -64,6 +64,10 @@ fn the_decoder_restores_what_this_crate_restores() {
     compare(&tree(&by_code), &tree(&by_crate));
     compare(&tree(&by_password), &tree(&by_crate));
 
+    // Small files that shrink share frames; photos and messages are not compressed.
+    let fullest = fullest_frames(&python, &store, &code);
+    assert!(fullest["files"] > 1 && fullest["photos"] == 1 && fullest["messages"] == 1, "{fullest:?}");
+
     // Two devices now, the second one with a commit of its own.
     let again = work.join("again");
     decode(&python, &store, &again, &[("--code", code.reveal().as_str())]);
@@ -252,6 +256,16 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// Of each kind, how many chunks lie in the frame that holds most.
+fn fullest_frames(python: &str, store: &Path, code: &RecoveryCode) -> BTreeMap<String, usize> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/decoder/fullest_frames.py");
+    let output = Command::new(python).arg(script).arg(store).arg(code.reveal().as_str()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let counts = lines.lines().filter_map(|line| line.split_once(' '));
+    counts.map(|(kind, count)| (kind.to_owned(), count.parse().unwrap())).collect()
+}
+
 fn decode(python: &str, store: &Path, into: &Path, secret: &[(&str, &str)]) {
     assert!(decoder(python, store, into, secret).success());
 }
@@ -325,6 +339,7 @@ fn write_docs(at: &Path) {
     fs::write(at.join("f\u{fc}r \u{1f600}"), "a name").unwrap();
     fs::write(at.join(std::ffi::OsStr::from_bytes(b"not-utf8-\xff")), "bytes").unwrap();
     fs::write(at.join("sub.txt"), "sorts between sub and what is below it").unwrap();
+    write_small(&at.join("small"));
     std::os::unix::fs::symlink("../a.txt", at.join("sub/link")).unwrap();
     std::os::unix::fs::symlink("/nowhere/at all", at.join("dangling")).unwrap();
     let dated = |name: &str, mode: u32, time: SystemTime| {
@@ -335,6 +350,18 @@ fn write_docs(at: &Path) {
     dated("a.txt", 0o400, SystemTime::UNIX_EPOCH + Duration::new(1_000_000_000, 123_456_789));
     dated("text.log", 0o755, SystemTime::UNIX_EPOCH - Duration::new(1, 500_000_000));
     dated("sub/empty", 0o711, SystemTime::UNIX_EPOCH + Duration::from_secs(5));
+}
+
+/// 700 KiB of files too long to lie in the tree, so that some share frames and the last are left over; among them
+/// one that does not shrink and two that are the same.
+fn write_small(at: &Path) {
+    fs::create_dir_all(at).unwrap();
+    for number in 0..140 {
+        let text = format!("{{\"number\": {number}, \"of\": \"small files\"}}\n").repeat(130);
+        fs::write(at.join(format!("{number:03}.json")), text).unwrap();
+    }
+    fs::write(at.join("040.noise"), noise(8, 20_000)).unwrap();
+    fs::copy(at.join("050.json"), at.join("051.copy")).unwrap();
 }
 
 fn write_notes(at: &Path) {

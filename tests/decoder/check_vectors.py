@@ -58,20 +58,47 @@ def check_keys():
 
 
 def read_chunk(chunk):
-    given = [bytes.fromhex(chunk[name]) for name in ("chunk_id_key", "id", "stored")]
-    return decoder.decode_chunk(*given, chunk["plain_length"])
+    stored, name, id_key = (bytes.fromhex(chunk[field]) for field in ("stored", "id", "chunk_id_key"))
+    line = decoder.SimpleNamespace(id=name, stored_length=len(stored), plain_length=chunk["plain_length"])
+    (plain,) = chunks_of(id_key, decoder.frames_of([line], "chunk"), stored)
+    return plain
 
 
-def read_directory(plain):
-    """F-20: the chunks of a pack by its own directory."""
+def chunks_of(id_key, frames, pack):
+    """F-22: each chunk, or None where it is not the one named."""
+    return [read_one(id_key, pack, frame, *chunk) for frame in frames for chunk in frame.chunks]
+
+
+def read_one(id_key, pack, frame, name, within):
+    try:
+        return decoder.check_chunk(id_key, name, decoder.unpack_frame(pack, frame)[within])
+    except decoder.Refused:
+        return None
+
+
+def read_lines(plain):
+    """The lines of a pack's own directory, and where that begins."""
     (length,) = struct.unpack("<I", plain[-4:])
     decoder.need(length <= len(plain) - 4, "pack")
     start = len(plain) - 4 - length
-    chunks = decoder.parse_strict("PackDirectory", plain[start:-4], "pack").chunks
-    decoder.check_chunks(chunks, "pack")
-    used = sum(chunk.stored_length for chunk in chunks)
+    return decoder.parse_strict("PackDirectory", plain[start:-4], "pack").chunks, start
+
+
+def read_directory(plain):
+    """F-20: the frames of a pack by its own directory."""
+    lines, start = read_lines(plain)
+    frames = decoder.frames_of(lines, "pack")
+    used = sum(frame.stored for frame in frames)
     decoder.need(used <= start and not any(plain[used:start]), "pack")
-    return chunks
+    return frames
+
+
+def read_index_of(plain):
+    """F-21: the frames of a pack by an index that has the lines of its directory."""
+    ref = decoder.SimpleNamespace(name=bytes(16), length=16384, hash=bytes(32), epoch=0)
+    pack = decoder.SimpleNamespace(object=ref, chunks=read_lines(plain)[0])
+    fragment = decoder.encode("IndexFragment", decoder.SimpleNamespace(packs=[pack], older=[]))
+    return decoder.read_fragment(fragment).packs[0].frames
 
 
 class Objects:
@@ -165,13 +192,28 @@ def check_objects():
         same(name, b3(plain), objects.given["objects"][name]["plain_blake3"])
         objects.parse(name, plain)
     plain = objects.open("pack", objects.blob("pack"), objects.bound_to("pack"))
-    offset = 0
-    for chunk, expected in zip(read_directory(plain), objects.given["chunks"], strict=True):
-        data = plain[offset:offset + chunk.stored_length]
-        key = bytes.fromhex(objects.given["chunk_id_key"])
-        same("chunk", decoder.decode_chunk(key, chunk.id, data, chunk.plain_length).hex(), expected)
-        offset += chunk.stored_length
+    chunks = chunks_of(bytes.fromhex(objects.given["chunk_id_key"]), read_directory(plain), plain)
+    same("chunks", chunks, [bytes.fromhex(chunk) for chunk in objects.given["chunks"]])
     return objects
+
+
+def check_shared_frames():
+    """F-20, F-22: chunks that share a frame, as the pack and as the index have them."""
+    given = load("shared_frame.json")
+    id_key, pack = bytes.fromhex(given["chunk_id_key"]), base64.b64decode(given["pack"])
+    lines = [{**vars(line), "id": line.id.hex()} for line in read_lines(pack)[0]]
+    same("lines", lines, given["lines"])
+    plain = [bytes.fromhex(chunk) for chunk in given["plain"]]
+    for read in (read_directory, read_index_of):
+        same("shared frame", chunks_of(id_key, read(pack), pack), plain)
+        for case in given["refused"]:
+            pack_of_case = base64.b64decode(case["pack"])
+            if case["chunks"]:
+                chunks = chunks_of(id_key, read(pack_of_case), pack_of_case)
+                same(case["name"], [chunk is not None for chunk in chunks], case["chunks"])
+            else:
+                refuses(case, lambda: read(pack_of_case))
+    return len(given["refused"])
 
 
 CLASSES = {"newer format": decoder.NewerFormat, "mistyped code": decoder.Mistyped}
@@ -322,6 +364,7 @@ def describe(path, out):
 def main():
     check_keys()
     count = check_must_fail(check_objects())
+    count += check_shared_frames()
     check_roster()
     count += check_enrollment() + check_fork_proofs()
     check_tree()

@@ -817,12 +817,24 @@ class Account:
 # --- F-20 … F-24, F-51 … F-54: content and tree --------------------------------------------------------------
 
 
-def check_chunks(chunks, what):
-    need(len(chunks) <= 131072 and sum(chunk.stored_length for chunk in chunks) <= 8386496, what)
-    for chunk in chunks:
-        stored, plain = chunk.stored_length, chunk.plain_length
-        need(len(chunk.id) == 32 and 1 <= stored <= 4194304, what)
-        need(plain == 0 or stored < plain <= 4194304, what)
+def frames_of(lines, what):
+    """F-20, F-22: the frames that the lines of a directory make, each with its chunks as (id, place in the frame)."""
+    need(len(lines) <= 131072 and all(len(line.id) == 32 for line in lines), what)
+    need(not lines or lines[0].stored_length, what)
+    frames, offset = [], 0
+    for line in lines:
+        if line.stored_length:
+            frames.append(SimpleNamespace(offset=offset, stored=line.stored_length, plain=0, lengths=[], chunks=[]))
+            offset += line.stored_length
+        frame, length = frames[-1], line.plain_length
+        frame.chunks.append((line.id, slice(frame.plain, frame.plain + length or None)))
+        frame.lengths.append(length)
+        frame.plain += length
+    need(offset <= 8386496, what)
+    for frame in frames:
+        packed = 0 not in frame.lengths and frame.stored < frame.plain
+        need((packed or frame.lengths == [0]) and max(frame.stored, frame.plain) <= 4194304, what)
+    return frames
 
 
 def read_fragment(plain):
@@ -831,7 +843,7 @@ def read_fragment(plain):
     for ref in [pack.object for pack in fragment.packs] + fragment.older:
         check_ref(ref, "index")
     for pack in fragment.packs:
-        check_chunks(pack.chunks, "index")
+        pack.frames = frames_of(pack.chunks, "index")
     return fragment
 
 
@@ -840,7 +852,7 @@ class Content:
 
     def __init__(self, store, account, kind, keys, index):
         self.store, self.account, self.kind, self.keys = store, account, kind, keys
-        self.places, self.packs, self.problems = {}, OrderedDict(), []
+        self.places, self.packs, self.problems, self.unpacked = {}, OrderedDict(), [], (None, b"")
         seen, todo = set(), list(index)
         while todo:
             ref = todo.pop()
@@ -861,11 +873,9 @@ class Content:
         data = self.store.referenced(ref, "index")
         fragment = read_fragment(self.open(open_message, ref, INDEX, data, "index"))
         for pack in fragment.packs:
-            offset = 0
-            for chunk in pack.chunks:
-                place = (pack.object, offset, chunk.stored_length, chunk.plain_length)
-                self.places.setdefault(chunk.id, []).append(place)
-                offset += chunk.stored_length
+            for frame in pack.frames:
+                for name, within in frame.chunks:
+                    self.places.setdefault(name, []).append((pack.object, frame, within))
         return fragment.older
 
     def pack(self, ref):
@@ -878,13 +888,17 @@ class Content:
         self.packs.move_to_end(ref.name)
         return self.packs[ref.name]
 
+    def frame(self, ref, frame):
+        """The frame's plain bytes; the last one is kept, for its chunks are mostly wanted one after the other."""
+        if self.unpacked[0] is not frame:
+            self.unpacked = (frame, unpack_frame(self.pack(ref), frame))
+        return self.unpacked[1]
+
     def chunk(self, name):
         failure = Refused("missing chunk")
-        for ref, offset, stored, plain in self.places.get(name, []):
+        for ref, frame, within in self.places.get(name, []):
             try:
-                data = self.pack(ref)[offset:offset + stored]
-                need(len(data) == stored, "chunk")
-                return decode_chunk(self.keys.chunk_id_key, name, data, plain)
+                return check_chunk(self.keys.chunk_id_key, name, self.frame(ref, frame)[within])
             except Refused as error:
                 failure = error
         raise failure
@@ -943,18 +957,24 @@ def parse_page(data):
     return page, items, keys
 
 
-def decode_chunk(id_key, name, data, plain_length):
-    """F-22."""
-    if plain_length:
+def unpack_frame(pack, frame):
+    """F-22: the plain bytes of a frame, whose chunks are not checked yet."""
+    data = pack[frame.offset:frame.offset + frame.stored]
+    need(len(data) == frame.stored, "chunk")
+    if frame.plain:
         try:
             parameters = zstandard.get_frame_parameters(data)
             need(parameters.dict_id == 0, "chunk")
             known = parameters.content_size
-            need(known in (plain_length, zstandard.CONTENTSIZE_UNKNOWN), "chunk")
-            data = zstandard.ZstdDecompressor().decompress(data, plain_length, allow_extra_data=False)
+            need(known in (frame.plain, zstandard.CONTENTSIZE_UNKNOWN), "chunk")
+            data = zstandard.ZstdDecompressor().decompress(data, frame.plain, allow_extra_data=False)
         except zstandard.ZstdError:
             raise Refused("chunk") from None
-        need(len(data) == plain_length, "chunk")
+        need(len(data) == frame.plain, "chunk")
+    return data
+
+
+def check_chunk(id_key, name, data):
     need(keyed(id_key, data) == name, "chunk")
     return data
 

@@ -2,7 +2,7 @@
 //! what is listed as refused (`docs/FORMAT.md`).
 //!
 //! `STRONGROOM_REGENERATE=1 cargo test --test vectors_format` writes the files anew, which only a new format
-//! may do. What depends on the compressor's version (`small_store`, the compressed chunk) is only read.
+//! may do. What depends on the compressor's version (`small_store`, the compressed chunks) is only read.
 #![expect(
     clippy::indexing_slicing,
     clippy::panic,
@@ -17,6 +17,7 @@ mod forks;
 mod must_fail;
 mod objects;
 mod rosters;
+mod shared_frames;
 #[cfg(unix)]
 mod small_store;
 mod world;
