@@ -200,8 +200,7 @@ impl<'a> ContentWriter<'a> {
             encoding: Line::new(8 * hands),
             encoding_bytes: 0,
             packer: Packer::new(OPEN_PACKS),
-            // A pack that waits takes 8 MiB, and sealing one a few milliseconds.
-            sealing: Line::new(0),
+            sealing: Line::new(1),
             shipping: Shipping::new(Arc::clone(access.gate), Arc::clone(access.database), hands > 0),
             open: HashSet::new(),
             noted: 0,
@@ -416,8 +415,10 @@ impl<'a> ContentWriter<'a> {
         })
     }
 
-    /// Gives a pack away to be sealed, with the notes that were made so far.
+    /// Gives a pack away to be sealed, with the notes that were made so far. The one before it is sent first: each
+    /// that waits takes 8 MiB.
     fn seal(&self, inner: &mut Inner<'_>, pack: PackBuilder) -> Result<()> {
+        self.ship_sealed(inner)?;
         let access = &self.reader.access;
         let (key, account, epoch) = (Arc::clone(&self.key), access.account, self.epoch);
         let (kind, notes) = (access.kind.to_owned(), std::mem::take(&mut inner.notes));
@@ -490,10 +491,15 @@ impl<'a> ContentWriter<'a> {
         Ok(())
     }
 
-    fn ship_all(&self, inner: &mut Inner<'_>) -> Result<()> {
+    fn ship_sealed(&self, inner: &mut Inner<'_>) -> Result<()> {
         while let Some(sealed) = inner.sealing.next() {
             self.ship(inner, sealed?)?;
         }
+        Ok(())
+    }
+
+    fn ship_all(&self, inner: &mut Inner<'_>) -> Result<()> {
+        self.ship_sealed(inner)?;
         inner.shipping.finish()?;
         inner.settle_sent();
         Ok(())
