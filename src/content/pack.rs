@@ -17,7 +17,12 @@ use crate::{
 };
 
 /// Plaintext bytes of the longest object.
-const CAPACITY: usize = OBJECT_BYTES_MAX - HEADER_BYTES - OBJECT_BYTES_MAX / 65_536 * 16;
+const CAPACITY: usize = capacity(OBJECT_BYTES_MAX);
+
+/// Plaintext bytes of an object of at least a segment.
+const fn capacity(object: usize) -> usize {
+    object - HEADER_BYTES - object / 65_536 * 16
+}
 const TRAILER_BYTES: usize = 4;
 
 /// A pack's line in the index: the object and its chunks in order.
@@ -84,11 +89,19 @@ pub struct PackBuilder {
     buffer: SealBuffer,
     chunks: Vec<ChunkEntry>,
     directory: usize,
+    /// Plaintext bytes at most.
+    capacity: usize,
 }
 
 impl PackBuilder {
     /// Random bytes that sealing one takes.
     pub const RANDOM_BYTES: usize = 48;
+
+    /// Whether `memory` is that of a full pack.
+    #[must_use]
+    pub fn fits(memory: &Vec<u8>) -> bool {
+        memory.capacity() >= CAPACITY
+    }
 
     /// An empty pack; with its first chunk it takes the memory of a full one.
     #[must_use]
@@ -99,7 +112,13 @@ impl PackBuilder {
     /// The same in memory that another pack had.
     #[must_use]
     pub fn reusing(memory: Vec<u8>) -> Self {
-        Self { buffer: SealBuffer::reusing(memory, 0), chunks: Vec::new(), directory: 0 }
+        Self { buffer: SealBuffer::reusing(memory, 0), chunks: Vec::new(), directory: 0, capacity: CAPACITY }
+    }
+
+    /// An empty pack for an object of at most `object` bytes, one of the ten lengths from 64 KiB up.
+    #[must_use]
+    pub fn up_to(object: usize) -> Self {
+        Self { capacity: capacity(object), ..Self::new() }
     }
 
     /// Whether it holds nothing.
@@ -117,7 +136,7 @@ impl PackBuilder {
     /// Whether so little room is left that sealing it now wastes next to nothing.
     #[must_use]
     pub fn is_nearly_full(&self) -> bool {
-        self.used() > CAPACITY - CAPACITY / 32
+        self.used() > self.capacity - self.capacity / 32
     }
 
     /// Whether `frame` still fits.
@@ -125,13 +144,13 @@ impl PackBuilder {
     pub fn has_room_for(&self, frame: &StoredFrame) -> bool {
         let lines: usize = frame.lines().iter().map(line_bytes).sum();
         self.chunks.len() + frame.lines().len() <= PACK_CHUNKS_MAX
-            && self.used() + frame.bytes().len() + lines <= CAPACITY
+            && self.used() + frame.bytes().len() + lines <= self.capacity
     }
 
     /// Appends a frame for which there is room.
     pub fn push(&mut self, frame: &StoredFrame) {
         if self.is_empty() {
-            self.buffer.make_room(CAPACITY);
+            self.buffer.make_room(self.capacity);
         }
         self.buffer.append(frame.bytes());
         self.directory += frame.lines().iter().map(line_bytes).sum::<usize>();
@@ -155,7 +174,7 @@ impl PackBuilder {
         other.buffer.append(&bytes);
         other.directory += self.directory;
         other.chunks.append(&mut self.chunks);
-        *self = Self { buffer: SealBuffer::with_capacity(0), chunks: Vec::new(), directory: 0 };
+        *self = Self::new();
         true
     }
 

@@ -2,7 +2,7 @@
 //! order nor the neighbourhood of chunks follows from where they lie (L4).
 
 use super::{ChunkId, ChunkSlot, PackBuilder, StoredFrame};
-use crate::{Error, Result, crypto::Random};
+use crate::{Error, Result, crypto::Random, limits::OBJECT_BYTES_MAX};
 
 /// What a frame holds. Tree pages lie in packs of their own: a look at a tree then reads little else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,21 +23,29 @@ pub struct Packer {
 }
 
 impl Packer {
-    /// A packer with `open` packs for content, at least two, and one for tree pages; each takes 8 MiB of memory
-    /// once it is used.
+    /// A packer with `open` packs for content, at least two, which take 8 MiB of memory each once they are used,
+    /// and one for tree pages, which takes 2 MiB.
     #[must_use]
     pub fn new(open: usize) -> Self {
         Self {
             open: (0..open.max(2)).map(|_| PackBuilder::new()).collect(),
-            pages: [PackBuilder::new()],
+            pages: [Self::empty(Shelf::Pages)],
             spare: Vec::new(),
+        }
+    }
+
+    fn empty(shelf: Shelf) -> PackBuilder {
+        const PAGES_BYTES: usize = OBJECT_BYTES_MAX / 4;
+        match shelf {
+            Shelf::Content => PackBuilder::new(),
+            Shelf::Pages => PackBuilder::up_to(PAGES_BYTES),
         }
     }
 
     /// Takes the memory of a pack that was sent, for the next one.
     pub fn reuse(&mut self, memory: Vec<u8>) {
         const SPARE_MAX: usize = 1;
-        if self.spare.len() < SPARE_MAX {
+        if self.spare.len() < SPARE_MAX && PackBuilder::fits(&memory) {
             self.spare.push(memory);
         }
     }
@@ -62,7 +70,8 @@ impl Packer {
         let is_none_roomy = !open.iter().any(|pack| pack.has_room_for(frame));
         let closed =
             |pack: &&mut PackBuilder| !pack.has_room_for(frame) && (is_none_roomy || pack.is_nearly_full());
-        open.iter_mut().filter(closed).max_by_key(|pack| pack.used()).map(std::mem::take)
+        let full = open.iter_mut().filter(closed).max_by_key(|pack| pack.used());
+        full.map(|pack| std::mem::replace(pack, Self::empty(shelf)))
     }
 
     /// Adds a frame for which there is room.
@@ -71,7 +80,7 @@ impl Packer {
     /// [`Error::Randomness`](crate::Error::Randomness).
     pub fn add(&mut self, shelf: Shelf, frame: &StoredFrame, random: &mut dyn Random) -> Result<()> {
         let [dice] = random.bytes::<1>()?;
-        let mut spare = self.spare.pop();
+        let mut spare = if shelf == Shelf::Content { self.spare.pop() } else { None };
         let roomy = self.shelf(shelf).iter_mut().filter(|pack| pack.has_room_for(frame));
         let mut roomy: Vec<_> = roomy.collect();
         let chosen = usize::from(dice) % roomy.len().max(1);
@@ -97,8 +106,8 @@ impl Packer {
     #[must_use]
     pub fn finish(&mut self) -> Vec<PackBuilder> {
         const TOGETHER_BYTES: usize = 64 * 1024;
-        let open = self.open.iter_mut().chain(&mut self.pages);
-        let mut open: Vec<PackBuilder> = open.map(std::mem::take).collect();
+        let mut open: Vec<PackBuilder> = self.open.iter_mut().map(std::mem::take).collect();
+        open.extend(self.pages.iter_mut().map(|pack| std::mem::replace(pack, Self::empty(Shelf::Pages))));
         open.retain(|pack| !pack.is_empty());
         open.sort_by_key(PackBuilder::used);
         let mut closed: Vec<PackBuilder> = Vec::new();
@@ -117,7 +126,7 @@ impl Packer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{crypto::SeededRandom, limits::OBJECT_BYTES_MAX};
+    use crate::crypto::SeededRandom;
 
     /// Fills packs with frames of `lengths`; which frames came to lie in each that was closed, and how full it is.
     fn packed(lengths: impl Iterator<Item = usize>) -> Vec<(Vec<usize>, f64)> {

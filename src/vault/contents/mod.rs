@@ -1,6 +1,7 @@
 //! Chunks of one kind, between the pure content room, the local database and the gate.
 
 mod index;
+mod maker;
 mod packs;
 mod reader;
 mod shipping;
@@ -8,9 +9,10 @@ mod values;
 mod writer;
 
 pub(crate) use index::{fetch_fragment, load_index, write_index};
+pub(crate) use maker::{ChunkMaker, MadeChunk};
 pub(crate) use packs::{PackSource, Piece};
 pub(crate) use reader::{ContentReader, KindAccess};
 pub(crate) use values::{
     Compress, Cut, Parcel, ValueReader, decode_entry, encode_entry, record_of, write_content,
 };
-pub(crate) use writer::{ChunkMaker, ContentWriter, MadeChunk};
+pub(crate) use writer::ContentWriter;

@@ -7,22 +7,22 @@
 use std::{
     cell::{Cell, RefCell},
     collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use prost::Message as _;
 
 use super::{
     ContentReader, KindAccess,
+    maker::{ChunkMaker, Encoded, Form, MadeChunk, SHORT_BYTES, Small},
     shipping::{Shipment, Shipping},
 };
 use crate::{
     Error, Result,
     content::{
-        ChunkId, Chunker, Compressor, Decompressor, PackBuilder, PackEntry, Packer, Shelf, StoredFrame,
-        decode_chunk,
+        ChunkId, Chunker, Decompressor, PackBuilder, PackEntry, Packer, Shelf, StoredFrame, decode_chunk,
     },
-    crypto::{Drawn, ObjectKey, Place, Random, Sealed, Secret},
+    crypto::{Drawn, ObjectKey, Place, Random, Sealed},
     limits::CHUNK_BYTES_MAX,
     tree::{PageReader, PageWriter},
     vault::{
@@ -71,113 +71,7 @@ struct Inner<'a> {
     notes: Notes,
 }
 
-/// Names a chunk and makes its stored form, on any thread.
-pub(crate) struct ChunkMaker {
-    database: Arc<Database>,
-    id_key: Secret<32>,
-    chunker: Chunker,
-    /// Memory of pieces that lie in a pack by now, for the next ones: asked for anew each time, the system clears
-    /// it page by page.
-    spare: Mutex<Vec<Vec<u8>>>,
-}
-
-/// A chunk on its way into a pack.
-pub(crate) struct MadeChunk {
-    id: ChunkId,
-    form: Form,
-}
-
-/// Frames for a shelf, made from so many plain bytes.
-struct Encoded {
-    shelf: Shelf,
-    frames: Vec<StoredFrame>,
-    plain_bytes: usize,
-}
-
-enum Form {
-    /// It is stored already.
-    Known,
-    Frame(StoredFrame),
-    /// To be compressed with its neighbours.
-    Plain(Vec<u8>),
-}
-
-/// Small chunks, up to a full frame. Only a full one is compressed as a whole: what few chunks take together
-/// would tell how alike they are (L6).
-#[derive(Default)]
-struct Small {
-    chunks: Vec<(ChunkId, Vec<u8>)>,
-    bytes: usize,
-}
-
-impl Small {
-    fn add(&mut self, id: ChunkId, plain: Vec<u8>) {
-        self.bytes += plain.len();
-        self.chunks.push((id, plain));
-    }
-
-    fn is_full(&self) -> bool {
-        self.bytes >= FRAME_BYTES
-    }
-
-    fn holds(&self, id: ChunkId) -> bool {
-        self.chunks.iter().any(|(of, _)| *of == id)
-    }
-
-    fn encode(self, compressor: &mut Compressor) -> Result<Vec<StoredFrame>> {
-        if self.is_full() {
-            return StoredFrame::encode_together(self.chunks, compressor);
-        }
-        let alone = |(id, plain)| StoredFrame::encode(id, plain, Some(compressor));
-        self.chunks.into_iter().map(alone).collect()
-    }
-}
-
-impl ChunkMaker {
-    pub(crate) fn chunker(&self) -> &Chunker {
-        &self.chunker
-    }
-
-    /// Empty memory for a piece of `bytes`, and one more.
-    pub(crate) fn memory(&self, bytes: usize) -> Vec<u8> {
-        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = |memory: &Vec<u8>| memory.capacity() > bytes && memory.capacity() / 2 <= bytes;
-        let found = spare.iter().position(fits).map(|at| spare.swap_remove(at));
-        drop(spare);
-        let mut memory = found.unwrap_or_else(|| Vec::with_capacity(bytes.saturating_add(1)));
-        memory.clear();
-        memory
-    }
-
-    /// Takes memory back; what is short is as soon asked for anew.
-    fn reuse(&self, memory: Vec<u8>) {
-        const SPARE_MAX: usize = 3;
-        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        if memory.capacity() >= SHORT_BYTES && spare.len() < SPARE_MAX {
-            spare.push(memory);
-        }
-    }
-
-    pub(crate) fn make(&self, plain: Vec<u8>, compress: bool, tools: &mut Tools) -> Result<MadeChunk> {
-        let id = ChunkId::derive(&self.id_key, &plain);
-        let form = if self.database.chunk(id)?.is_some() {
-            Form::Known
-        } else if compress && plain.len() < SHORT_BYTES {
-            Form::Plain(plain)
-        } else {
-            Form::Frame(StoredFrame::encode(id, plain, compress.then_some(&mut tools.compressor))?)
-        };
-        Ok(MadeChunk { id, form })
-    }
-}
-
 const OPEN_PACKS: usize = 2;
-
-/// A shorter chunk shares a frame, or is compressed sooner than a hand is free.
-const SHORT_BYTES: usize = 64 * 1024;
-
-/// Bytes from which on a shared frame is full. Whoever wants one chunk unpacks all of it.
-const FRAME_BYTES: usize = 256 * 1024;
 
 impl<'a> ContentWriter<'a> {
     pub(crate) fn new(
@@ -210,12 +104,7 @@ impl<'a> ContentWriter<'a> {
         let chunker = Chunker::new(access.keys.chunk_cut_key(), epoch);
         let writer = Self {
             reader: ContentReader::new(access, job.memory_bytes() / 8)?,
-            maker: Arc::new(ChunkMaker {
-                database: Arc::clone(access.database),
-                id_key,
-                chunker,
-                spare: Mutex::default(),
-            }),
+            maker: Arc::new(ChunkMaker::new(Arc::clone(access.database), id_key, chunker)),
             run,
             job,
             clock,
@@ -478,7 +367,7 @@ impl<'a> ContentWriter<'a> {
         self.ship_all(inner)?;
         // What follows, an index, needs memory too.
         inner.packer.let_spare_go();
-        self.maker.spare.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.maker.let_spare_go();
         self.ahead.take();
         Ok(())
     }

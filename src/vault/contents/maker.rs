@@ -1,0 +1,140 @@
+//! Chunks on their way into packs: what the hands make of them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::{
+    Result,
+    content::{ChunkId, Chunker, Compressor, Shelf, StoredFrame},
+    crypto::Secret,
+    vault::{crew::Tools, state::Database},
+};
+
+/// A shorter chunk shares a frame, or is compressed sooner than a hand is free.
+pub(super) const SHORT_BYTES: usize = 64 * 1024;
+
+/// Bytes from which on a shared frame is full. Whoever wants one chunk unpacks all of it.
+const FRAME_BYTES: usize = 256 * 1024;
+
+/// Names a chunk and makes its stored form, on any thread.
+pub(crate) struct ChunkMaker {
+    database: Arc<Database>,
+    id_key: Secret<32>,
+    chunker: Chunker,
+    spare: Spare,
+}
+
+/// Memory of pieces that lie in a pack by now, for the next ones: asked for anew each time, the system clears it
+/// page by page.
+#[derive(Default)]
+struct Spare(Mutex<Vec<Vec<u8>>>);
+
+/// A chunk on its way into a pack.
+pub(crate) struct MadeChunk {
+    pub(super) id: ChunkId,
+    pub(super) form: Form,
+}
+
+/// Frames for a shelf, made from so many plain bytes.
+pub(super) struct Encoded {
+    pub(super) shelf: Shelf,
+    pub(super) frames: Vec<StoredFrame>,
+    pub(super) plain_bytes: usize,
+}
+
+pub(super) enum Form {
+    /// It is stored already.
+    Known,
+    Frame(StoredFrame),
+    /// To be compressed with its neighbours.
+    Plain(Vec<u8>),
+}
+
+/// Small chunks, up to a full frame. Only a full one is compressed as a whole: what few chunks take together
+/// would tell how alike they are (L6).
+#[derive(Default)]
+pub(super) struct Small {
+    chunks: Vec<(ChunkId, Vec<u8>)>,
+    pub(super) bytes: usize,
+}
+
+impl Small {
+    pub(super) fn add(&mut self, id: ChunkId, plain: Vec<u8>) {
+        self.bytes += plain.len();
+        self.chunks.push((id, plain));
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes >= FRAME_BYTES
+    }
+
+    pub(super) fn holds(&self, id: ChunkId) -> bool {
+        self.chunks.iter().any(|(of, _)| *of == id)
+    }
+
+    pub(super) fn encode(self, compressor: &mut Compressor) -> Result<Vec<StoredFrame>> {
+        if self.is_full() {
+            return StoredFrame::encode_together(self.chunks, compressor);
+        }
+        let alone = |(id, plain)| StoredFrame::encode(id, plain, Some(compressor));
+        self.chunks.into_iter().map(alone).collect()
+    }
+}
+
+impl Spare {
+    /// Memory for `bytes` and one more, but not for twice as many.
+    fn take(&self, bytes: usize) -> Option<Vec<u8>> {
+        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = |memory: &Vec<u8>| memory.capacity() > bytes && memory.capacity() / 2 <= bytes;
+        let found = spare.iter().position(fits)?;
+        Some(spare.swap_remove(found))
+    }
+
+    fn give(&self, mut memory: Vec<u8>) {
+        const SPARE_MAX: usize = 3;
+        memory.clear();
+        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < SPARE_MAX {
+            spare.push(memory);
+        }
+    }
+}
+
+impl ChunkMaker {
+    pub(super) fn new(database: Arc<Database>, id_key: Secret<32>, chunker: Chunker) -> Self {
+        Self { database, id_key, chunker, spare: Spare::default() }
+    }
+
+    pub(crate) fn chunker(&self) -> &Chunker {
+        &self.chunker
+    }
+
+    /// Empty memory for a piece of `bytes`, and one more. What is short is as soon asked for anew.
+    pub(crate) fn memory(&self, bytes: usize) -> Vec<u8> {
+        let spare = if bytes < SHORT_BYTES { None } else { self.spare.take(bytes) };
+        spare.unwrap_or_else(|| Vec::with_capacity(bytes.saturating_add(1)))
+    }
+
+    /// Takes memory back.
+    pub(super) fn reuse(&self, memory: Vec<u8>) {
+        if memory.capacity() >= SHORT_BYTES {
+            self.spare.give(memory);
+        }
+    }
+
+    /// Gives spare memory back to the allocator.
+    pub(super) fn let_spare_go(&self) {
+        self.spare.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    pub(crate) fn make(&self, plain: Vec<u8>, compress: bool, tools: &mut Tools) -> Result<MadeChunk> {
+        let id = ChunkId::derive(&self.id_key, &plain);
+        let form = if self.database.chunk(id)?.is_some() {
+            Form::Known
+        } else if compress && plain.len() < SHORT_BYTES {
+            Form::Plain(plain)
+        } else {
+            Form::Frame(StoredFrame::encode(id, plain, compress.then_some(&mut tools.compressor))?)
+        };
+        Ok(MadeChunk { id, form })
+    }
+}
