@@ -90,7 +90,7 @@ impl Spare {
     }
 
     fn give(&self, mut memory: Vec<u8>) {
-        const SPARE_MAX: usize = 3;
+        const SPARE_MAX: usize = 2;
         memory.clear();
         let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if spare.len() < SPARE_MAX {

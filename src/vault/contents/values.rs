@@ -92,7 +92,7 @@ struct Chunks<'w, 'a> {
 impl Chunks<'_, '_> {
     fn add(&mut self, chunk: Vec<u8>, compress: Compress) -> Result<()> {
         /// What the hands may have before them.
-        const BYTES_MAX: usize = CHUNK_BYTES_MAX;
+        const BYTES_MAX: usize = CHUNK_BYTES_MAX / 2;
         let (bytes, noted) = (chunk.len(), self.writer.noted());
         let made = self.writer.give_first(move |maker, tools| {
             let compress = compress.wants(&chunk);
