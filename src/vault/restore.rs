@@ -1,18 +1,21 @@
 //! Restore: plan, then act. What is damaged or missing is named; everything else comes back, exactly.
 
+mod cards;
+mod elements;
 mod noted;
 mod plan;
 mod small;
 
 use std::path::Path;
 
+use cards::Cards;
 use noted::{Noting, Recorded, Seen};
 use plan::Part;
 pub use plan::{RestorePlan, Selection, Unmerged};
 use small::{Files, PlannedFile, SmallFile, Written};
 
 use super::{
-    Attributes, Component, FileWriter, ItemError, Job, Problem, Target, Vault,
+    Attributes, Component, ItemError, Job, Problem, Target, Vault,
     contents::{ContentReader, Parcel, ValueReader, decode_entry, load_index, record_of},
     crew::hands,
     merge::file_content_id,
@@ -22,11 +25,7 @@ use super::{
 use crate::{
     Error, Result,
     history::Freshness,
-    kinds::{
-        CardWriter, Document, ElementWriter, FileMeta, FileType, Kind, Record, parse_contact_key,
-        parse_file_key,
-    },
-    tree::Root,
+    kinds::{FileMeta, FileType, Kind, Record, parse_contact_key, parse_file_key},
     wire::messages,
 };
 
@@ -363,84 +362,6 @@ impl Run<'_, '_> {
         }
     }
 
-    /// Messages and calls: one XML file. Its head says how many records follow, so that when some are
-    /// damaged it is written once more without them.
-    fn elements(&mut self) -> Result<()> {
-        let name = self.part.kind.name();
-        let file_name = format!("{name}.xml");
-        let mut count = self.part.state.root.map_or(0, Root::entries);
-        let names = match Component::parse_all(&[name.as_bytes(), file_name.as_bytes()]) {
-            Ok(names) => names,
-            Err(error) => return self.note(&file_name, Failed::Item(error.into())),
-        };
-        let mut first = true;
-        while count > 0 {
-            let written = match self.target.file(&names) {
-                Ok(file) => self.write_elements(file, count, first),
-                Err(error) => Err(Failed::Item(error)),
-            };
-            match written {
-                Ok(written) if written == count => return Ok(()),
-                Ok(written) => count = written,
-                Err(failed) => return self.note(&file_name, failed),
-            }
-            first = false;
-        }
-        Ok(())
-    }
-
-    /// Writes the readable records; how many they were. The file gets its name only if they are `count`.
-    fn write_elements(
-        &mut self,
-        file: FileWriter,
-        count: u64,
-        first: bool,
-    ) -> std::result::Result<u64, Failed> {
-        let document = if self.part.kind == Kind::CALLS { Document::Calls } else { Document::Messages };
-        let file = std::io::BufWriter::with_capacity(256 * 1024, Sink(file));
-        let mut writer = ElementWriter::new(file, document, count)?;
-        let mut below = entries_below(self.part.state.root, self.reader, &[]);
-        let mut after = Vec::new();
-        let mut written = 0;
-        while let Some(entry) = below.next() {
-            let (key, value) = match entry {
-                Ok(entry) => entry,
-                Err(error) => {
-                    let lost = below.skip_page();
-                    if first {
-                        self.lose_page(lost, &after, error)?;
-                    }
-                    continue;
-                }
-            };
-            let done = match self.element(&value) {
-                Ok(element) => {
-                    writer.write(&element)?;
-                    written += 1;
-                    Ok(u64::try_from(value.len()).unwrap_or(0))
-                }
-                Err(error) => Err(Failed::Entry(error)),
-            };
-            if first {
-                self.settle(&key, done, 0)?;
-            }
-            after = key;
-        }
-        if written == count {
-            let file = writer.finish()?.into_inner().map_err(|_| Error::Internal("writing XML"))?;
-            file.0.finish(plain_attributes())?;
-        }
-        Ok(written)
-    }
-
-    fn element(&self, value: &[u8]) -> Result<messages::XmlElement> {
-        let entry = decode_entry(value)?;
-        match Record::decode(&record_of(self.reader, &entry)?)? {
-            Record::Element(element) => Ok(element),
-            _ => Err(Error::damaged(crate::Part::Record)),
-        }
-    }
-
     /// One entry is done with; `bytes` of it the job has not been told of.
     fn settle(&mut self, key: &[u8], done: std::result::Result<u64, Failed>, bytes: u64) -> Result<()> {
         match done {
@@ -482,59 +403,10 @@ enum Placing {
     Later(PlannedFile, Parcel),
 }
 
-/// A file that takes bytes the way writers give them.
-struct Sink(FileWriter);
-
-impl std::io::Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        match self.0.write(bytes) {
-            Ok(()) => Ok(bytes.len()),
-            Err(_) => Err(std::io::Error::other("the target refused")),
-        }
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-/// The contact file that is being written: cards come source by source.
-#[derive(Default)]
-struct Cards(Option<(Vec<Component>, CardWriter<Sink>)>);
-
-impl Cards {
-    fn add(
-        &mut self,
-        names: &[Component],
-        card: &[u8],
-        target: &mut Target,
-    ) -> std::result::Result<u64, Failed> {
-        if self.0.as_ref().is_none_or(|(open, _)| open != names) {
-            self.finish()?;
-            self.0 = Some((names.to_vec(), CardWriter::new(Sink(target.file(names)?))));
-        }
-        if let Some((_, file)) = &mut self.0 {
-            file.write(card)?;
-        }
-        Ok(u64::try_from(card.len()).unwrap_or(0))
-    }
-
-    fn finish(&mut self) -> std::result::Result<(), Failed> {
-        if let Some((_, cards)) = self.0.take() {
-            cards.finish()?.0.finish(plain_attributes())?;
-        }
-        Ok(())
-    }
-}
-
 /// What is said of entries whose names went with a page.
 pub(super) fn lost_entries(count: Option<u64>, after: &str) -> String {
     let place = if after.is_empty() { "at the beginning".to_owned() } else { format!("after {after}") };
     count.map_or_else(|| format!("everything {place}"), |count| format!("{count} entries {place}"))
-}
-
-fn plain_attributes() -> Attributes {
-    Attributes { mode: 0o600, modified_s: 0, modified_ns: 0 }
 }
 
 #[cfg(test)]
