@@ -114,8 +114,6 @@ impl Vault {
     /// # Errors
     /// [`Error::NotFound`] when a path is not there; [`Error::Rollback`], [`Error::Fork`].
     pub fn plan_restore(&self, selections: &[Selection], at: &At) -> Result<RestorePlan> {
-        /// For tree pages, and packs that have little else in them.
-        const MEMORY_BYTES: usize = 24 * 1024 * 1024;
         let work = &mut *self.work();
         let view = self.refresh(work)?;
         let (mut parts, mut unmerged) = (Vec::new(), Vec::new());
@@ -137,7 +135,7 @@ impl Vault {
             let prefix = prefix_of(kind, path)?;
             let access = self.access(kind.name(), &view)?;
             load_index(&access, &state)?;
-            let reader = ContentReader::sparse(access, MEMORY_BYTES)?;
+            let reader = ContentReader::new(access, 0)?;
             let mut found = 0;
             let mut below = entries_below(state.root, &reader, &prefix);
             while let Some(entry) = below.next() {
