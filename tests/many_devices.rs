@@ -10,10 +10,16 @@
 
 mod devices_support;
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    sync::{Arc, Weak},
+};
 
 use devices_support::{World, objects, world};
 use strongroom::{
+    Error,
     history::Freshness,
     keys::DeviceState,
     kinds::Kind,
@@ -338,6 +344,65 @@ fn a_restored_folder_is_this_devices_own_from_then_on() {
     let mut twice = [all["twice.md"].as_str(), all[&copy].as_str()];
     twice.sort_unstable();
     assert_eq!(twice, ["by a", "by b, later"]);
+}
+
+#[test]
+fn only_what_is_as_it_was_recorded_is_this_devices_own_after_a_restore() {
+    let world = world(2, &[Kind::NOTES]);
+    let a = world.folder.path().join("a/notes");
+    let names = ["kept.md", "other.md", "found.md", "found-and-edited.md", "edited.md"];
+    for name in names {
+        write(&a, name, "base");
+    }
+    backup(&world, 0, &a);
+    world.sync(1);
+    let b = world.folder.path().join("b/notes/notes");
+    write(&b, "other.md", "was there, of other length");
+    write(&b, "found-and-edited.md", "BASE");
+    write(&b, "found.md", "base");
+    let recorded = fs::metadata(a.join("found.md")).unwrap().modified().unwrap();
+    fs::File::options().write(true).open(b.join("found.md")).unwrap().set_modified(recorded).unwrap();
+    let vault = &world.devices[1];
+    let plan = || vault.plan_restore(&[Selection::kind(Kind::NOTES)], &At::Latest).unwrap();
+    let report = vault.restore(plan(), world.folder.path().join("b"), &Job::new()).unwrap();
+    assert_eq!(report.failures.len(), 3, "{:?}", report.failures);
+    for name in names.iter().filter(|name| **name != "edited.md") {
+        fs::remove_file(b.join(name)).unwrap();
+    }
+    write(&b, "edited.md", "edit");
+    let report = backup(&world, 1, &b);
+    assert_eq!((report.deleted, report.changed), (2, 1), "{report:?}");
+    world.settle();
+    let all = restored_paths(&world, 0, "out");
+    let wanted = [("edited.md", "edit"), ("found-and-edited.md", "base"), ("other.md", "base")];
+    assert!(all.iter().map(|(name, text)| (name.as_str(), text.as_str())).eq(wanted), "{all:?}");
+}
+
+#[test]
+fn a_restore_that_was_cancelled_makes_nothing_this_devices_own() {
+    let world = world(2, &[Kind::NOTES]);
+    let a = world.folder.path().join("a/notes");
+    for name in 0..6000 {
+        write(&a, &format!("{name:04}.md"), "base");
+    }
+    backup(&world, 0, &a);
+    world.sync(1);
+    let vault = &world.devices[1];
+    let plan = vault.plan_restore(&[Selection::kind(Kind::NOTES)], &At::Latest).unwrap();
+    let job = Arc::new_cyclic(|job: &Weak<Job>| {
+        let job = job.clone();
+        Job::new().watched(move |progress| {
+            if progress.items > 5000 {
+                job.upgrade().unwrap().cancel();
+            }
+        })
+    });
+    let cancelled = vault.restore(plan, world.folder.path().join("b"), &job);
+    assert!(matches!(cancelled, Err(Error::Cancelled)), "{cancelled:?}");
+    let b = world.folder.path().join("b/notes/notes");
+    fs::remove_file(b.join("0000.md")).unwrap();
+    let report = backup(&world, 1, &b);
+    assert_eq!((report.deleted, report.changed), (0, 0), "{report:?}");
 }
 
 /// Restores and gives every path below the source, with the text of files.

@@ -32,6 +32,17 @@ impl Component {
         names.iter().map(|name| Self::parse(name.as_ref())).collect()
     }
 
+    /// Checks every part of a path that has much in common with one that was checked, and makes that one it:
+    /// a component is the proof of its own bytes.
+    pub(super) fn parse_next(checked: &mut Vec<Self>, names: &[&[u8]]) -> Result<(), BadName> {
+        let common = checked.iter().zip(names).take_while(|(known, name)| known.as_bytes() == **name).count();
+        checked.truncate(common);
+        for name in names.iter().skip(common) {
+            checked.push(Self::parse(name)?);
+        }
+        Ok(())
+    }
+
     /// Checks a name by the rules of `platform`, whichever this one is.
     ///
     /// # Errors

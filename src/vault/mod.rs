@@ -52,6 +52,6 @@ pub use restore::{Failure, RestorePlan, RestoreReport, Selection, Unmerged};
 pub use snapshots::{At, Difference, Listed, Snapshot, SnapshotId};
 pub use state::StateLocation;
 pub use sync::{EntryChange, Event, EventKind, LISTED_CHANGES_MAX, Outcome};
-use target::FilePlace;
+use target::{FilePlace, Settled, keeps_names};
 pub use target::{FileWriter, Finished, ItemError, Overwrite, Placed, Problem, Target};
 pub use vault::{Environment, Vault};

@@ -1,29 +1,31 @@
 //! Restore: plan, then act. What is damaged or missing is named; everything else comes back, exactly.
 
+mod cards;
+mod elements;
 mod noted;
 mod plan;
 mod small;
 
 use std::path::Path;
 
+use cards::Cards;
+use noted::{Noting, Recorded, Seen};
 use plan::Part;
 pub use plan::{RestorePlan, Selection, Unmerged};
-use small::{Files, SmallFile, Written};
+use small::{Files, PlannedFile, SmallFile, Written};
 
 use super::{
-    Attributes, Component, FilePlace, FileWriter, ItemError, Job, Target, Vault,
+    Attributes, Component, ItemError, Job, Problem, Target, Vault,
     contents::{ContentReader, Parcel, ValueReader, decode_entry, load_index, record_of},
     crew::hands,
+    merge::file_content_id,
     snapshots::{display_key, entries_below, has_paths},
+    view::View,
 };
 use crate::{
     Error, Result,
     history::Freshness,
-    kinds::{
-        CardWriter, Document, ElementWriter, FileMeta, FileType, Kind, Record, parse_contact_key,
-        parse_file_key,
-    },
-    tree::Root,
+    kinds::{FileMeta, FileType, Kind, Record, parse_contact_key, parse_file_key},
     wire::messages,
 };
 
@@ -82,16 +84,11 @@ impl Vault {
     /// [`Error::Io`] when the folder cannot be used; [`Error::Cancelled`]; [`Error::Store`]. Damage of single
     /// entries is in the report.
     pub fn restore(&self, plan: RestorePlan, into: impl AsRef<Path>, job: &Job) -> Result<RestoreReport> {
-        const OTHER_BYTES: usize = 24 * 1024 * 1024;
-        /// Tree pages, at least.
-        const LEAST_BYTES: usize = 8 * 1024 * 1024;
-        /// With less than this and a hand's share there is room for few packs, and the caller's thread works alone.
-        const FIRST_BYTES: usize = 40 * 1024 * 1024;
-        const HAND_BYTES: usize = 12 * 1024 * 1024;
         let work = &mut *self.work();
         let view = self.refresh(work)?;
         let into = into.as_ref();
         let mut target = Target::create(into)?.overwrite(plan.overwrite);
+        let mut notings = Noting::all(&self.database, &plan, into);
         let mut report =
             RestoreReport { entries: 0, bytes: 0, failures: Vec::new(), freshness: plan.freshness };
         job.step(|progress| {
@@ -99,36 +96,72 @@ impl Vault {
             progress.bytes_total = Some(plan.bytes);
         })?;
         for part in &plan.parts {
-            let access = self.access(part.kind.name(), &view)?;
-            for damage in load_index(&access, &part.state)? {
-                report.fail(&part.kind, "(index)", &damage.error.to_string(), true);
-            }
-            let hands = hands(job, FIRST_BYTES, HAND_BYTES);
-            let memory = job.memory_bytes().saturating_sub(OTHER_BYTES).max(LEAST_BYTES);
-            let reader = ContentReader::new(access, memory)?.with_hands(hands);
-            let files = Files::new(hands);
-            let mut run = Run { part, reader: &reader, target: &mut target, report: &mut report, files, job };
-            if has_paths(&part.kind) { run.paths()? } else { run.elements()? }
+            let noting = notings.iter_mut().find(|noting| *noting.kind() == part.kind);
+            self.restore_part(&view, (part, noting), &mut target, &mut report, job)?;
         }
-        for problem in target.finish().problems {
-            let path: Vec<_> =
-                problem.path.iter().map(|part| String::from_utf8_lossy(part.as_bytes())).collect();
-            let kind = path.first().map(ToString::to_string).unwrap_or_default();
-            report.failures.push(Failure {
-                kind,
-                path: path.get(1..).unwrap_or_default().join("/"),
-                reason: problem.error.to_string(),
-                damage: false,
-            });
-        }
-        for part in plan.parts.iter().filter(|_| plan.newest) {
-            match self.note_restored(&view, part, into) {
-                // The restore itself told of it.
-                Err(error) if error.is_damage() => {}
-                noted => noted?,
+        let mut noted = Ok(());
+        let finished = target.finish_with(&mut |settled| {
+            let kind = settled.path.first().map(Component::as_bytes);
+            let noting = notings.iter_mut().find(|noting| Some(noting.kind().name().as_bytes()) == kind);
+            if let (Ok(()), Some(noting)) = (&noted, noting) {
+                noted = noting.add_settled(&settled);
             }
+        });
+        noted?;
+        report.failures.extend(finished.problems.iter().map(Failure::of_problem));
+        for noting in notings {
+            self.finish_notes(&view, noting)?;
         }
         Ok(report)
+    }
+
+    fn restore_part(
+        &self,
+        view: &View,
+        (part, noting): (&Part, Option<&mut Noting>),
+        target: &mut Target,
+        report: &mut RestoreReport,
+        job: &Job,
+    ) -> Result<()> {
+        const OTHER_BYTES: usize = 24 * 1024 * 1024;
+        /// Tree pages, at least.
+        const LEAST_BYTES: usize = 8 * 1024 * 1024;
+        /// With less than this and a hand's share there is room for few packs, and the caller's thread works alone.
+        const FIRST_BYTES: usize = 40 * 1024 * 1024;
+        const HAND_BYTES: usize = 12 * 1024 * 1024;
+        let access = self.access(part.kind.name(), view)?;
+        for damage in load_index(&access, &part.state)? {
+            report.fail(&part.kind, "(index)", &damage.error.to_string(), true);
+        }
+        let hands = hands(job, FIRST_BYTES, HAND_BYTES);
+        let memory = job.memory_bytes().saturating_sub(OTHER_BYTES).max(LEAST_BYTES);
+        let reader = ContentReader::new(access, memory)?.with_hands(hands);
+        let files = Files::new(hands);
+        let mut run = Run { part, reader: &reader, target, report, noting, files, job };
+        if has_paths(&part.kind) { run.paths() } else { run.elements() }
+    }
+
+    fn finish_notes(&self, view: &View, mut noting: Noting) -> Result<()> {
+        const PAGES_BYTES: usize = 8 * 1024 * 1024;
+        if noting.is_in_doubt() {
+            let kind = noting.kind().clone();
+            let reader = ContentReader::new(self.access(kind.name(), view)?, PAGES_BYTES)?;
+            match noting.add_listed(&reader) {
+                // The restore itself told of it.
+                Err(error) if error.is_damage() => {}
+                listed => listed?,
+            }
+        }
+        noting.finish()
+    }
+}
+
+impl Failure {
+    fn of_problem(problem: &Problem) -> Self {
+        let mut path = problem.path.iter().map(|part| String::from_utf8_lossy(part.as_bytes()));
+        let kind = path.next().unwrap_or_default().into_owned();
+        let path = path.collect::<Vec<_>>().join("/");
+        Self { kind, path, reason: problem.error.to_string(), damage: false }
     }
 }
 
@@ -145,6 +178,8 @@ struct Run<'r, 'a> {
     reader: &'r ContentReader<'a>,
     target: &'r mut Target,
     report: &'r mut RestoreReport,
+    /// Where to note what was restored, if it is to be noted.
+    noting: Option<&'r mut Noting>,
     files: Files,
     job: &'r Job,
 }
@@ -153,25 +188,26 @@ impl Run<'_, '_> {
     /// Files, folders, links and contacts.
     fn paths(&mut self) -> Result<()> {
         let mut cards = Cards::default();
-        let mut after = String::new();
+        // The path of the entry before: most of it is the next one's too.
+        let mut names = Vec::new();
+        let mut after = Vec::new();
         let mut below = entries_below(self.part.state.root, self.reader, &self.part.prefix);
         while let Some(entry) = below.next() {
             let (key, value) = match entry {
                 Ok(entry) => entry,
                 Err(error) => {
-                    let lost = below.skip_page();
-                    self.note(&lost_entries(lost, &after), Failed::Entry(error))?;
+                    self.lose_page(below.skip_page(), &after, error)?;
                     continue;
                 }
             };
-            after = display_key(&self.part.kind, &key);
-            match self.path_entry(&key, &value, &mut cards) {
-                Ok(Placing::Done(bytes)) => self.settle(&after, Ok(bytes))?,
-                Ok(Placing::Later(place, parcel, attributes)) => {
-                    self.files.add(SmallFile { path: after.clone(), place, parcel, attributes });
+            after.clone_from(&key);
+            match self.path_entry(&key, &value, &mut names, &mut cards) {
+                Ok(Placing::Done(bytes)) => self.settle(&key, Ok(bytes), 0)?,
+                Ok(Placing::Later(planned, parcel)) => {
+                    self.files.add(SmallFile { key, planned, parcel });
                     self.write_files(false)?;
                 }
-                Err(failed) => self.settle(&after, Err(failed))?,
+                Err(failed) => self.settle(&key, Err(failed), 0)?,
             }
         }
         self.write_files(true)?;
@@ -185,25 +221,25 @@ impl Run<'_, '_> {
         &mut self,
         key: &[u8],
         value: &[u8],
+        names: &mut Vec<Component>,
         cards: &mut Cards,
     ) -> std::result::Result<Placing, Failed> {
         let entry = decode_entry(value)?;
         let kind = self.part.kind.name().as_bytes();
         match Record::decode(&record_of(self.reader, &entry)?)? {
             Record::Contact(card) => {
-                let names = [kind, parse_contact_key(key)?.as_bytes()];
-                let names = Component::parse_all(&names).map_err(ItemError::from)?;
-                cards.add(&names, &card, self.target).map(Placing::Done)
+                let path = [kind, parse_contact_key(key)?.as_bytes()];
+                Component::parse_next(names, &path).map_err(ItemError::from)?;
+                cards.add(names, &card, self.target).map(Placing::Done)
             }
             Record::File(meta) => {
                 let (source, parts) = parse_file_key(key)?;
                 if parts.is_empty() {
                     return Err(Failed::Entry(Error::damaged(crate::Part::Record)));
                 }
-                let mut names = vec![kind, source.as_bytes()];
-                names.extend(parts);
-                let names = Component::parse_all(&names).map_err(ItemError::from)?;
-                self.file(&names, &meta, &entry)
+                let path = [&[kind, source.as_bytes()], &parts[..]].concat();
+                Component::parse_next(names, &path).map_err(ItemError::from)?;
+                self.file((key, names), &meta, entry)
             }
             Record::Element(_) => Err(Failed::Entry(Error::damaged(crate::Part::Record))),
         }
@@ -211,46 +247,76 @@ impl Run<'_, '_> {
 
     fn file(
         &mut self,
-        names: &[Component],
+        (key, names): (&[u8], &[Component]),
         meta: &FileMeta,
-        entry: &messages::Entry,
+        entry: messages::Entry,
     ) -> std::result::Result<Placing, Failed> {
-        let attributes =
-            Attributes { mode: meta.mode, modified_s: meta.modified_s, modified_ns: meta.modified_ns };
-        match (meta.file_type, &entry.content) {
-            (FileType::Directory, None) => self.target.folder(names, attributes)?,
-            (FileType::Symlink, None) => self.target.link(names, &meta.link_target, attributes)?,
-            (FileType::Regular, Some(content)) => return self.regular(names, attributes, content),
+        let &FileMeta { file_type, mode, modified_s, modified_ns, ref link_target, .. } = meta;
+        let attributes = Attributes { mode, modified_s, modified_ns };
+        // What tells of an entry lies in its value, or it is not noted.
+        let is_noted = self.noting.is_some() && entry.record_content.is_none();
+        let mark =
+            || is_noted.then(|| file_content_id(file_type, link_target, &messages::Content::default()));
+        match (file_type, entry.content) {
+            (FileType::Directory, None) => self.target.folder_marked(names, attributes, mark())?,
+            (FileType::Symlink, None) => {
+                let linked = self.target.link_marked(names, link_target, attributes, mark());
+                if let (Err(ItemError::AlreadyThere), Some(mark)) = (&linked, mark()) {
+                    self.note_taken_link(key, names, attributes, mark)?;
+                }
+                linked?;
+            }
+            (FileType::Regular, Some(content)) => {
+                return self.regular((key, names), (attributes, is_noted), content);
+            }
             _ => return Err(Failed::Entry(Error::damaged(crate::Part::Record))),
         }
         Ok(Placing::Done(0))
     }
 
+    /// The link that has the name may be the same, from an earlier restore.
+    fn note_taken_link(
+        &mut self,
+        key: &[u8],
+        names: &[Component],
+        attributes: Attributes,
+        mark: [u8; 16],
+    ) -> std::result::Result<(), Failed> {
+        let stat = self.target.file_place(names)?.look();
+        let recorded = Recorded::link(attributes);
+        Ok(self.note_seen(key, stat.ok().and_then(|stat| recorded.seen(&stat, || mark)))?)
+    }
+
     /// A long file is written here and only read by the hands; a short one is theirs altogether.
     fn regular(
         &mut self,
-        names: &[Component],
-        attributes: Attributes,
-        content: &messages::Content,
+        (key, names): (&[u8], &[Component]),
+        (attributes, is_noted): (Attributes, bool),
+        content: messages::Content,
     ) -> std::result::Result<Placing, Failed> {
         while self.reader.is_crowded() && self.files.is_busy() {
             self.give_files()?;
             self.settle_next()?;
         }
-        if self.reader.hands() > 0
-            && let Some(parcel) = Parcel::of(self.reader, content)?
-        {
-            return Ok(Placing::Later(self.target.file_place(names)?, parcel, attributes));
+        let planned = PlannedFile { place: self.target.file_place(names)?, attributes, is_noted };
+        if self.reader.hands() > 0 && Parcel::suits(&content) {
+            return Ok(Placing::Later(planned, Parcel::of(self.reader, content)?));
         }
-        let mut file = self.target.file(names)?;
+        let written = self.long(&planned, &content);
+        self.note_seen(key, planned.look(&written, &content))?;
+        written.map(|()| Placing::Done(content.length))
+    }
+
+    fn long(&self, planned: &PlannedFile, content: &messages::Content) -> std::result::Result<(), Failed> {
+        let mut file = planned.place.create_if_free()?;
         let mut bytes = ValueReader::new(self.reader, content)?;
         while let Some(piece) = bytes.next()? {
             file.write(&piece)?;
             let written = u64::try_from(piece.len()).unwrap_or(0);
             self.job.step(|progress| progress.bytes += written)?;
         }
-        file.finish(attributes)?;
-        Ok(Placing::Done(content.length))
+        file.finish(planned.attributes)?;
+        Ok(())
     }
 
     /// Gives files away when there are enough of them, and settles those that are written.
@@ -281,101 +347,38 @@ impl Run<'_, '_> {
     }
 
     fn settle_written(&mut self, written: Vec<Written>) -> Result<()> {
-        for (path, done) in written {
+        for Written { key, done, seen } in written {
+            self.note_seen(&key, seen)?;
             let bytes = *done.as_ref().unwrap_or(&0);
-            self.job.step(|progress| progress.bytes += bytes)?;
-            self.settle(&path, done)?;
+            self.settle(&key, done, bytes)?;
         }
         Ok(())
     }
 
-    /// Messages and calls: one XML file. Its head says how many records follow, so that when some are
-    /// damaged it is written once more without them.
-    fn elements(&mut self) -> Result<()> {
-        let name = self.part.kind.name();
-        let file_name = format!("{name}.xml");
-        let mut count = self.part.state.root.map_or(0, Root::entries);
-        let names = match Component::parse_all(&[name.as_bytes(), file_name.as_bytes()]) {
-            Ok(names) => names,
-            Err(error) => return self.note(&file_name, Failed::Item(error.into())),
-        };
-        let mut first = true;
-        while count > 0 {
-            let written = match self.target.file(&names) {
-                Ok(file) => self.write_elements(file, count, first),
-                Err(error) => Err(Failed::Item(error)),
-            };
-            match written {
-                Ok(written) if written == count => return Ok(()),
-                Ok(written) => count = written,
-                Err(failed) => return self.note(&file_name, failed),
-            }
-            first = false;
-        }
-        Ok(())
-    }
-
-    /// Writes the readable records; how many they were. The file gets its name only if they are `count`.
-    fn write_elements(
-        &mut self,
-        file: FileWriter,
-        count: u64,
-        first: bool,
-    ) -> std::result::Result<u64, Failed> {
-        let document = if self.part.kind == Kind::CALLS { Document::Calls } else { Document::Messages };
-        let file = std::io::BufWriter::with_capacity(256 * 1024, Sink(file));
-        let mut writer = ElementWriter::new(file, document, count)?;
-        let mut below = entries_below(self.part.state.root, self.reader, &[]);
-        let mut after = String::new();
-        let mut written = 0;
-        while let Some(entry) = below.next() {
-            let (key, value) = match entry {
-                Ok(entry) => entry,
-                Err(error) => {
-                    let lost = below.skip_page();
-                    if first {
-                        self.note(&lost_entries(lost, &after), Failed::Entry(error))?;
-                    }
-                    continue;
-                }
-            };
-            after = display_key(&self.part.kind, &key);
-            let done = match self.element(&value) {
-                Ok(element) => {
-                    writer.write(&element)?;
-                    written += 1;
-                    Ok(u64::try_from(value.len()).unwrap_or(0))
-                }
-                Err(error) => Err(Failed::Entry(error)),
-            };
-            if first {
-                self.settle(&after, done)?;
-            }
-        }
-        if written == count {
-            let file = writer.finish()?.into_inner().map_err(|_| Error::Internal("writing XML"))?;
-            file.0.finish(plain_attributes())?;
-        }
-        Ok(written)
-    }
-
-    fn element(&self, value: &[u8]) -> Result<messages::XmlElement> {
-        let entry = decode_entry(value)?;
-        match Record::decode(&record_of(self.reader, &entry)?)? {
-            Record::Element(element) => Ok(element),
-            _ => Err(Error::damaged(crate::Part::Record)),
+    fn note_seen(&mut self, key: &[u8], seen: Option<Seen>) -> Result<()> {
+        match (&mut self.noting, seen) {
+            (Some(noting), Some(seen)) => noting.add(key, seen),
+            _ => Ok(()),
         }
     }
 
-    fn settle(&mut self, path: &str, done: std::result::Result<u64, Failed>) -> Result<()> {
+    /// One entry is done with; `bytes` of it the job has not been told of.
+    fn settle(&mut self, key: &[u8], done: std::result::Result<u64, Failed>, bytes: u64) -> Result<()> {
         match done {
             Ok(bytes) => {
                 self.report.entries += 1;
                 self.report.bytes += bytes;
             }
-            Err(failed) => self.note(path, failed)?,
+            Err(failed) => self.note(&display_key(&self.part.kind, key), failed)?,
         }
-        self.job.step(|progress| progress.items += 1)
+        self.job.step(|progress| {
+            progress.items += 1;
+            progress.bytes += bytes;
+        })
+    }
+
+    fn lose_page(&mut self, lost: Option<u64>, after: &[u8], error: Error) -> Result<()> {
+        self.note(&lost_entries(lost, &display_key(&self.part.kind, after)), Failed::Entry(error))
     }
 
     /// Lists a failure; only what concerns the whole job ends it.
@@ -397,62 +400,13 @@ impl Run<'_, '_> {
 /// What became of an entry, or what has to be done yet.
 enum Placing {
     Done(u64),
-    Later(FilePlace, Parcel, Attributes),
-}
-
-/// A file that takes bytes the way writers give them.
-struct Sink(FileWriter);
-
-impl std::io::Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        match self.0.write(bytes) {
-            Ok(()) => Ok(bytes.len()),
-            Err(_) => Err(std::io::Error::other("the target refused")),
-        }
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-/// The contact file that is being written: cards come source by source.
-#[derive(Default)]
-struct Cards(Option<(Vec<Component>, CardWriter<Sink>)>);
-
-impl Cards {
-    fn add(
-        &mut self,
-        names: &[Component],
-        card: &[u8],
-        target: &mut Target,
-    ) -> std::result::Result<u64, Failed> {
-        if self.0.as_ref().is_none_or(|(open, _)| open != names) {
-            self.finish()?;
-            self.0 = Some((names.to_vec(), CardWriter::new(Sink(target.file(names)?))));
-        }
-        if let Some((_, file)) = &mut self.0 {
-            file.write(card)?;
-        }
-        Ok(u64::try_from(card.len()).unwrap_or(0))
-    }
-
-    fn finish(&mut self) -> std::result::Result<(), Failed> {
-        if let Some((_, cards)) = self.0.take() {
-            cards.finish()?.0.finish(plain_attributes())?;
-        }
-        Ok(())
-    }
+    Later(PlannedFile, Parcel),
 }
 
 /// What is said of entries whose names went with a page.
 pub(super) fn lost_entries(count: Option<u64>, after: &str) -> String {
     let place = if after.is_empty() { "at the beginning".to_owned() } else { format!("after {after}") };
     count.map_or_else(|| format!("everything {place}"), |count| format!("{count} entries {place}"))
-}
-
-fn plain_attributes() -> Attributes {
-    Attributes { mode: 0o600, modified_s: 0, modified_ns: 0 }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! Nothing is synced file by file: after a power cut, restore again.
 
 mod finish;
+mod names;
 mod writer;
 
 use std::collections::HashMap;
@@ -21,7 +22,9 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder};
 
 pub use self::finish::{Finished, Problem};
+pub(super) use self::finish::{Mark, Settled};
 use self::finish::{PendingFolder, PendingLink};
+pub(super) use self::names::keeps_names;
 pub use self::writer::{FileWriter, Placed};
 use super::component::{BadName, Component, os_string};
 use super::folder::{Attributes, EntryType, Handles, Identity, Stat, is_not_a_folder};
@@ -100,13 +103,24 @@ impl Target {
     /// # Errors
     /// [`ItemError`]; among them that a file or a link has the name.
     pub fn folder(&mut self, path: &[Component], attributes: Attributes) -> Result<(), ItemError> {
+        self.folder_marked(path, attributes, None)
+    }
+
+    /// As [`Target::folder`]; of a folder with a mark [`Target::finish_with`] tells, also of one that was there.
+    pub(super) fn folder_marked(
+        &mut self,
+        path: &[Component],
+        attributes: Attributes,
+        mark: Option<Mark>,
+    ) -> Result<(), ItemError> {
         let (name, parents) = path.split_last().ok_or(ItemError::NoName)?;
         self.descend(parents)?;
         let owner = self.step(name, FOLDER_MODE)?;
+        let is_dressed = owner == Owner::Restore || self.rules.overwrite == Overwrite::Replace;
         if let Some(identity) = self.handles.identity()
-            && (owner == Owner::Restore || self.rules.overwrite == Overwrite::Replace)
+            && (is_dressed || mark.is_some())
         {
-            self.folders.push(PendingFolder { path: path.to_vec(), attributes, identity });
+            self.folders.push(PendingFolder { path: path.to_vec(), attributes, identity, is_dressed, mark });
         }
         Ok(())
     }
@@ -117,9 +131,7 @@ impl Target {
     /// [`ItemError`]; a name that is taken is found here if it can be, and for certain when the file is
     /// finished.
     pub fn file(&mut self, path: &[Component]) -> Result<FileWriter, ItemError> {
-        let place = self.file_place(path)?;
-        place.folder.replaceable(&place.name, self.rules)?;
-        place.create()
+        self.file_place(path)?.create_if_free()
     }
 
     /// Where a new file will be, for any thread to open it. Folders above it that were not announced are made.
@@ -142,11 +154,22 @@ impl Target {
         target: &[u8],
         attributes: Attributes,
     ) -> Result<(), ItemError> {
+        self.link_marked(path, target, attributes, None)
+    }
+
+    /// As [`Target::link`]; of a link with a mark [`Target::finish_with`] tells.
+    pub(super) fn link_marked(
+        &mut self,
+        path: &[Component],
+        target: &[u8],
+        attributes: Attributes,
+        mark: Option<Mark>,
+    ) -> Result<(), ItemError> {
         let (name, parents) = path.split_last().ok_or(ItemError::NoName)?;
         self.descend(parents)?;
         let replaces = self.place()?.replaceable(name, self.rules)?;
         let target = os_string(target).ok_or(ItemError::Unsupported)?;
-        self.links.push(PendingLink { path: path.to_vec(), target, attributes, replaces });
+        self.links.push(PendingLink { path: path.to_vec(), target, attributes, replaces, mark });
         Ok(())
     }
 
@@ -241,12 +264,24 @@ pub(super) struct FilePlace {
 
 impl FilePlace {
     /// Opens the file under a temporary name.
-    pub(super) fn create(self) -> Result<FileWriter, ItemError> {
-        FileWriter::create(self.folder, &self.name, self.rules)
+    pub(super) fn create(&self) -> Result<FileWriter, ItemError> {
+        FileWriter::create(self.folder.clone(), &self.name, self.rules)
+    }
+
+    /// The same, unless the name is taken already.
+    pub(super) fn create_if_free(&self) -> Result<FileWriter, ItemError> {
+        self.folder.replaceable(&self.name, self.rules)?;
+        self.create()
+    }
+
+    /// What has the name now, itself.
+    pub(super) fn look(&self) -> io::Result<Stat> {
+        Stat::at(&self.folder.dir, self.name.as_os_str())
     }
 }
 
 /// One folder that files are written into.
+#[derive(Clone)]
 struct Place {
     dir: Arc<Dir>,
     made: Arc<Made>,

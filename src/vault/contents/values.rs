@@ -1,6 +1,6 @@
 //! Values: short ones lie in the tree, longer ones are chunks, very long ones lists of chunks (FORMAT F-24).
 
-use std::{collections::VecDeque, io::Read};
+use std::{borrow::Cow, collections::VecDeque, io::Read};
 
 use prost::Message as _;
 
@@ -290,27 +290,27 @@ fn parts_of(content: &messages::Content) -> Result<(&[u8], Ids)> {
 
 /// A short value, to be read by whichever thread.
 pub(crate) struct Parcel {
-    inline: Vec<u8>,
+    content: messages::Content,
     pieces: Vec<Piece>,
-    length: u64,
 }
 
 impl Parcel {
-    /// The pieces of a value; none if there are too many to hold them all.
-    pub(crate) fn of(reader: &ContentReader<'_>, content: &messages::Content) -> Result<Option<Self>> {
+    /// Whether a value has so few pieces that they may all be held.
+    pub(crate) fn suits(content: &messages::Content) -> bool {
         const PIECES_MAX: usize = 8;
-        let (inline, mut ids) = parts_of(content)?;
-        if content.list_level > 0 || ids.len() > PIECES_MAX {
-            return Ok(None);
-        }
-        ids.reverse();
-        let pieces = ids.into_iter().map(|(_, id)| reader.piece(id)).collect::<Result<_>>()?;
-        Ok(Some(Self { inline: inline.to_vec(), pieces, length: content.length }))
+        content.list_level == 0 && content.chunks.len() <= PIECES_MAX * ID_BYTES
     }
 
-    /// Bytes of the value.
-    pub(crate) fn length(&self) -> u64 {
-        self.length
+    /// The pieces of a value that suits.
+    pub(crate) fn of(reader: &ContentReader<'_>, content: messages::Content) -> Result<Self> {
+        let (_, ids) = parts_of(&content)?;
+        let pieces = ids.into_iter().rev().map(|(_, id)| reader.piece(id)).collect::<Result<_>>()?;
+        Ok(Self { content, pieces })
+    }
+
+    /// What the entry says of the value.
+    pub(crate) fn content(&self) -> &messages::Content {
+        &self.content
     }
 
     /// Hands the value's bytes on, piece by piece.
@@ -319,18 +319,19 @@ impl Parcel {
         decompressor: &mut Decompressor,
         mut use_it: impl FnMut(&[u8]) -> std::result::Result<(), E>,
     ) -> std::result::Result<u64, E> {
-        let mut left = self.length;
+        let Self { content, pieces } = self;
+        let mut left = content.length;
         let mut count = |bytes: &[u8]| {
             left = length_of(bytes).ok().and_then(|length| left.checked_sub(length)).ok_or(WRONG_LENGTH)?;
             use_it(bytes)
         };
-        if !self.inline.is_empty() {
-            count(&self.inline)?;
+        if !content.inline.is_empty() {
+            count(&content.inline)?;
         }
-        for piece in &self.pieces {
+        for piece in pieces {
             piece.read(decompressor, |bytes| count(&bytes))??;
         }
-        if left == 0 { Ok(self.length) } else { Err(WRONG_LENGTH.into()) }
+        if left == 0 { Ok(content.length) } else { Err(WRONG_LENGTH.into()) }
     }
 }
 
@@ -364,11 +365,13 @@ pub(crate) fn decode_entry(value: &[u8]) -> Result<messages::Entry> {
 }
 
 /// The encoded record of an entry, wherever it lies.
-pub(crate) fn record_of(reader: &ContentReader<'_>, entry: &messages::Entry) -> Result<Vec<u8>> {
+pub(crate) fn record_of<'e>(reader: &ContentReader<'_>, entry: &'e messages::Entry) -> Result<Cow<'e, [u8]>> {
     const RECORD_MAX: usize = 256 * 1024 * 1024;
     match &entry.record_content {
-        Some(content) if entry.record.is_empty() => ValueReader::new(reader, content)?.read_all(RECORD_MAX),
+        Some(content) if entry.record.is_empty() => {
+            ValueReader::new(reader, content)?.read_all(RECORD_MAX).map(Cow::Owned)
+        }
         Some(_) => Err(Error::damaged(Part::Record)),
-        None => Ok(entry.record.clone()),
+        None => Ok(Cow::Borrowed(&entry.record)),
     }
 }

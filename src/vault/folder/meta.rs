@@ -49,7 +49,7 @@ pub struct FileMeta {
 
 impl FileMeta {
     /// The metadata of an entry, or none for an entry that is not backed up.
-    pub(super) fn from_stat(stat: &Stat) -> Option<Self> {
+    pub(in crate::vault) fn from_stat(stat: &Stat) -> Option<Self> {
         let (device, inode) = stat.identity.numbers();
         Some(Self {
             entry_type: stat.entry_type?,

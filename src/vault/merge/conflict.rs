@@ -72,13 +72,21 @@ fn mark_bytes(name: &[u8], mark: &[u8]) -> Vec<u8> {
 pub(crate) fn content_id(value: &[u8]) -> Result<[u8; 16]> {
     let entry: messages::Entry = decode_entry(value)?;
     let Ok(Record::File(meta)) = Record::decode(&entry.record) else { return Ok(value_id(value)) };
-    let file_type: &[u8] = match meta.file_type {
+    Ok(file_content_id(meta.file_type, &meta.link_target, &entry.content.unwrap_or_default()))
+}
+
+/// The same of an entry that lies in its value altogether: what it is, where a link leads, what is in a file.
+pub(crate) fn file_content_id(
+    file_type: FileType,
+    link_target: &[u8],
+    content: &messages::Content,
+) -> [u8; 16] {
+    let file_type: &[u8] = match file_type {
         FileType::Regular => b"file",
         FileType::Directory => b"folder",
         FileType::Symlink => b"link",
     };
-    let content = entry.content.unwrap_or_default().encode_to_vec();
-    Ok(value_id(&[file_type, &[0], &meta.link_target, &[0], &content].concat()))
+    value_id(&[file_type, &[0], link_target, &[0], &content.encode_to_vec()].concat())
 }
 
 /// Whether losing `loser` would lose more than metadata.

@@ -88,7 +88,8 @@ fn merge_by_app(
     let (first, second) = (content_of(writer, a)?, content_of(writer, b)?);
     let merged = merge(base.as_deref(), &first, &second);
     let newest = if newer(a, b)? { a } else { b };
-    let record = record_of(writer.reader(), &decode_entry(newest)?)?;
+    let newest = decode_entry(newest)?;
+    let record = record_of(writer.reader(), &newest)?.into_owned();
     let content = write_content(writer, &mut merged.as_slice(), Cut::Fixed, Compress::Never)?;
     Ok(Decision { value: Some(encode_entry(writer, record, Some(content), false)?), copy: None })
 }

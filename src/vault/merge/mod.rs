@@ -28,7 +28,7 @@ use crate::{
 };
 pub use conflict::Conflict;
 use conflict::is_folder;
-pub(crate) use conflict::{conflict_key, content_id, kept_both};
+pub(crate) use conflict::{conflict_key, content_id, file_content_id, kept_both};
 pub use decide::MergeFunction;
 pub(crate) use decide::{Decision, keep_both};
 use decide::{Sides, decide};

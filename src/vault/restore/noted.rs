@@ -1,95 +1,203 @@
 //! What a restore leaves behind: a folder that this device had from now on. What is edited or deleted there
 //! later is an edit or a deletion, as if the folder had been backed up before.
+//!
+//! Each entry is looked at when it is as it stays, and noted only if it looks as recorded. No note counts
+//! before the restore has ended.
 
-use std::{ops::Bound, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use super::{Part, has_paths};
+use super::{RestorePlan, has_paths};
 use crate::{
     Result,
-    kinds::{FileMeta as FileRecord, FileType, Kind, Record, parse_file_key},
-    tree::{self, Lookup},
+    kinds::{FileMeta as FileRecord, FileType, Kind, Record, file_key},
+    tree::{Lookup, Root},
     vault::{
-        Folder, Vault,
+        Attributes, Component, Folder, Settled,
         backup::{folder_replica, stat_of},
         contents::{ContentReader, decode_entry},
-        folder::{EntryType, FileMeta},
+        folder::{EntryType, FileMeta, Stat},
+        keeps_names,
         merge::content_id,
-        state::{Database, NewNote},
-        view::View,
+        state::{Database, FileStat, NewNote, Replica, Run},
     },
     wire::messages,
 };
 
-impl Vault {
-    /// Notes everything that lies below `into` exactly as the newest state of `part` has it.
-    pub(super) fn note_restored(&self, view: &View, part: &Part, into: &Path) -> Result<()> {
-        const BATCH: usize = 4096;
-        if !has_paths(&part.kind) || part.kind == Kind::CONTACTS {
-            return Ok(());
+/// What an entry looks like, and the id of its value.
+pub(super) type Seen = (FileStat, [u8; 16]);
+
+/// What a record says that a look at the entry must show.
+pub(super) struct Recorded {
+    entry_type: EntryType,
+    attributes: Attributes,
+    length: u64,
+}
+
+impl Recorded {
+    pub(super) fn file(attributes: Attributes, length: u64) -> Self {
+        Self { entry_type: EntryType::Regular, attributes, length }
+    }
+
+    pub(super) fn link(attributes: Attributes) -> Self {
+        Self { entry_type: EntryType::Symlink, attributes, length: 0 }
+    }
+
+    /// What to note of an entry that looks like this; nothing if it looks otherwise.
+    pub(super) fn seen(&self, stat: &Stat, content: impl FnOnce() -> [u8; 16]) -> Option<Seen> {
+        let meta = FileMeta::from_stat(stat).filter(|meta| self.shows_in(meta))?;
+        Some((stat_of(&meta), content()))
+    }
+
+    fn of(entry: &messages::Entry) -> Option<Self> {
+        let Ok(Record::File(FileRecord { file_type, mode, modified_s, modified_ns, .. })) =
+            Record::decode(&entry.record)
+        else {
+            return None;
+        };
+        let entry_type = match file_type {
+            FileType::Regular => EntryType::Regular,
+            FileType::Directory => EntryType::Directory,
+            FileType::Symlink => EntryType::Symlink,
+        };
+        let length = entry.content.as_ref().map_or(0, |content| content.length);
+        Some(Self { entry_type, attributes: Attributes { mode, modified_s, modified_ns }, length })
+    }
+
+    fn shows_in(&self, meta: &FileMeta) -> bool {
+        let time = |of: &Attributes| (of.modified_s, of.modified_ns);
+        meta.entry_type == self.entry_type
+            && time(&meta.attributes) == time(&self.attributes)
+            && (self.entry_type != EntryType::Regular || meta.size == self.length)
+    }
+}
+
+/// The notes of one kind's entries.
+pub(super) struct Noting {
+    database: Arc<Database>,
+    kind: Kind,
+    root: Option<Root>,
+    /// The folder that has the sources.
+    folder: PathBuf,
+    /// None for a source whose names may not be what they were to be.
+    sources: BTreeMap<String, Option<Replica>>,
+    run: Option<Run>,
+    notes: Vec<NewNote>,
+}
+
+impl Noting {
+    /// For each kind of a plan whose entries are noted.
+    pub(super) fn all(database: &Arc<Database>, plan: &RestorePlan, into: &Path) -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::new();
+        for part in plan.parts.iter().filter(|_| plan.newest) {
+            let is_noted = has_paths(&part.kind) && part.kind != Kind::CONTACTS;
+            if is_noted && !all.iter().any(|noting| noting.kind == part.kind) {
+                all.push(Self {
+                    database: Arc::clone(database),
+                    kind: part.kind.clone(),
+                    root: part.state.root,
+                    folder: into.join(part.kind.name()),
+                    sources: BTreeMap::new(),
+                    run: None,
+                    notes: Vec::new(),
+                });
+            }
         }
-        let reader = ContentReader::new(self.access(part.kind.name(), view)?, 8 * 1024 * 1024)?;
-        let run = self.database.begin_run(part.kind.name())?;
-        let mut notes: Vec<NewNote> = Vec::new();
-        for source in sources(part, &reader)? {
-            let path = into.join(part.kind.name()).join(&source);
-            let (Ok(walk), Ok(replica)) = (Folder::at(&path).walk(), folder_replica(&part.kind, &path))
+        all
+    }
+
+    pub(super) fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// Notes an entry that was restored, or found as it is recorded.
+    pub(super) fn add(&mut self, key: &[u8], seen: Seen) -> Result<()> {
+        let source = key.split(|byte| *byte == 0).next().unwrap_or_default();
+        let Ok(source) = std::str::from_utf8(source) else { return Ok(()) };
+        if !self.sources.contains_key(source) {
+            let path = self.folder.join(source);
+            let replica = folder_replica(&self.kind, &path).ok().filter(|_| keeps_names(&path));
+            self.sources.insert(source.to_owned(), replica);
+        }
+        match self.sources.get(source) {
+            Some(Some(replica)) => self.keep(replica.note(key, Some(seen))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes a folder or a link, if it looks as recorded.
+    pub(super) fn add_settled(&mut self, settled: &Settled<'_>) -> Result<()> {
+        let Settled { path, mark, entry_type, attributes, stat } = settled;
+        let recorded = Recorded { entry_type: *entry_type, attributes: *attributes, length: 0 };
+        let Some((seen, [_, source, parts @ ..])) = recorded.seen(stat, || *mark).zip(Some(*path)) else {
+            return Ok(());
+        };
+        let Ok(source) = std::str::from_utf8(source.as_bytes()) else { return Ok(()) };
+        let parts: Vec<_> = parts.iter().map(Component::as_bytes).collect();
+        self.add(&file_key(source, &parts)?, seen)
+    }
+
+    /// Where names may be other than they were to be, notes what the folder itself lists, as long as it looks
+    /// as recorded.
+    pub(super) fn add_listed(&mut self, reader: &ContentReader<'_>) -> Result<()> {
+        let sources = self.sources.iter().filter(|(_, replica)| replica.is_none());
+        for source in sources.map(|(source, _)| source.clone()).collect::<Vec<_>>() {
+            let path = self.folder.join(&source);
+            let (Ok(walk), Ok(replica)) = (Folder::at(&path).walk(), folder_replica(&self.kind, &path))
             else {
                 continue;
             };
-            let mut lookup = Lookup::new(part.state.root, &reader);
+            let mut lookup = Lookup::new(self.root, reader);
             for item in walk.flatten() {
-                let parts: Vec<&[u8]> = item.components.iter().map(Vec::as_slice).collect();
-                let key = crate::kinds::file_key(&source, &parts)?;
+                let key = file_key(&source, &item.components)?;
                 let Some(value) = lookup.value(&key)? else { continue };
-                if is_as_recorded(&item.meta, &decode_entry(value)?) {
-                    notes.push(replica.note(&key, Some((stat_of(&item.meta), content_id(value)?))));
-                }
-                if notes.len() == BATCH {
-                    let full = std::mem::take(&mut notes);
-                    self.database.write(|transaction| Database::write_notes(transaction, &run, &full))?;
+                if Recorded::of(&decode_entry(value)?).is_some_and(|recorded| recorded.shows_in(&item.meta)) {
+                    self.keep(replica.note(&key, Some((stat_of(&item.meta), content_id(value)?))))?;
                 }
             }
         }
-        self.database.write(|transaction| {
-            Database::write_notes(transaction, &run, &notes)?;
-            Database::finish_run(transaction, part.kind.name(), &run)
-        })
+        Ok(())
     }
-}
 
-/// The sources that a part has entries of.
-fn sources(part: &Part, reader: &ContentReader<'_>) -> Result<Vec<String>> {
-    let mut sources: Vec<String> = Vec::new();
-    let mut start = part.prefix.clone();
-    loop {
-        let next = tree::scan(part.state.root, reader, Bound::Included(&start)).next().transpose()?;
-        let Some((key, _)) = next.filter(|(key, _)| key.starts_with(&part.prefix)) else {
-            return Ok(sources);
+    /// Takes the folder's own list of names for `source`.
+    #[cfg(test)]
+    pub(super) fn doubt(&mut self, source: &str) {
+        self.sources.insert(source.to_owned(), None);
+    }
+
+    /// Whether [`Self::add_listed`] has anything to do.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.sources.values().any(Option::is_none)
+    }
+
+    /// From now on the notes count.
+    pub(super) fn finish(mut self) -> Result<()> {
+        self.write()?;
+        let (database, kind) = (&self.database, self.kind.name());
+        self.run
+            .as_ref()
+            .map_or(Ok(()), |run| database.write(|transaction| Database::finish_run(transaction, kind, run)))
+    }
+
+    fn keep(&mut self, note: NewNote) -> Result<()> {
+        const BATCH: usize = 4096;
+        self.notes.push(note);
+        if self.notes.len() >= BATCH { self.write() } else { Ok(()) }
+    }
+
+    fn write(&mut self) -> Result<()> {
+        let notes = std::mem::take(&mut self.notes);
+        if notes.is_empty() {
+            return Ok(());
+        }
+        let run = match self.run.take() {
+            Some(run) => run,
+            None => self.database.begin_run(self.kind.name())?,
         };
-        match parse_file_key(&key) {
-            Ok((source, _)) => {
-                start = [source.as_bytes(), &[1]].concat();
-                sources.push(source.to_owned());
-            }
-            // A hostile name: the restore itself told of it.
-            Err(_) => start = [&key[..], &[0]].concat(),
-        }
+        let run = self.run.insert(run);
+        self.database.write(|transaction| Database::write_notes(transaction, run, &notes))
     }
-}
-
-fn is_as_recorded(meta: &FileMeta, entry: &messages::Entry) -> bool {
-    let Ok(Record::File(FileRecord { file_type, modified_s, modified_ns, .. })) =
-        Record::decode(&entry.record)
-    else {
-        return false;
-    };
-    let same_type = matches!(
-        (meta.entry_type, file_type),
-        (EntryType::Regular, FileType::Regular)
-            | (EntryType::Directory, FileType::Directory)
-            | (EntryType::Symlink, FileType::Symlink)
-    );
-    let time = (meta.attributes.modified_s, meta.attributes.modified_ns);
-    let length = entry.content.as_ref().map_or(0, |content| content.length);
-    same_type && time == (modified_s, modified_ns) && (file_type != FileType::Regular || meta.size == length)
 }

@@ -1,32 +1,63 @@
 //! Small files that are restored by the hands, some at a time: read, decoded and written off the job's thread.
 
-use super::Failed;
+use super::{Failed, Recorded, Seen};
 use crate::{
     content::Decompressor,
-    vault::{Attributes, FilePlace, contents::Parcel, crew::Line},
+    kinds::FileType,
+    vault::{Attributes, FilePlace, ItemError, contents::Parcel, crew::Line, merge::file_content_id},
+    wire::messages,
 };
 
-/// A path, and the bytes that were written there.
-pub(super) type Written = (String, std::result::Result<u64, Failed>);
+/// What came of a file: how many bytes were written, and what to note of it.
+pub(super) struct Written {
+    pub(super) key: Vec<u8>,
+    pub(super) done: std::result::Result<u64, Failed>,
+    pub(super) seen: Option<Seen>,
+}
 
 /// A file that is read and written in one go.
 pub(super) struct SmallFile {
-    pub(super) path: String,
-    pub(super) place: FilePlace,
+    pub(super) key: Vec<u8>,
+    pub(super) planned: PlannedFile,
     pub(super) parcel: Parcel,
-    pub(super) attributes: Attributes,
 }
 
 impl SmallFile {
     pub(super) fn write(self, decompressor: &mut Decompressor) -> Written {
-        let Self { path, place, parcel, attributes } = self;
-        let write = || {
-            let mut file = place.create()?;
+        let Self { key, planned, parcel } = self;
+        let mut write = || {
+            let mut file = planned.place.create()?;
             let bytes = parcel.read(decompressor, |bytes| file.write(bytes).map_err(Failed::Item))?;
-            file.finish(attributes)?;
+            file.finish(planned.attributes)?;
             Ok(bytes)
         };
-        (path, write())
+        let done = write();
+        let seen = planned.look(&done, parcel.content());
+        Written { key, done, seen }
+    }
+}
+
+/// Where a file will be, and what it will look like.
+pub(super) struct PlannedFile {
+    pub(super) place: FilePlace,
+    pub(super) attributes: Attributes,
+    /// Whether it is looked at again, to be noted.
+    pub(super) is_noted: bool,
+}
+
+impl PlannedFile {
+    /// What to note of it: its name changed it last, so it is looked at under that. What had the name before
+    /// may be the same file, from an earlier restore.
+    pub(super) fn look<T>(
+        &self,
+        done: &std::result::Result<T, Failed>,
+        content: &messages::Content,
+    ) -> Option<Seen> {
+        if !self.is_noted || !matches!(done, Ok(_) | Err(Failed::Item(ItemError::AlreadyThere))) {
+            return None;
+        }
+        let recorded = Recorded::file(self.attributes, content.length);
+        recorded.seen(&self.place.look().ok()?, || file_content_id(FileType::Regular, &[], content))
     }
 }
 
@@ -43,12 +74,12 @@ impl Files {
     }
 
     pub(super) fn add(&mut self, file: SmallFile) {
-        self.bytes += file.parcel.length();
+        self.bytes += file.parcel.content().length;
         self.waiting.push(file);
     }
 
     pub(super) fn is_due(&self) -> bool {
-        const FILES: usize = 16;
+        const FILES: usize = 64;
         const BYTES: u64 = 1024 * 1024;
         self.waiting.len() >= FILES || self.bytes >= BYTES
     }

@@ -7,7 +7,9 @@ use crate::{
     tree::{Borders, Edit, apply},
     vault::{
         At, NewDevice,
+        backup::folder_replica,
         contents::{Compress, ContentWriter, Cut, encode_entry, write_content, write_index},
+        state::{Database, FileStat},
     },
 };
 
@@ -164,4 +166,45 @@ fn attack_m4_m5_a_signed_tree_cannot_write_through_a_link_that_it_made() {
     let followed = everything(&work.path().join("out"));
     let link = followed.iter().any(|path| path == "files/source/link");
     assert!(link && !named.is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_folder_lists_is_noted_as_what_was_restored_is() {
+    let work = tempfile::tempdir().unwrap();
+    let vault = committed(
+        work.path(),
+        vec![
+            (b"source\0file".to_vec(), record(FileType::Regular, None), Some(b"text")),
+            (b"source\0folder".to_vec(), record(FileType::Directory, None), None),
+            (b"source\0folder\0file".to_vec(), record(FileType::Regular, None), Some(b"")),
+            (b"source\0link".to_vec(), record(FileType::Symlink, Some(b"file")), None),
+        ],
+    );
+    let out = work.path().join("out");
+    let plan = vault.plan_restore(&[Selection::kind(Kind::FILES)], &At::Latest).unwrap();
+    let mut noting = Noting::all(&vault.database, &plan, &out).pop().unwrap();
+    assert_eq!(vault.restore(plan, &out, &Job::new()).unwrap().failures, []);
+    let replica = folder_replica(&Kind::FILES, &out.join("files/source")).unwrap();
+    let notes = || {
+        let run = vault.database.begin_run("files").unwrap();
+        vault.database.notes_from(&run, &replica, (b"source\0", b"source\0"), 100).unwrap().0
+    };
+    let restored = notes();
+    assert_eq!(restored.len(), 4);
+    assert!(restored.iter().all(|(_, note)| note.stat != FileStat([0; 6])));
+    let run = vault.database.begin_run("files").unwrap();
+    let gone: Vec<_> = restored.iter().map(|(key, _)| replica.note(key, None)).collect();
+    vault
+        .database
+        .write(|transaction| {
+            Database::write_notes(transaction, &run, &gone)?;
+            Database::finish_run(transaction, "files", &run)
+        })
+        .unwrap();
+    assert!(notes().is_empty());
+    noting.doubt("source");
+    let view = vault.refresh(&mut vault.work()).unwrap();
+    vault.finish_notes(&view, noting).unwrap();
+    assert_eq!(notes(), restored);
 }

@@ -15,7 +15,7 @@ use cap_std::fs::Dir;
 use super::writer::{rename_over, set_attributes, temporary_name};
 use super::{ItemError, Target};
 use crate::vault::component::Component;
-use crate::vault::folder::{Attributes, Identity, Stat};
+use crate::vault::folder::{Attributes, EntryType, Identity, Stat};
 
 /// A link to make.
 pub(super) struct PendingLink {
@@ -24,6 +24,7 @@ pub(super) struct PendingLink {
     pub(super) attributes: Attributes,
     /// The older file or link that had the name when the link was noted.
     pub(super) replaces: Option<Identity>,
+    pub(super) mark: Option<Mark>,
 }
 
 /// A folder to give its attributes.
@@ -31,6 +32,23 @@ pub(super) struct PendingFolder {
     pub(super) path: Vec<Component>,
     pub(super) attributes: Attributes,
     pub(super) identity: Identity,
+    /// Whether it takes its attributes, or is only looked at.
+    pub(super) is_dressed: bool,
+    pub(super) mark: Option<Mark>,
+}
+
+/// What the caller knows a folder or a link by, when it is told of it.
+pub(in crate::vault) type Mark = [u8; 16];
+
+/// A folder or a link that is as it stays.
+pub(in crate::vault) struct Settled<'t> {
+    pub(in crate::vault) path: &'t [Component],
+    pub(in crate::vault) mark: Mark,
+    pub(in crate::vault) entry_type: EntryType,
+    /// What it was to be given.
+    pub(in crate::vault) attributes: Attributes,
+    /// What it looks like.
+    pub(in crate::vault) stat: Stat,
 }
 
 /// How a restore ended.
@@ -55,17 +73,36 @@ pub struct Problem {
 impl Target {
     /// Makes the links, gives the folders their modes and times, and syncs the root folder (not the files in
     /// it). Finish every [`FileWriter`](super::FileWriter) before.
-    pub fn finish(mut self) -> Finished {
+    pub fn finish(self) -> Finished {
+        self.finish_with(&mut |_| {})
+    }
+
+    /// The same, and tells of each folder and link with a mark: of a link also when the name was taken.
+    pub(in crate::vault) fn finish_with(mut self, tell: &mut dyn FnMut(Settled<'_>)) -> Finished {
         let mut problems = Vec::new();
         for link in std::mem::take(&mut self.links) {
-            if let Err(error) = self.make_link(&link) {
+            let made = self.make_link(&link);
+            if let (Some(mark), Ok(()) | Err(ItemError::AlreadyThere)) = (link.mark, &made)
+                && let Some(stat) = self.look_at_link(&link)
+            {
+                let PendingLink { path, attributes, .. } = &link;
+                tell(Settled { path, mark, entry_type: EntryType::Symlink, attributes: *attributes, stat });
+            }
+            if let Err(error) = made {
                 problems.push(Problem { path: link.path, error });
             }
         }
         let mut folders = std::mem::take(&mut self.folders);
         folders.sort_by(|a, b| b.path.cmp(&a.path));
         for folder in folders {
-            if let Err(error) = self.dress_folder(&folder) {
+            let dressed = if folder.is_dressed { self.dress_folder(&folder) } else { Ok(()) };
+            if let Some(mark) = folder.mark
+                && let Some(stat) = self.look_at_folder(&folder)
+            {
+                let PendingFolder { path, attributes, .. } = &folder;
+                tell(Settled { path, mark, entry_type: EntryType::Directory, attributes: *attributes, stat });
+            }
+            if let Err(error) = dressed {
                 problems.push(Problem { path: folder.path, error });
             }
         }
@@ -96,6 +133,17 @@ impl Target {
         open_itself(&dir)
             .and_then(|file| set_attributes(&file, folder.attributes, mask))
             .map_err(ItemError::io("setting a folder's attributes"))
+    }
+
+    fn look_at_link(&mut self, link: &PendingLink) -> Option<Stat> {
+        let (name, parents) = link.path.split_last()?;
+        Stat::at(&*self.find(parents).ok()?, name.as_os_str()).ok()
+    }
+
+    /// None when it is not the folder any more that was restored.
+    fn look_at_folder(&mut self, folder: &PendingFolder) -> Option<Stat> {
+        let stat = Stat::of_dir(&*self.find(&folder.path).ok()?).ok()?;
+        (stat.identity == folder.identity).then_some(stat)
     }
 
     /// Goes to a folder that must be there.

@@ -194,7 +194,7 @@ pub(super) fn reserve_and_rename(dir: &Arc<Dir>, from: &str, to: &Component) -> 
     })
 }
 
-fn create_new(dir: &Dir, name: impl AsRef<Path>) -> io::Result<cap_std::fs::File> {
+pub(super) fn create_new(dir: &Dir, name: impl AsRef<Path>) -> io::Result<cap_std::fs::File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).follow(FollowSymlinks::No);
     #[cfg(unix)]
