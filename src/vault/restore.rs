@@ -123,7 +123,7 @@ impl Vault {
         report: &mut RestoreReport,
         job: &Job,
     ) -> Result<()> {
-        const OTHER_BYTES: usize = 24 * 1024 * 1024;
+        const OTHER_BYTES: usize = 28 * 1024 * 1024;
         /// Tree pages, at least.
         const LEAST_BYTES: usize = 8 * 1024 * 1024;
         /// With less than this and a hand's share there is room for few packs, and the caller's thread works alone.
@@ -204,6 +204,9 @@ impl Run<'_, '_> {
             match self.path_entry(&key, &value, &mut names, &mut cards) {
                 Ok(Placing::Done(bytes)) => self.settle(&key, Ok(bytes), 0)?,
                 Ok(Placing::Later(planned, parcel)) => {
+                    if self.files.is_due_before(&parcel) {
+                        self.give_files()?;
+                    }
                     self.files.add(SmallFile { key, planned, parcel });
                     self.write_files(false)?;
                 }
@@ -321,7 +324,7 @@ impl Run<'_, '_> {
 
     /// Gives files away when there are enough of them, and settles those that are written.
     fn write_files(&mut self, all: bool) -> Result<()> {
-        if all || self.files.is_due() {
+        if all || self.files.is_full() {
             self.give_files()?;
         }
         while let Some(written) = if all { self.files.line.next() } else { self.files.line.next_due() } {

@@ -1,7 +1,8 @@
 //! Chunks on their way into packs: what the hands make of them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use super::spare::Spare;
 use crate::{
     Result,
     content::{ChunkId, Chunker, Compressor, Shelf, StoredFrame},
@@ -20,13 +21,9 @@ pub(crate) struct ChunkMaker {
     database: Arc<Database>,
     id_key: Secret<32>,
     chunker: Chunker,
+    /// Of pieces that lie in a pack by now.
     spare: Spare,
 }
-
-/// Memory of pieces that lie in a pack by now, for the next ones: asked for anew each time, the system clears it
-/// page by page.
-#[derive(Default)]
-struct Spare(Mutex<Vec<Vec<u8>>>);
 
 /// A chunk on its way into a pack.
 pub(crate) struct MadeChunk {
@@ -80,28 +77,10 @@ impl Small {
     }
 }
 
-impl Spare {
-    /// Memory for `bytes` and one more, but not for twice as many.
-    fn take(&self, bytes: usize) -> Option<Vec<u8>> {
-        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = |memory: &Vec<u8>| memory.capacity() > bytes && memory.capacity() / 2 <= bytes;
-        let found = spare.iter().position(fits)?;
-        Some(spare.swap_remove(found))
-    }
-
-    fn give(&self, mut memory: Vec<u8>) {
-        const SPARE_MAX: usize = 2;
-        memory.clear();
-        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if spare.len() < SPARE_MAX {
-            spare.push(memory);
-        }
-    }
-}
-
 impl ChunkMaker {
     pub(super) fn new(database: Arc<Database>, id_key: Secret<32>, chunker: Chunker) -> Self {
-        Self { database, id_key, chunker, spare: Spare::default() }
+        const SPARE_MAX: usize = 2;
+        Self { database, id_key, chunker, spare: Spare::new(SPARE_MAX) }
     }
 
     pub(crate) fn chunker(&self) -> &Chunker {
@@ -110,7 +89,7 @@ impl ChunkMaker {
 
     /// Empty memory for a piece of `bytes`, and one more. What is short is as soon asked for anew.
     pub(crate) fn memory(&self, bytes: usize) -> Vec<u8> {
-        let spare = if bytes < SHORT_BYTES { None } else { self.spare.take(bytes) };
+        let spare = if bytes < SHORT_BYTES { None } else { self.spare.take(bytes.saturating_add(1)) };
         spare.unwrap_or_else(|| Vec::with_capacity(bytes.saturating_add(1)))
     }
 
@@ -123,7 +102,7 @@ impl ChunkMaker {
 
     /// Gives spare memory back to the allocator.
     pub(super) fn let_spare_go(&self) {
-        self.spare.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.spare.let_go();
     }
 
     pub(crate) fn make(&self, plain: Vec<u8>, compress: bool, tools: &mut Tools) -> Result<MadeChunk> {

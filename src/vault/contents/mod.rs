@@ -5,6 +5,7 @@ mod maker;
 mod packs;
 mod reader;
 mod shipping;
+mod spare;
 mod values;
 mod writer;
 

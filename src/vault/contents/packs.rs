@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::KindAccess;
+use super::{KindAccess, spare::Spare};
 use crate::{
     Error, Part, Result,
     content::{ChunkSlot, Decompressor, PackEntry, decode_chunk, pack_context, read_directory},
@@ -25,27 +25,6 @@ pub(crate) struct PackSource {
     spare: Arc<Spare>,
 }
 
-/// Memory of packs that were let go, for the next ones: asked for anew each time, it costs more than the
-/// cipher, and an allocator may keep more of it than a job's budget.
-#[derive(Default)]
-struct Spare(Mutex<Vec<Vec<u8>>>);
-
-impl Spare {
-    fn take(&self) -> Vec<u8> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
-    }
-
-    fn give(&self, bytes: Vec<u8>) {
-        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if spare.len() < SPARE_MAX {
-            spare.push(bytes);
-        }
-    }
-}
-
-/// Spare packs at most.
-const SPARE_MAX: usize = 2;
-
 /// A pack's plaintext; its memory is spare once it is dropped.
 struct Plain {
     bytes: Vec<u8>,
@@ -60,17 +39,20 @@ impl Drop for Plain {
 
 impl PackSource {
     pub(crate) fn new(access: &KindAccess<'_>) -> Self {
+        /// No more than were in use at once: they take no memory that was not taken before.
+        const SPARE_MAX: usize = 8;
         Self {
             gate: Arc::clone(access.gate),
             account: access.account,
             kind: access.kind.to_owned(),
             keys: access.keys.duplicate(),
-            spare: Arc::default(),
+            spare: Arc::new(Spare::new(SPARE_MAX)),
         }
     }
 
     fn open_pack(&self, row: &PackRow) -> Result<Plain> {
-        let bytes = self.fetch(row.id)?;
+        let length = usize::try_from(row.length).map_err(|_| Error::damaged(Part::Pack))?;
+        let bytes = self.fetch(row.id, length)?;
         let opener = self.opener((row.epoch, row.id), &bytes, bytes.len())?;
         Ok(self.plain(opener.open_all(bytes).map_err(damaged)?))
     }
@@ -79,8 +61,8 @@ impl PackSource {
         Plain { bytes, spare: Arc::clone(&self.spare) }
     }
 
-    fn fetch(&self, id: [u8; 16]) -> Result<Vec<u8>> {
-        let mut bytes = self.spare.take();
+    fn fetch(&self, id: [u8; 16], length: usize) -> Result<Vec<u8>> {
+        let mut bytes = self.spare.take(length).unwrap_or_default();
         let found = self.gate.get_into(Place::Object(id), &mut bytes)?;
         if found { Ok(bytes) } else { Err(Error::Missing { what: Part::Pack }) }
     }
@@ -88,7 +70,7 @@ impl PackSource {
     /// Fetches a pack that the index lists, verifies every byte of it, and says how many they were.
     pub(crate) fn verify(&self, pack: &PackEntry, decompressor: &mut Decompressor) -> Result<u64> {
         let object = pack.object();
-        let bytes = self.fetch(object.id())?;
+        let bytes = self.fetch(object.id(), object.length())?;
         if !object.matches(&bytes) {
             return Err(Error::damaged(Part::Pack));
         }
@@ -175,6 +157,11 @@ pub(crate) struct Piece {
 impl Piece {
     pub(super) fn new(source: Arc<PackSource>, pack: Arc<Pack>, slot: ChunkSlot) -> Self {
         Self { source, pack, slot }
+    }
+
+    /// Whether both lie in one frame.
+    pub(super) fn shares(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.pack, &other.pack) && self.slot.frame == other.slot.frame
     }
 
     /// Hands its plain bytes on, checked against its id.

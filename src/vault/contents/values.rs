@@ -313,6 +313,11 @@ impl Parcel {
         &self.content
     }
 
+    /// Whether `next` begins in the frame in which this ends.
+    pub(crate) fn goes_on_in(&self, next: &Self) -> bool {
+        matches!((self.pieces.last(), next.pieces.first()), (Some(last), Some(first)) if last.shares(first))
+    }
+
     /// Hands the value's bytes on, piece by piece.
     pub(crate) fn read<E: From<Error>>(
         &self,

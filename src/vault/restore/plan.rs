@@ -135,8 +135,9 @@ impl Vault {
             let prefix = prefix_of(kind, path)?;
             let access = self.access(kind.name(), &view)?;
             load_index(&access, &state)?;
-            // One path reads a page here and there; everything reads all packs of pages, each once.
-            let reader = ContentReader::sparse(access, 20 * 1024 * 1024)?;
+            // Everything reads all packs of pages, each once; a path reads a page here and there.
+            let read = if path.is_empty() { ContentReader::new } else { ContentReader::sparse };
+            let reader = read(access, 20 * 1024 * 1024)?;
             let mut found = 0;
             let mut below = entries_below(state.root, &reader, &prefix);
             while let Some(entry) = below.next() {

@@ -78,10 +78,20 @@ impl Files {
         self.waiting.push(file);
     }
 
-    pub(super) fn is_due(&self) -> bool {
-        const FILES: usize = 64;
-        const BYTES: u64 = 1024 * 1024;
+    /// Whether no more should wait, whatever comes.
+    pub(super) fn is_full(&self) -> bool {
+        const FILES: usize = 256;
+        const BYTES: u64 = 2 * 1024 * 1024;
         self.waiting.len() >= FILES || self.bytes >= BYTES
+    }
+
+    /// Whether those that wait should go before `next` comes: there are enough of them, and what has to be
+    /// unpacked for them is not what it takes for `next`.
+    pub(super) fn is_due_before(&self, next: &Parcel) -> bool {
+        const FILES: usize = 32;
+        const BYTES: u64 = 512 * 1024;
+        let are_enough = self.waiting.len() >= FILES || self.bytes >= BYTES;
+        are_enough && !self.waiting.last().is_some_and(|last| last.parcel.goes_on_in(next))
     }
 
     pub(super) fn is_busy(&self) -> bool {
