@@ -2,7 +2,7 @@
 //!
 //! Whether a window is low does not depend on where a chunk begins: the hands search blocks of the value side
 //! by side, and the job's own thread, which reads them, only picks. The cuts are those of [`Chunker::next_cut`].
-//! Never holds more than [`BLOCKS_MAX`] blocks, however many places for a cut there are.
+//! Never holds more blocks than the longest chunk can touch, however many places for a cut there are.
 
 use std::{collections::VecDeque, io::Read};
 
@@ -13,8 +13,8 @@ use crate::{
 };
 
 const BLOCK_BYTES: usize = 512 * 1024;
-/// As many as the longest chunk can touch.
-const BLOCKS_MAX: usize = Chunker::BYTES_MAX / BLOCK_BYTES + 1;
+/// What keeps the hands busy while chunks are of usual length. Of a longer one more is read when it is needed.
+const BLOCKS_AHEAD: usize = 6;
 /// What stands before a block in its memory.
 const BEFORE_BYTES: usize = Chunker::WINDOW_BYTES;
 
@@ -85,10 +85,15 @@ impl<'s> Cutting<'s> {
     }
 
     fn read_ahead(&mut self) -> Result<()> {
-        while !self.ended && self.searching.len() + self.searched.len() < BLOCKS_MAX {
-            if let Some(block) = self.read_block()? {
-                self.searching.push_back((self.give)(block)?);
-            }
+        while !self.ended && self.searching.len() + self.searched.len() < BLOCKS_AHEAD {
+            self.read_one()?;
+        }
+        Ok(())
+    }
+
+    fn read_one(&mut self) -> Result<()> {
+        if let Some(block) = self.read_block()? {
+            self.searching.push_back((self.give)(block)?);
         }
         Ok(())
     }
@@ -128,7 +133,8 @@ impl<'s> Cutting<'s> {
         while self.searched.len() <= number {
             match self.searching.pop_front() {
                 Some(block) => self.searched.push_back(block.wait()?),
-                None => break,
+                None if self.ended => break,
+                None => self.read_one()?,
             }
         }
         Ok(self.searched.get(number))
@@ -147,7 +153,8 @@ impl<'s> Cutting<'s> {
             self.start += taken.len();
             if rest.is_empty() {
                 self.start = 0;
-                self.spare.extend(self.searched.pop_front().map(|searched| searched.block.0));
+                let memory = self.searched.pop_front().map(|searched| searched.block.0);
+                self.spare.extend(memory.filter(|_| self.spare.len() < BLOCKS_AHEAD));
             }
         }
         chunk
@@ -168,6 +175,9 @@ mod tests {
         },
         wire::messages,
     };
+
+    /// As many as the longest chunk can touch.
+    const BLOCKS_MAX: usize = Chunker::BYTES_MAX / BLOCK_BYTES + 1;
 
     fn cut_in_blocks(chunker: &Chunker, mut bytes: &[u8]) -> Vec<usize> {
         let whole = bytes;
@@ -281,7 +291,10 @@ mod tests {
             let alone = written(&vault, 1, &value[..length]);
             assert_eq!(alone.length, u64::try_from(length).unwrap());
             for threads in [2, 3, 5] {
-                assert_eq!(written(&vault, threads, &value[..length]), alone, "{threads} threads");
+                let together = written(&vault, threads, &value[..length]);
+                assert_eq!(together.length, alone.length);
+                assert_eq!(together.list_level, alone.list_level);
+                assert_eq!(together.chunks, alone.chunks, "{threads} threads");
             }
         }
     }
