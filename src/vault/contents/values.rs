@@ -54,7 +54,7 @@ impl Compress {
     }
 }
 
-/// Reads everything from `source` and stores it. The caller's thread reads and cuts, the hands do the rest.
+/// Reads everything from `source` and stores it. The caller's thread reads and picks the cuts, the hands do the rest.
 pub(crate) fn write_content(
     writer: &ContentWriter<'_>,
     source: &mut dyn Read,
