@@ -58,6 +58,7 @@
 //! *What is left.* Equal windows cut equally under one key and epoch: repeats within a file show as repeats
 //! of chunk lengths, to whoever sees lengths (packs hide them).
 
+mod candidates;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
 mod pieces;
@@ -69,6 +70,7 @@ use self::window::{KEY_BYTES, WINDOW_BYTES, WindowHash};
 use crate::crypto::{CutCipher, Label, Secret, derive_from_key};
 use crate::limits::CHUNK_BYTES_MAX;
 
+pub(crate) use candidates::Candidates;
 pub use pieces::{MEDIA_PIECE_BYTES, media_piece};
 
 /// Finds the cuts of one kind's files in one epoch.
@@ -100,6 +102,8 @@ impl Chunker {
     pub const BYTES_AVERAGE: usize = 1024 * 1024;
     /// Longest chunk.
     pub const BYTES_MAX: usize = CHUNK_BYTES_MAX;
+    /// Bytes that decide about one cut.
+    pub(crate) const WINDOW_BYTES: usize = WINDOW_BYTES;
 
     /// The cuts under the chunk cut key of a kind, in `epoch`.
     #[must_use]
@@ -132,10 +136,19 @@ impl Chunker {
 
     /// The first length, from the minimum up and shorter than `bytes`, at which the window's value is low.
     fn first_candidate(&self, bytes: &[u8]) -> Option<usize> {
-        let windows = bytes.get(Self::BYTES_MIN - WINDOW_BYTES..)?;
+        self.first_window(bytes.get(Self::BYTES_MIN - WINDOW_BYTES..)?).map(|at| Self::BYTES_MIN + at)
+    }
+
+    /// Where a block of a file may be cut, wherever its chunks begin. In `block` the bytes come after the
+    /// [`Self::WINDOW_BYTES`] before them.
+    pub(crate) fn candidates(&self, block: &[u8]) -> Candidates {
+        Candidates::find(self, block)
+    }
+
+    /// The first window whose value is low, but for the one that the bytes end with.
+    fn first_window(&self, windows: &[u8]) -> Option<usize> {
         let (passed, found) = self.first_in_lanes(windows);
-        let found = found.or_else(|| Some(passed + self.first_low(windows.get(passed..)?)?));
-        found.map(|at| Self::BYTES_MIN + at)
+        found.or_else(|| Some(passed + self.first_low(windows.get(passed..)?)?))
     }
 
     /// The first window whose value is low, one after the other. The window that the bytes end with does not

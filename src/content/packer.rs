@@ -134,7 +134,7 @@ mod tests {
         let (mut closed, mut left) = (Vec::new(), Vec::new());
         for (n, length) in lengths.enumerate() {
             let mut id = [0; 32];
-            id[..8].copy_from_slice(&n.to_le_bytes());
+            id[..8].copy_from_slice(&(n as u64).to_le_bytes());
             let frame = StoredFrame::encode(ChunkId(id), vec![1; length], None).unwrap();
             left.push((n, ChunkId(id)));
             if let Some(full) = packer.make_room(Shelf::Content, &frame) {

@@ -1,5 +1,6 @@
 //! Chunks of one kind, between the pure content room, the local database and the gate.
 
+mod cutting;
 mod index;
 mod maker;
 mod packs;

@@ -4,7 +4,10 @@ use std::{borrow::Cow, collections::VecDeque, io::Read};
 
 use prost::Message as _;
 
-use super::{ContentReader, ContentWriter, MadeChunk, Piece};
+use super::{
+    ContentReader, ContentWriter, MadeChunk, Piece,
+    cutting::{Block, Cutting},
+};
 use crate::{
     Error, Part, Result,
     content::{ChunkId, Chunker, Decompressor, MEDIA_PIECE_BYTES},
@@ -51,7 +54,7 @@ impl Compress {
     }
 }
 
-/// Reads everything from `source` and stores it. The caller's thread reads and cuts, the hands do the rest.
+/// Reads everything from `source` and stores it. The caller's thread reads and picks the cuts, the hands do the rest.
 pub(crate) fn write_content(
     writer: &ContentWriter<'_>,
     source: &mut dyn Read,
@@ -64,18 +67,22 @@ pub(crate) fn write_content(
         let length = length_of(&buffer.bytes)?;
         return Ok(messages::Content { length, inline: buffer.bytes, ..Default::default() });
     }
-    if matches!(cut, Cut::ByContent(_)) {
-        buffer.move_to(writer.lend_ahead());
+    let mut chunks = Chunks::new(writer, compress);
+    match cut {
+        Cut::Fixed => chunks.add_all(|| buffer.next_piece(source))?,
+        Cut::ByContent(chunker) if writer.hands() > 0 => {
+            let give = |block: Block| writer.give_first(|maker, _| Ok(block.search(maker.chunker())));
+            let mut source = buffer.bytes.as_slice().chain(source);
+            let mut cutting = Cutting::new(&mut source, chunker, &give);
+            chunks.add_all(|| cutting.next_chunk())?;
+        }
+        Cut::ByContent(chunker) => {
+            buffer.move_to(writer.lend_ahead());
+            chunks.add_all(|| buffer.next_chunk(source, chunker))?;
+            writer.return_ahead(buffer.bytes);
+        }
     }
-    let mut chunks = Chunks { writer, coming: VecDeque::new(), bytes: 0, ids: Vec::new() };
-    let mut length = 0;
-    while let Some(chunk) = buffer.next_chunk(source, cut)? {
-        length += length_of(&chunk)?;
-        chunks.add(chunk, compress)?;
-    }
-    if matches!(cut, Cut::ByContent(_)) {
-        writer.return_ahead(buffer.bytes);
-    }
+    let length = chunks.length;
     let (list_level, ids) = write_lists(writer, chunks.finish()?)?;
     Ok(messages::Content { length, inline: Vec::new(), list_level, chunks: concat(&ids) })
 }
@@ -87,13 +94,28 @@ struct Chunks<'w, 'a> {
     coming: VecDeque<(Later<MadeChunk>, usize, u64)>,
     bytes: usize,
     ids: Vec<ChunkId>,
+    /// Of all chunks.
+    length: u64,
+    compress: Compress,
 }
 
-impl Chunks<'_, '_> {
-    fn add(&mut self, chunk: Vec<u8>, compress: Compress) -> Result<()> {
+impl<'w, 'a> Chunks<'w, 'a> {
+    fn new(writer: &'w ContentWriter<'a>, compress: Compress) -> Self {
+        Self { writer, coming: VecDeque::new(), bytes: 0, ids: Vec::new(), length: 0, compress }
+    }
+
+    fn add_all(&mut self, mut next: impl FnMut() -> Result<Option<Vec<u8>>>) -> Result<()> {
+        while let Some(chunk) = next()? {
+            self.length += length_of(&chunk)?;
+            self.add(chunk)?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, chunk: Vec<u8>) -> Result<()> {
         /// What the hands may have before them.
         const BYTES_MAX: usize = CHUNK_BYTES_MAX / 2;
-        let (bytes, noted) = (chunk.len(), self.writer.noted());
+        let (bytes, noted, compress) = (chunk.len(), self.writer.noted(), self.compress);
         let made = self.writer.give_first(move |maker, tools| {
             let compress = compress.wants(&chunk);
             maker.make(chunk, compress, tools)
@@ -180,27 +202,26 @@ impl Buffer {
         Ok(())
     }
 
-    fn next_chunk(&mut self, source: &mut dyn Read, cut: Cut<'_>) -> Result<Option<Vec<u8>>> {
-        let length = match cut {
-            Cut::Fixed => {
-                self.fill(source, MEDIA_PIECE_BYTES, MEDIA_PIECE_BYTES)?;
-                MEDIA_PIECE_BYTES.min(self.rest().len())
-            }
-            Cut::ByContent(chunker) => {
-                self.fill(source, CHUNK_BYTES_MAX, self.bytes.capacity().max(CHUNK_BYTES_MAX))?;
-                let rest = self.rest();
-                chunker.next_cut(rest, self.ended).unwrap_or(rest.len())
-            }
-        };
-        if length == 0 {
-            return Ok(None);
-        }
-        if matches!(cut, Cut::Fixed) && self.start == 0 && length == self.bytes.len() {
+    fn next_piece(&mut self, source: &mut dyn Read) -> Result<Option<Vec<u8>>> {
+        self.fill(source, MEDIA_PIECE_BYTES, MEDIA_PIECE_BYTES)?;
+        let length = MEDIA_PIECE_BYTES.min(self.rest().len());
+        if length > 0 && self.start == 0 && length == self.bytes.len() {
             return Ok(Some(std::mem::take(&mut self.bytes)));
         }
-        let chunk = self.rest().get(..length).unwrap_or_default().to_vec();
+        Ok(self.take(length))
+    }
+
+    fn next_chunk(&mut self, source: &mut dyn Read, chunker: &Chunker) -> Result<Option<Vec<u8>>> {
+        self.fill(source, CHUNK_BYTES_MAX, self.bytes.capacity().max(CHUNK_BYTES_MAX))?;
+        let rest = self.rest();
+        let length = chunker.next_cut(rest, self.ended).unwrap_or(rest.len());
+        Ok(self.take(length))
+    }
+
+    fn take(&mut self, length: usize) -> Option<Vec<u8>> {
+        let chunk = self.rest().get(..length)?.to_vec();
         self.start += length;
-        Ok(Some(chunk))
+        Some(chunk).filter(|chunk| !chunk.is_empty())
     }
 }
 

@@ -492,10 +492,11 @@ mod tests {
         let access = vault.access("files", &view).unwrap();
         let mut open = state.index.clone();
         let (mut alone, mut shared) = (0, 0);
+        let mut packs = HashSet::new();
         while let Some(reference) = open.pop() {
             let fragment = fetch_fragment(&access, &reference).unwrap();
             open.extend(fragment.older().iter().cloned());
-            for pack in fragment.packs() {
+            for pack in fragment.packs().iter().filter(|pack| packs.insert(pack.object().id())) {
                 let begins = |line: &ChunkEntry| line.begins_frame();
                 let lines = pack.lines();
                 let follow = lines.windows(2).filter(|pair| begins(&pair[0]) && !begins(&pair[1])).count();
