@@ -97,7 +97,12 @@ impl Crew {
             let _ = done.send(task(tools));
         });
         let queue = self.queue()?;
-        line(&mut queue.lock()).push_back(task);
+        let mut open = queue.lock();
+        if open.is_closed {
+            return Err(STOPPED);
+        }
+        line(&mut open).push_back(task);
+        drop(open);
         queue.more.notify_one();
         Ok(Later::Coming(result))
     }
@@ -111,12 +116,26 @@ impl Crew {
         for _ in 0..self.size {
             let (queue, mut tools) = (Arc::clone(&queue), Tools::new()?);
             self.hands.push(thread::spawn(move || {
-                while let Some(task) = queue.next() {
+                let hand = Hand(queue);
+                while let Some(task) = hand.0.next() {
                     task(&mut tools);
                 }
             }));
         }
         Ok(Arc::clone(self.queue.insert(queue)))
+    }
+}
+
+/// A hand at work. If it stops before the crew ends, the tasks that wait go, and with them whoever waits for them
+/// hears of it.
+struct Hand(Arc<Queue>);
+
+impl Drop for Hand {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            *self.0.lock() = Open { is_closed: true, ..Open::default() };
+            self.0.more.notify_all();
+        }
     }
 }
 

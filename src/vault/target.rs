@@ -274,6 +274,11 @@ impl FilePlace {
         self.create()
     }
 
+    /// Whether both are in one folder.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.folder.dir, &other.folder.dir)
+    }
+
     /// What has the name now, itself.
     pub(super) fn look(&self) -> io::Result<Stat> {
         Stat::at(&self.folder.dir, self.name.as_os_str())

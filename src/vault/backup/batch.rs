@@ -10,7 +10,7 @@ use crate::{
     kinds::{Cutting, Kind, Policy, looks_incompressible},
     limits::{CHUNK_BYTES_MAX, INLINE_BYTES_MAX},
     vault::{
-        contents::{ChunkMaker, ContentWriter, MadeChunk},
+        contents::{ChunkMaker, ContentWriter, MadeChunk, Packing},
         crew::{Later, Tools},
         folder::{EntryType, FileMeta, Opening, SkipReason, SourceFile, SourceItem},
         state::Note,
@@ -127,6 +127,8 @@ pub(super) struct Gathering {
 struct WholeFile {
     opening: Opening,
     is_picture: bool,
+    /// Whether this device has it for the first time.
+    is_new: bool,
 }
 
 impl Gathering {
@@ -161,7 +163,11 @@ impl Gathering {
             } else {
                 content = Content::Coming;
                 self.bytes += item.meta.size;
-                self.files.push(WholeFile { opening, is_picture: is_picture(kind, &item) });
+                self.files.push(WholeFile {
+                    opening,
+                    is_picture: is_picture(kind, &item),
+                    is_new: note.is_none(),
+                });
             }
         }
         self.steps.push(Step::Present(Entry { key, item, note, content }));
@@ -193,7 +199,7 @@ impl WholeFile {
         let settled = file.meta().is_ok_and(|after| after == meta);
         let head = pieces.first().map_or(&[][..], Vec::as_slice);
         let taken_ms = if self.is_picture { taken_from(head) } else { None };
-        let content = make(pieces, cutting, policy, maker, tools)?;
+        let content = make(pieces, cutting, (policy, self.is_new), maker, tools)?;
         Ok(ReadFile::Whole(FileContent { meta, settled, taken_ms, content }))
     }
 }
@@ -233,7 +239,7 @@ fn read_pieces(
 fn make(
     mut pieces: Vec<Vec<u8>>,
     cutting: Cutting,
-    policy: Policy,
+    (policy, is_new): (Policy, bool),
     maker: &ChunkMaker,
     tools: &mut Tools,
 ) -> Result<Whole> {
@@ -245,8 +251,14 @@ fn make(
         pieces = pieces.iter().flat_map(|bytes| cut(maker.chunker(), bytes)).collect();
     }
     let chunk = |bytes: Vec<u8>| {
-        let compress = policy.compress && !looks_incompressible(&bytes);
-        maker.make(bytes, compress, tools)
+        let packing = if !policy.compress || looks_incompressible(&bytes) {
+            Packing::AsItIs
+        } else if is_new {
+            Packing::WithOthers
+        } else {
+            Packing::Compressed
+        };
+        maker.make(bytes, packing, tools)
     };
     let chunks = pieces.into_iter().map(chunk).collect::<Result<_>>()?;
     Ok(Whole::Chunks(chunks, u64::try_from(length).unwrap_or(u64::MAX)))

@@ -25,6 +25,16 @@ pub(crate) struct ChunkMaker {
     spare: Spare,
 }
 
+/// How a chunk is stored.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Packing {
+    AsItIs,
+    Compressed,
+    /// Compressed, and if it is short in one frame with its neighbours: only for what this device never had before
+    /// (L6).
+    WithOthers,
+}
+
 /// A chunk on its way into a pack.
 pub(crate) struct MadeChunk {
     pub(super) id: ChunkId,
@@ -46,7 +56,7 @@ pub(super) enum Form {
     Plain(Vec<u8>),
 }
 
-/// Small chunks, up to a full frame. Only a full one is compressed as a whole: what few chunks take together
+/// Small new chunks, up to a full frame. Only a full one is compressed as a whole: what few chunks take together
 /// would tell how alike they are (L6).
 #[derive(Default)]
 pub(super) struct Small {
@@ -105,11 +115,12 @@ impl ChunkMaker {
         self.spare.let_go();
     }
 
-    pub(crate) fn make(&self, plain: Vec<u8>, compress: bool, tools: &mut Tools) -> Result<MadeChunk> {
+    pub(crate) fn make(&self, plain: Vec<u8>, packing: Packing, tools: &mut Tools) -> Result<MadeChunk> {
+        let compress = packing != Packing::AsItIs;
         let id = ChunkId::derive(&self.id_key, &plain);
         let form = if self.database.chunk(id)?.is_some() {
             Form::Known
-        } else if compress && plain.len() < SHORT_BYTES {
+        } else if packing == Packing::WithOthers && plain.len() < SHORT_BYTES {
             Form::Plain(plain)
         } else {
             Form::Frame(StoredFrame::encode(id, plain, compress.then_some(&mut tools.compressor))?)

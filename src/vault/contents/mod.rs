@@ -11,7 +11,7 @@ mod values;
 mod writer;
 
 pub(crate) use index::{fetch_fragment, load_index, write_index};
-pub(crate) use maker::{ChunkMaker, MadeChunk};
+pub(crate) use maker::{ChunkMaker, MadeChunk, Packing};
 pub(crate) use packs::{PackSource, Piece};
 pub(crate) use reader::{ContentReader, KindAccess};
 pub(crate) use values::{

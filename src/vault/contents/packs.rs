@@ -39,8 +39,8 @@ impl Drop for Plain {
 
 impl PackSource {
     pub(crate) fn new(access: &KindAccess<'_>) -> Self {
-        /// No more than were in use at once: they take no memory that was not taken before.
-        const SPARE_MAX: usize = 8;
+        /// With fewer, memory is asked for anew, and the allocator keeps more of it than these.
+        const SPARE_MAX: usize = 3;
         Self {
             gate: Arc::clone(access.gate),
             account: access.account,

@@ -26,8 +26,10 @@ impl Spare {
     pub(super) fn give(&self, mut piece: Vec<u8>) {
         piece.clear();
         let mut memory = self.lock();
-        if memory.len() < self.max {
-            memory.push(piece);
+        memory.push(piece);
+        if memory.len() > self.max {
+            // What nobody took for longest may have a length that nobody asks for.
+            memory.remove(0);
         }
     }
 

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::VecDeque, io::Read};
 use prost::Message as _;
 
 use super::{
-    ContentReader, ContentWriter, MadeChunk, Piece,
+    ContentReader, ContentWriter, MadeChunk, Packing, Piece,
     cutting::{Block, Cutting},
 };
 use crate::{
@@ -117,8 +117,8 @@ impl<'w, 'a> Chunks<'w, 'a> {
         const BYTES_MAX: usize = CHUNK_BYTES_MAX / 2;
         let (bytes, noted, compress) = (chunk.len(), self.writer.noted(), self.compress);
         let made = self.writer.give_first(move |maker, tools| {
-            let compress = compress.wants(&chunk);
-            maker.make(chunk, compress, tools)
+            let packing = if compress.wants(&chunk) { Packing::Compressed } else { Packing::AsItIs };
+            maker.make(chunk, packing, tools)
         })?;
         self.coming.push_back((made, bytes, noted));
         self.bytes += bytes;

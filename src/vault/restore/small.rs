@@ -4,7 +4,7 @@ use super::{Failed, Recorded, Seen};
 use crate::{
     content::Decompressor,
     kinds::FileType,
-    vault::{Attributes, FilePlace, ItemError, contents::Parcel, crew::Line, merge::file_content_id},
+    vault::{Attributes, FilePlace, contents::Parcel, crew::Line, merge::file_content_id},
     wire::messages,
 };
 
@@ -53,7 +53,7 @@ impl PlannedFile {
         done: &std::result::Result<T, Failed>,
         content: &messages::Content,
     ) -> Option<Seen> {
-        if !self.is_noted || !matches!(done, Ok(_) | Err(Failed::Item(ItemError::AlreadyThere))) {
+        if !self.is_noted || !done.is_ok() {
             return None;
         }
         let recorded = Recorded::file(self.attributes, content.length);
@@ -65,16 +65,21 @@ impl PlannedFile {
 pub(super) struct Files {
     waiting: Vec<SmallFile>,
     bytes: u64,
+    /// Folders that they keep open.
+    folders: usize,
     pub(super) line: Line<Vec<Written>>,
 }
 
 impl Files {
     pub(super) fn new(hands: usize) -> Self {
-        Self { waiting: Vec::new(), bytes: 0, line: Line::new(2 * hands) }
+        Self { waiting: Vec::new(), bytes: 0, folders: 0, line: Line::new(2 * hands) }
     }
 
     pub(super) fn add(&mut self, file: SmallFile) {
         self.bytes += file.parcel.content().length;
+        let place = &file.planned.place;
+        let is_beside = self.waiting.last().is_some_and(|last| last.planned.place.is_beside(place));
+        self.folders += usize::from(!is_beside);
         self.waiting.push(file);
     }
 
@@ -82,7 +87,9 @@ impl Files {
     pub(super) fn is_full(&self) -> bool {
         const FILES: usize = 256;
         const BYTES: u64 = 2 * 1024 * 1024;
-        self.waiting.len() >= FILES || self.bytes >= BYTES
+        /// A handle each, and a process may have few.
+        const FOLDERS: usize = 8;
+        self.waiting.len() >= FILES || self.bytes >= BYTES || self.folders >= FOLDERS
     }
 
     /// Whether those that wait should go before `next` comes: there are enough of them, and what has to be
@@ -100,6 +107,7 @@ impl Files {
 
     pub(super) fn take(&mut self) -> Vec<SmallFile> {
         self.bytes = 0;
+        self.folders = 0;
         std::mem::take(&mut self.waiting)
     }
 }

@@ -79,7 +79,7 @@ impl Database {
         };
         let this = Self(database);
         this.write(|transaction| {
-            forget_places_without_slots(transaction)?;
+            turn_places_into_slots(transaction)?;
             transaction.open_table(CHUNKS).map_err(failed)?;
             transaction.open_table(PACKS).map_err(failed)?;
             note_uncommitted(transaction)?;
@@ -282,16 +282,21 @@ impl Database {
     }
 }
 
-/// A database from before frames were shared does not say where in its frame a chunk lies. The store's index tells
-/// it all again.
-fn forget_places_without_slots(transaction: &WriteTransaction) -> Result<()> {
-    const PLACES: &str = "chunks";
+/// In a database from before frames were shared, each chunk has a frame for itself.
+fn turn_places_into_slots(transaction: &WriteTransaction) -> Result<()> {
+    const PLACES: TableDefinition<'_, [u8; 32], (u64, u32, u32, u32)> = TableDefinition::new("chunks");
     let mut tables = transaction.list_tables().map_err(failed)?;
-    let Some(places) = tables.find(|table| table.name() == PLACES) else { return Ok(()) };
-    transaction.delete_table(places).map_err(failed)?;
-    transaction.delete_table(PACKS).map_err(failed)?;
-    transaction.delete_table(UNCOMMITTED).map_err(failed)?;
-    transaction.delete_table(FRAGMENTS).map_err(failed)?;
+    if !tables.any(|table| table.name() == PLACES.name()) {
+        return Ok(());
+    }
+    let mut slots = transaction.open_table(CHUNKS).map_err(failed)?;
+    for row in transaction.open_table(PLACES).map_err(failed)?.iter().map_err(failed)? {
+        let (id, place) = row.map_err(failed)?;
+        let (pack, offset, stored, plain) = place.value();
+        let length = if plain == 0 { stored } else { plain };
+        slots.insert(id.value(), (pack, offset, stored, plain, 0, length)).map_err(failed)?;
+    }
+    transaction.delete_table(PLACES).map_err(failed)?;
     Ok(())
 }
 
@@ -339,6 +344,29 @@ mod tests {
 
     fn open(folder: &tempfile::TempDir) -> Database {
         Database::open(StateLocation::from(folder).open().unwrap().as_ref()).unwrap()
+    }
+
+    #[test]
+    fn chunks_are_found_in_a_database_from_before_frames_were_shared() {
+        const PLACES: TableDefinition<'_, [u8; 32], (u64, u32, u32, u32)> = TableDefinition::new("chunks");
+        let folder = tempfile::tempdir().unwrap();
+        open(&folder)
+            .write(|transaction| {
+                let mut table = transaction.open_table(PLACES).map_err(failed)?;
+                table.insert([1; 32], (5, 100, 20, 0)).map_err(failed)?;
+                table.insert([2; 32], (6, 120, 30, 90)).map_err(failed)?;
+                Ok(())
+            })
+            .unwrap();
+        let database = open(&folder);
+        for (id, pack, frame, length) in [
+            (ChunkId([1; 32]), 5, Frame { offset: 100, stored: 20, plain: 0 }, 20),
+            (ChunkId([2; 32]), 6, Frame { offset: 120, stored: 30, plain: 90 }, 90),
+        ] {
+            let slot = ChunkSlot { id, frame, at: 0, length };
+            assert!(slot.is_sound());
+            assert_eq!(database.chunk(id).unwrap(), Some(ChunkPlace { pack, slot }));
+        }
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::{fs, path::Path};
 
 use super::*;
 use crate::{
-    content::ChunkEntry,
     kinds::Kind,
     store::MemoryStore,
     vault::{At, Folder, NewDevice, Selection, Source, Vault, contents::fetch_fragment, testing::MemoryHome},
@@ -15,27 +14,28 @@ fn backup(vault: &Vault, folder: &Path) {
     vault.backup(&Kind::FILES, "folder", source, &Job::new()).unwrap();
 }
 
-/// How many frames of the newest fragments hold one chunk, and how many several.
-fn frames(vault: &Vault) -> (usize, usize) {
+/// How many of `texts` have a frame for themselves, and how many chunks share one.
+fn frames(vault: &Vault, texts: &[Vec<u8>]) -> (usize, usize) {
     let work = &mut *vault.work();
     let view = vault.refresh(work).unwrap();
     let (_, state) = view.kind("files", vault.device()).unwrap();
     let access = vault.access("files", &view).unwrap();
     let mut open = state.index.clone();
-    let (mut alone, mut shared) = (0, 0);
-    let mut packs = HashSet::new();
+    let (mut alone, mut shared) = (HashSet::new(), HashSet::new());
     while let Some(reference) = open.pop() {
         let fragment = fetch_fragment(&access, &reference).unwrap();
         open.extend(fragment.older().iter().cloned());
-        for pack in fragment.packs().iter().filter(|pack| packs.insert(pack.object().id())) {
-            let begins = |line: &ChunkEntry| line.begins_frame();
-            let lines = pack.lines();
-            let follow = lines.windows(2).filter(|pair| begins(&pair[0]) && !begins(&pair[1])).count();
-            shared += follow;
-            alone += lines.iter().filter(|line| begins(line)).count() - follow;
+        for slot in fragment.packs().iter().flat_map(PackEntry::chunks) {
+            let is_alone = slot.frame.plain == 0 || slot.frame.plain == slot.length;
+            if is_alone {
+                alone.insert(slot.id)
+            } else {
+                shared.insert(slot.id)
+            };
         }
     }
-    (alone, shared)
+    let ids = texts.iter().map(|text| ChunkId::derive(access.keys.chunk_id_key(), text));
+    (ids.filter(|id| alone.contains(id)).count(), shared.len())
 }
 
 fn text(n: usize) -> Vec<u8> {
@@ -43,7 +43,7 @@ fn text(n: usize) -> Vec<u8> {
 }
 
 #[test]
-fn attack_l6_few_files_are_never_compressed_with_each_other() {
+fn attack_l6_a_file_that_changes_is_never_compressed_with_another() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("folder");
     fs::create_dir(&folder).unwrap();
@@ -53,16 +53,23 @@ fn attack_l6_few_files_are_never_compressed_with_each_other() {
     let (vault, _) = Vault::create(MemoryStore::new(), &MemoryHome::new(), device).unwrap();
     vault.consent().grant(&Kind::FILES).unwrap();
     backup(&vault, &folder);
-    let many = frames(&vault);
-    assert!(many.1 > 1, "many small files share frames");
-    // A secret that changes, and guesses beside it.
+    let (_, many) = frames(&vault, &[]);
+    assert!(many > 30, "small files that are new share frames");
+    // Secrets that change, beside few files and beside as many new ones as fill frames.
+    let mut secrets = Vec::new();
     for round in 0..3 {
-        (40..48).for_each(|n| write(n, &[text(n), b"guess".repeat(round + 1)].concat()));
+        if round > 0 {
+            (0..100).for_each(|n| write(1000 * round + n, &text(1000 * round + n)));
+        }
+        for n in 40..48 {
+            secrets.push([text(n), b"guess".repeat(round + 1)].concat());
+            write(n, secrets.last().unwrap());
+        }
         backup(&vault, &folder);
     }
-    let few = frames(&vault);
-    assert_eq!(few.1, many.1);
-    assert!(few.0 >= many.0 + 3 * 8);
+    let (alone, shared) = frames(&vault, &secrets);
+    assert!(shared > many + 60);
+    assert_eq!(alone, secrets.len());
     // All of them come back.
     let plan = vault.plan_restore(&[Selection::kind(Kind::FILES)], &At::Latest).unwrap();
     let into = home.path().join("restored");
