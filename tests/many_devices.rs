@@ -371,10 +371,12 @@ fn only_what_is_as_it_was_recorded_is_this_devices_own_after_a_restore() {
     }
     write(&b, "edited.md", "edit");
     let report = backup(&world, 1, &b);
-    assert_eq!((report.deleted, report.changed), (2, 1), "{report:?}");
+    // What was found there may be another's under a name that the file system takes for the same: not deleted.
+    assert_eq!((report.deleted, report.changed), (1, 1), "{report:?}");
     world.settle();
     let all = restored_paths(&world, 0, "out");
-    let wanted = [("edited.md", "edit"), ("found-and-edited.md", "base"), ("other.md", "base")];
+    let wanted =
+        [("edited.md", "edit"), ("found-and-edited.md", "base"), ("found.md", "base"), ("other.md", "base")];
     assert!(all.iter().map(|(name, text)| (name.as_str(), text.as_str())).eq(wanted), "{all:?}");
 }
 

@@ -46,8 +46,8 @@ pub(super) struct PlannedFile {
 }
 
 impl PlannedFile {
-    /// What to note of it: its name changed it last, so it is looked at under that. What had the name before
-    /// may be the same file, from an earlier restore.
+    /// What to note of it: its name changed it last, so it is looked at under that. What had the name before is
+    /// not noted: the file system may take two names for one.
     pub(super) fn look<T>(
         &self,
         done: &std::result::Result<T, Failed>,
