@@ -33,6 +33,8 @@ pub const TREE_LEVEL_MAX: u32 = 32;
 pub const RECORD_CONTENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Longest chunk before compression.
 pub const CHUNK_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Most bytes of small chunks that are compressed together: what is unpacked for one of them (R4).
+pub const SHARED_FRAME_BYTES_MAX: usize = 512 * 1024;
 /// Chunk ids in one list chunk of a large value.
 pub const CHUNK_LIST_MAX: usize = 32 * 1024;
 /// Levels of chunk lists above the chunks of a value.

@@ -407,6 +407,47 @@ fn a_restore_that_was_cancelled_makes_nothing_this_devices_own() {
     assert_eq!((report.deleted, report.changed), (0, 0), "{report:?}");
 }
 
+#[test]
+fn a_file_that_could_not_be_restored_was_not_deleted() {
+    let world = world(1, &[Kind::NOTES]);
+    let (vault, into) = (&world.devices[0], world.folder.path().join("a"));
+    let folder = into.join("notes/notes");
+    write(&folder, "kept.md", "base");
+    backup(&world, 0, &folder);
+    let before = objects(&world.store);
+    // Enough to fill packs of its own.
+    let mut noise = 1_u64;
+    let noise = std::iter::repeat_with(|| {
+        noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (noise >> 56) as u8
+    });
+    fs::write(folder.join("lost.md"), noise.take(20 << 20).collect::<Vec<_>>()).unwrap();
+    backup(&world, 0, &folder);
+    fs::remove_file(folder.join("lost.md")).unwrap();
+    let restore = || {
+        let plan = vault.plan_restore(&[Selection::kind(Kind::NOTES)], &At::Latest)?;
+        vault.restore(plan, &into, &Job::new())
+    };
+    // The object with the content is the one without which only the file cannot be had.
+    let is_lost = |name: &_| {
+        world.store.delete(name).unwrap();
+        let report = restore();
+        fs::remove_file(folder.join("lost.md")).ok();
+        report.is_ok_and(|report| report.failures.iter().any(|failure| failure.path.ends_with("lost.md")))
+    };
+    let new = objects(&world.store).into_iter().filter(|object| !before.contains(object));
+    let found = new.into_iter().any(|(name, bytes)| {
+        let is_lost = is_lost(&name);
+        world.store.put(&name, &bytes).unwrap();
+        is_lost
+    });
+    assert!(found);
+    let report = backup(&world, 0, &folder);
+    assert_eq!((report.deleted, report.changed), (0, 0), "{report:?}");
+    assert!(restore().unwrap().failures.iter().all(|failure| failure.path.ends_with("kept.md")));
+    assert!(folder.join("lost.md").exists());
+}
+
 /// Restores and gives every path below the source, with the text of files.
 fn restored_paths(world: &World, device: usize, name: &str) -> BTreeMap<String, String> {
     let out = world.folder.path().join(name);

@@ -7,7 +7,7 @@ use zstd::zstd_safe::{CParameter, Strategy};
 use crate::{
     Error, Part, Result,
     crypto::{Secret, keyed_hash},
-    limits::CHUNK_BYTES_MAX,
+    limits::{CHUNK_BYTES_MAX, SHARED_FRAME_BYTES_MAX},
     wire::messages,
 };
 
@@ -218,7 +218,9 @@ impl Compressor {
         let mut joined = std::mem::take(&mut self.joined);
         joined.clear();
         chunks.for_each(|chunk| joined.extend_from_slice(chunk));
-        length_of(&joined)?;
+        if joined.len() > SHARED_FRAME_BYTES_MAX {
+            return Err(Error::Internal("frame length"));
+        }
         let smaller = self.compress(&joined);
         self.joined = joined;
         Ok(smaller)
@@ -319,7 +321,7 @@ mod tests {
     fn attack_r4_a_bomb_stops_at_the_declared_length() {
         let bomb = encoded(&vec![0; CHUNK_BYTES_MAX]);
         let line = bomb.lines()[0];
-        for plain in [1000, 65_536, u32::try_from(CHUNK_BYTES_MAX).unwrap() - 1] {
+        for plain in [1000, 65_536, u32::try_from(SHARED_FRAME_BYTES_MAX).unwrap() - 100] {
             let lines = [ChunkEntry { plain, ..line }];
             let shared = [lines[0], ChunkEntry { stored: 0, plain: 100, ..line }];
             for lines in [&lines[..], &shared[..]] {
@@ -351,12 +353,13 @@ mod tests {
     #[test]
     fn lines_that_make_no_frames_are_refused() {
         let line = |stored, plain| ChunkEntry { id: ChunkId([1; 32]), stored, plain };
-        let max = u32::try_from(CHUNK_BYTES_MAX).unwrap();
+        let [max, shared] = [CHUNK_BYTES_MAX, SHARED_FRAME_BYTES_MAX].map(|max| u32::try_from(max).unwrap());
         for lines in [
             vec![],
             vec![line(5, 0), line(5, 9), line(max, 0)],
             vec![line(5, 3), line(0, 3), line(0, 1), line(1, 0)],
-            vec![line(5, max - 1), line(0, 1)],
+            vec![line(5, max)],
+            vec![line(5, shared - 1), line(0, 1)],
         ] {
             assert!(are_frames(&lines), "{lines:?}");
         }
@@ -365,7 +368,8 @@ mod tests {
             vec![line(5, 5)],
             vec![line(5, 0), line(0, 9)],
             vec![line(7, 3), line(0, 3), line(0, 1)],
-            vec![line(5, max), line(0, 1)],
+            vec![line(5, max + 1)],
+            vec![line(5, shared), line(0, 1)],
             vec![line(5, 3), line(0, u32::MAX), line(0, u32::MAX)],
         ] {
             assert!(!are_frames(&lines), "{lines:?}");

@@ -6,7 +6,11 @@
 use std::borrow::Cow;
 
 use super::{ChunkEntry, ChunkId};
-use crate::{Error, Part, Result, crypto::Secret, limits::CHUNK_BYTES_MAX};
+use crate::{
+    Error, Part, Result,
+    crypto::Secret,
+    limits::{CHUNK_BYTES_MAX, SHARED_FRAME_BYTES_MAX},
+};
 
 /// A stretch of a pack's plaintext.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +43,8 @@ impl ChunkSlot {
         let Frame { offset, stored, plain } = self.frame;
         let bytes = if plain == 0 { stored } else { plain };
         let ends = self.at.checked_add(self.length).is_some_and(|end| end <= bytes);
-        let fits = |bytes: u32| usize::try_from(bytes).is_ok_and(|bytes| bytes <= CHUNK_BYTES_MAX);
+        let max = if self.is_alone() { CHUNK_BYTES_MAX } else { SHARED_FRAME_BYTES_MAX };
+        let fits = |bytes: u32| usize::try_from(bytes).is_ok_and(|bytes| bytes <= max);
         ends && self.length > 0 && fits(stored) && fits(plain) && offset.checked_add(stored).is_some()
     }
 
@@ -70,17 +75,13 @@ pub fn slots_of(lines: &[ChunkEntry]) -> impl Iterator<Item = ChunkSlot> {
     })
 }
 
-/// Whether lines make frames as the format has them.
+/// Whether lines make frames as the format has them. A line without a length before compression takes the whole
+/// frame for itself, so where others go on in there one of them does not lie within it.
 pub(super) fn are_frames(lines: &[ChunkEntry]) -> bool {
     lines.first().is_none_or(ChunkEntry::begins_frame)
         && slots_of(lines).all(|slot| {
             let Frame { stored, plain, .. } = slot.frame;
             slot.is_sound() && (plain == 0 || stored < plain)
-        })
-        // What is stored as it is has no length before compression, so nothing can go on in there.
-        && lines.windows(2).all(|pair| match pair {
-            [first, second] => second.begins_frame() || first.plain_length() > 0,
-            _ => true,
         })
 }
 
@@ -100,6 +101,11 @@ impl Decompressor {
     pub fn new() -> Result<Self> {
         let context = zstd::bulk::Decompressor::new().map_err(|_| Error::Internal("zstd context"))?;
         Ok(Self { context, kept: None, plain: Vec::new() })
+    }
+
+    /// Keeps no frame: bytes of the same name may come that are not the same.
+    pub fn forget(&mut self) {
+        self.kept = None;
     }
 
     fn unpack(&mut self, frame: Frame, stored: &[u8]) -> Result<Vec<u8>> {

@@ -101,13 +101,16 @@ impl Vault {
         }
         let mut noted = Ok(());
         let finished = target.finish_with(&mut |settled| {
-            let kind = settled.path.first().map(Component::as_bytes);
-            let noting = notings.iter_mut().find(|noting| Some(noting.kind().name().as_bytes()) == kind);
-            if let (Ok(()), Some(noting)) = (&noted, noting) {
+            if let (Ok(()), Some(noting)) = (&noted, Noting::of_path(&mut notings, settled.path)) {
                 noted = noting.add_settled(&settled);
             }
         });
         noted?;
+        for Problem { path, error } in &finished.problems {
+            if let (Some(noting), false) = (Noting::of_path(&mut notings, path), error.is_taken()) {
+                noting.lose_settled(path)?;
+            }
+        }
         report.failures.extend(finished.problems.iter().map(Failure::of_problem));
         for noting in notings {
             self.finish_notes(&view, noting)?;
@@ -263,11 +266,7 @@ impl Run<'_, '_> {
         match (file_type, entry.content) {
             (FileType::Directory, None) => self.target.folder_marked(names, attributes, mark())?,
             (FileType::Symlink, None) => {
-                let linked = self.target.link_marked(names, link_target, attributes, mark());
-                if let (Err(ItemError::AlreadyThere), Some(mark)) = (&linked, mark()) {
-                    self.note_taken_link(key, names, attributes, mark)?;
-                }
-                linked?;
+                self.target.link_marked(names, link_target, attributes, mark())?;
             }
             (FileType::Regular, Some(content)) => {
                 return self.regular((key, names), (attributes, is_noted), content);
@@ -275,19 +274,6 @@ impl Run<'_, '_> {
             _ => return Err(Failed::Entry(Error::damaged(crate::Part::Record))),
         }
         Ok(Placing::Done(0))
-    }
-
-    /// The link that has the name may be the same, from an earlier restore.
-    fn note_taken_link(
-        &mut self,
-        key: &[u8],
-        names: &[Component],
-        attributes: Attributes,
-        mark: [u8; 16],
-    ) -> std::result::Result<(), Failed> {
-        let stat = self.target.file_place(names)?.look();
-        let recorded = Recorded::link(attributes);
-        Ok(self.note_seen(key, stat.ok().and_then(|stat| recorded.seen(&stat, || mark)))?)
     }
 
     /// A long file is written here and only read by the hands; a short one is theirs altogether.
@@ -372,7 +358,13 @@ impl Run<'_, '_> {
                 self.report.entries += 1;
                 self.report.bytes += bytes;
             }
-            Err(failed) => self.note(&display_key(&self.part.kind, key), failed)?,
+            Err(failed) => {
+                let is_taken = matches!(&failed, Failed::Item(error) if error.is_taken());
+                self.note(&display_key(&self.part.kind, key), failed)?;
+                if let (Some(noting), false) = (&mut self.noting, is_taken) {
+                    noting.lose(key)?;
+                }
+            }
         }
         self.job.step(|progress| {
             progress.items += 1;

@@ -378,6 +378,11 @@ pub enum ItemError {
 }
 
 impl ItemError {
+    /// Whether something else stands where the item should be.
+    pub(super) fn is_taken(&self) -> bool {
+        matches!(self, Self::AlreadyThere | Self::NotAFolder)
+    }
+
     fn io(action: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, source }
     }

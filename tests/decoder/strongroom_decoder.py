@@ -834,6 +834,7 @@ def frames_of(lines, what):
     for frame in frames:
         packed = 0 not in frame.lengths and frame.stored < frame.plain
         need((packed or frame.lengths == [0]) and max(frame.stored, frame.plain) <= 4194304, what)
+        need(len(frame.lengths) == 1 or frame.plain <= 524288, what)
     return frames
 
 

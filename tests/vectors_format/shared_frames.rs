@@ -10,7 +10,7 @@ use strongroom::content::{
 };
 use strongroom::crypto::Secret;
 use strongroom::keys::ObjectRef;
-use strongroom::limits::CHUNK_BYTES_MAX;
+use strongroom::limits::SHARED_FRAME_BYTES_MAX;
 use strongroom::wire::messages;
 use strongroom::{Error, Result};
 
@@ -105,8 +105,8 @@ fn no_directories(whole: &Frames) -> Vec<(&'static str, Frames)> {
     let [_, a, b, c, ..] = &chunks[..] else { panic!("six chunks") };
     let noise = seeded::<300>(61);
     let noise: Vec<&[u8]> = noise.expose().chunks(100).collect();
-    let zeros = vec![0; CHUNK_BYTES_MAX + 1];
-    let (zeros_a, zeros_b) = zeros.split_at(CHUNK_BYTES_MAX / 2);
+    let zeros = vec![0; SHARED_FRAME_BYTES_MAX + 1];
+    let (zeros_a, zeros_b) = zeros.split_at(SHARED_FRAME_BYTES_MAX / 2);
     let shared = |stored, chunks: &[&[u8]]| whole.with(|frames| frames[1] = sharing(stored, chunks));
     vec![
         ("the first line goes on in a frame", whole.with(|frames| frames[0].1.insert(0, goes_on.clone()))),

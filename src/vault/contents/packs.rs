@@ -81,6 +81,7 @@ impl PackSource {
         if pack.lines() != directory {
             return Err(Error::damaged(Part::Pack));
         }
+        decompressor.forget();
         for slot in pack.chunks() {
             let stored = cut(&plain.bytes, &slot)?;
             decode_chunk(self.keys.chunk_id_key(), (object.id(), &slot), stored, decompressor)?;

@@ -42,10 +42,6 @@ impl Recorded {
         Self { entry_type: EntryType::Regular, attributes, length }
     }
 
-    pub(super) fn link(attributes: Attributes) -> Self {
-        Self { entry_type: EntryType::Symlink, attributes, length: 0 }
-    }
-
     /// What to note of an entry that looks like this; nothing if it looks otherwise.
     pub(super) fn seen(&self, stat: &Stat, content: impl FnOnce() -> [u8; 16]) -> Option<Seen> {
         let meta = FileMeta::from_stat(stat).filter(|meta| self.shows_in(meta))?;
@@ -113,6 +109,12 @@ impl Noting {
         &self.kind
     }
 
+    /// The one for what lies at KIND/….
+    pub(super) fn of_path<'n>(notings: &'n mut [Self], path: &[Component]) -> Option<&'n mut Self> {
+        let kind = path.first()?.as_bytes();
+        notings.iter_mut().find(|noting| noting.kind.name().as_bytes() == kind)
+    }
+
     /// Notes an entry that was restored, or found as it is recorded.
     pub(super) fn add(&mut self, key: &[u8], seen: Seen) -> Result<()> {
         let source = key.split(|byte| *byte == 0).next().unwrap_or_default();
@@ -128,16 +130,29 @@ impl Noting {
         }
     }
 
+    /// Forgets an entry that could not be restored: what is not there was not deleted.
+    pub(super) fn lose(&mut self, key: &[u8]) -> Result<()> {
+        let source = key.split(|byte| *byte == 0).next().unwrap_or_default();
+        let Ok(source) = std::str::from_utf8(source) else { return Ok(()) };
+        match folder_replica(&self.kind, &self.folder.join(source)) {
+            Ok(replica) => self.keep(replica.note(key, None)),
+            Err(_) => Ok(()),
+        }
+    }
+
     /// Notes a folder or a link, if it looks as recorded.
     pub(super) fn add_settled(&mut self, settled: &Settled<'_>) -> Result<()> {
         let Settled { path, mark, entry_type, attributes, stat } = settled;
         let recorded = Recorded { entry_type: *entry_type, attributes: *attributes, length: 0 };
-        let Some((seen, [_, source, parts @ ..])) = recorded.seen(stat, || *mark).zip(Some(*path)) else {
-            return Ok(());
-        };
-        let Ok(source) = std::str::from_utf8(source.as_bytes()) else { return Ok(()) };
-        let parts: Vec<_> = parts.iter().map(Component::as_bytes).collect();
-        self.add(&file_key(source, &parts)?, seen)
+        match (recorded.seen(stat, || *mark), key_of(path)?) {
+            (Some(seen), Some(key)) => self.add(&key, seen),
+            _ => Ok(()),
+        }
+    }
+
+    /// Forgets a folder or a link that could not be restored.
+    pub(super) fn lose_settled(&mut self, path: &[Component]) -> Result<()> {
+        key_of(path)?.map_or(Ok(()), |key| self.lose(&key))
     }
 
     /// Where names may be other than they were to be, notes what the folder itself lists, as long as it looks
@@ -200,4 +215,12 @@ impl Noting {
         let run = self.run.insert(run);
         self.database.write(|transaction| Database::write_notes(transaction, run, &notes))
     }
+}
+
+/// The key of what lies at KIND/SOURCE/….
+fn key_of(path: &[Component]) -> Result<Option<Vec<u8>>> {
+    let [_, source, parts @ ..] = path else { return Ok(None) };
+    let Ok(source) = std::str::from_utf8(source.as_bytes()) else { return Ok(None) };
+    let parts: Vec<_> = parts.iter().map(Component::as_bytes).collect();
+    file_key(source, &parts).map(Some)
 }

@@ -77,12 +77,12 @@ impl Target {
         self.finish_with(&mut |_| {})
     }
 
-    /// The same, and tells of each folder and link with a mark: of a link also when the name was taken.
+    /// The same, and tells of each folder and link with a mark that is as it stays.
     pub(in crate::vault) fn finish_with(mut self, tell: &mut dyn FnMut(Settled<'_>)) -> Finished {
         let mut problems = Vec::new();
         for link in std::mem::take(&mut self.links) {
             let made = self.make_link(&link);
-            if let (Some(mark), Ok(()) | Err(ItemError::AlreadyThere)) = (link.mark, &made)
+            if let (Some(mark), Ok(())) = (link.mark, &made)
                 && let Some(stat) = self.look_at_link(&link)
             {
                 let PendingLink { path, attributes, .. } = &link;
