@@ -2,6 +2,10 @@
 //!
 //! Work is given and its result taken in the order of the job's own thread, so that what is stored does not
 //! depend on who was faster. A crew of nobody does everything at once, where it is given.
+//!
+//! While the job's thread waits for a result it does what nobody has begun. So there are as many threads as
+//! processors and none too many: one more, and the system now and then lets two share a processor while another
+//! has nothing to do, a tenth of a backup's time.
 
 use std::{
     collections::VecDeque,
@@ -36,21 +40,19 @@ impl Tools {
 /// `first_bytes`.
 pub(crate) fn hands(job: &Job, first_bytes: usize, hand_bytes: usize) -> usize {
     let affordable = job.memory_bytes().saturating_sub(first_bytes) / hand_bytes;
-    if job.threads() < 2 { 0 } else { affordable.min(job.threads()) }
+    affordable.min(job.threads().saturating_sub(1))
 }
 
 /// Threads that take tasks in turn. They start with the first task and end with the crew.
 pub(crate) struct Crew {
     size: usize,
-    queue: Option<Arc<Queue>>,
+    queue: Arc<Queue>,
     hands: Vec<JoinHandle<()>>,
-    /// The caller's.
-    own: Option<Tools>,
 }
 
 impl Crew {
     pub(crate) fn new(size: usize) -> Self {
-        Self { size, queue: None, hands: Vec::new(), own: None }
+        Self { size, queue: Arc::default(), hands: Vec::new() }
     }
 
     /// How many there are.
@@ -60,11 +62,10 @@ impl Crew {
 
     /// Does a task at once, on the caller's thread.
     pub(crate) fn here<T>(&mut self, task: impl FnOnce(&mut Tools) -> Result<T>) -> Result<T> {
-        let own = match self.own.take() {
-            Some(own) => own,
-            None => Tools::new()?,
-        };
-        task(self.own.insert(own))
+        let mut own = self.queue.own_tools()?;
+        let done = task(&mut own);
+        self.queue.put_back(own);
+        done
     }
 
     /// Gives a task away, to be done after those given before.
@@ -83,6 +84,15 @@ impl Crew {
         self.give_to(|open| &mut open.first, task)
     }
 
+    /// Gives a task away that mostly waits for a disk or a network: the hands do it before all others, and the caller
+    /// only when there is nothing else.
+    pub(crate) fn give_slow<T: Send + 'static>(
+        &mut self,
+        task: impl FnOnce(&mut Tools) -> Result<T> + Send + 'static,
+    ) -> Result<Later<T>> {
+        self.give_to(|open| &mut open.slow, task)
+    }
+
     fn give_to<T: Send + 'static>(
         &mut self,
         line: fn(&mut Open) -> &mut VecDeque<Task>,
@@ -96,25 +106,21 @@ impl Crew {
             // Nobody waits any more when the job has failed.
             let _ = done.send(task(tools));
         });
-        let queue = self.queue()?;
-        let mut open = queue.lock();
+        self.begin()?;
+        let mut open = self.queue.lock();
         if open.is_closed {
             return Err(STOPPED);
         }
         line(&mut open).push_back(task);
         drop(open);
-        queue.more.notify_one();
-        Ok(Later::Coming(result))
+        self.queue.more.notify_one();
+        Ok(Later::Coming(Coming { result, queue: Arc::clone(&self.queue) }))
     }
 
     #[expect(clippy::disallowed_methods, reason = "threads of the job, which end with it")]
-    fn queue(&mut self) -> Result<Arc<Queue>> {
-        if let Some(queue) = &self.queue {
-            return Ok(Arc::clone(queue));
-        }
-        let queue = Arc::<Queue>::default();
-        for _ in 0..self.size {
-            let (queue, mut tools) = (Arc::clone(&queue), Tools::new()?);
+    fn begin(&mut self) -> Result<()> {
+        while self.hands.len() < self.size {
+            let (queue, mut tools) = (Arc::clone(&self.queue), Tools::new()?);
             self.hands.push(thread::spawn(move || {
                 let hand = Hand(queue);
                 while let Some(task) = hand.0.next() {
@@ -122,7 +128,7 @@ impl Crew {
                 }
             }));
         }
-        Ok(Arc::clone(self.queue.insert(queue)))
+        Ok(())
     }
 }
 
@@ -144,10 +150,13 @@ impl Drop for Hand {
 struct Queue {
     open: Mutex<Open>,
     more: Condvar,
+    /// The tools of the job's own thread.
+    own: Mutex<Option<Tools>>,
 }
 
 #[derive(Default)]
 struct Open {
+    slow: VecDeque<Task>,
     first: VecDeque<Task>,
     tasks: VecDeque<Task>,
     is_closed: bool,
@@ -160,9 +169,33 @@ impl Queue {
 
     /// Waits for a task; none once the crew has ended.
     fn next(&self) -> Option<Task> {
-        let waits = |open: &mut Open| open.first.is_empty() && open.tasks.is_empty() && !open.is_closed;
+        let waits = |open: &mut Open| open.is_empty() && !open.is_closed;
         let mut open = self.more.wait_while(self.lock(), waits).unwrap_or_else(PoisonError::into_inner);
-        open.first.pop_front().or_else(|| open.tasks.pop_front())
+        open.slow.pop_front().or_else(|| open.next_quick())
+    }
+
+    fn own_tools(&self) -> Result<Tools> {
+        let own = self.own.lock().unwrap_or_else(PoisonError::into_inner).take();
+        own.map_or_else(Tools::new, Ok)
+    }
+
+    fn put_back(&self, own: Tools) {
+        *self.own.lock().unwrap_or_else(PoisonError::into_inner) = Some(own);
+    }
+}
+
+impl Open {
+    fn is_empty(&self) -> bool {
+        self.slow.is_empty() && self.first.is_empty() && self.tasks.is_empty()
+    }
+
+    fn next_quick(&mut self) -> Option<Task> {
+        self.first.pop_front().or_else(|| self.tasks.pop_front())
+    }
+
+    /// The caller's next.
+    fn next_own(&mut self) -> Option<Task> {
+        self.next_quick().or_else(|| self.slow.pop_front())
     }
 }
 
@@ -170,10 +203,8 @@ const STOPPED: Error = Error::Internal("a worker thread stopped");
 
 impl Drop for Crew {
     fn drop(&mut self) {
-        if let Some(queue) = self.queue.take() {
-            queue.lock().is_closed = true;
-            queue.more.notify_all();
-        }
+        self.queue.lock().is_closed = true;
+        self.queue.more.notify_all();
         self.hands.drain(..).for_each(|hand| drop(hand.join()));
     }
 }
@@ -181,16 +212,49 @@ impl Drop for Crew {
 /// The result of a task.
 pub(crate) enum Later<T> {
     Here(Result<T>),
-    Coming(Receiver<Result<T>>),
+    Coming(Coming<T>),
 }
 
 impl<T> Later<T> {
-    /// Waits for it.
+    /// Waits for it, and does meanwhile what nobody has begun.
     pub(crate) fn wait(self) -> Result<T> {
         match self {
             Self::Here(result) => result,
-            Self::Coming(result) => result.recv().map_err(|_| STOPPED)?,
+            Self::Coming(coming) => coming.wait(),
         }
+    }
+}
+
+/// The result of a task that was given away.
+pub(crate) struct Coming<T> {
+    result: Receiver<Result<T>>,
+    queue: Arc<Queue>,
+}
+
+impl<T> Coming<T> {
+    /// The result, if it is there.
+    fn try_take(&self) -> Option<Result<T>> {
+        match self.result.try_recv() {
+            Ok(result) => Some(result),
+            Err(TryRecvError::Disconnected) => Some(Err(STOPPED)),
+            Err(TryRecvError::Empty) => None,
+        }
+    }
+
+    fn wait(self) -> Result<T> {
+        let mut own = self.queue.own_tools()?;
+        let result = loop {
+            if let Some(result) = self.try_take() {
+                break result;
+            }
+            // Only the job's thread gives tasks: when there is none, none will come before the result.
+            let Some(task) = self.queue.lock().next_own() else {
+                break self.result.recv().unwrap_or(Err(STOPPED));
+            };
+            task(&mut own);
+        };
+        self.queue.put_back(own);
+        result
     }
 }
 
@@ -224,17 +288,12 @@ impl<T> Line<T> {
         if self.waiting.len() > self.room {
             return self.next();
         }
-        match self.waiting.pop_front()? {
-            Later::Here(result) => Some(result),
-            Later::Coming(result) => match result.try_recv() {
-                Ok(result) => Some(result),
-                Err(TryRecvError::Disconnected) => Some(Err(STOPPED)),
-                Err(TryRecvError::Empty) => {
-                    self.waiting.push_front(Later::Coming(result));
-                    None
-                }
-            },
+        if let Later::Coming(coming) = self.waiting.front()? {
+            let result = coming.try_take()?;
+            self.waiting.pop_front();
+            return Some(result);
         }
+        self.next()
     }
 
     /// The first, waited for; none when nobody stands in line.

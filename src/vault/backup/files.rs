@@ -107,7 +107,7 @@ impl FolderSource {
 
     /// Whether another batch may be given away before the first is waited for.
     fn has_room(&self, hands: usize) -> bool {
-        const BYTES_MAX: u64 = 3 * 1024 * 1024;
+        const BYTES_MAX: u64 = 8 * 1024 * 1024;
         let bytes: u64 = self.batches.iter().map(|batch| batch.bytes).sum();
         self.batches.is_empty() || (self.batches.len() <= 8 * hands && bytes < BYTES_MAX)
     }

@@ -15,7 +15,7 @@ use prost::Message as _;
 use super::{
     ContentReader, KindAccess,
     maker::{ChunkMaker, Encoded, Form, MadeChunk, SHORT_BYTES, Small},
-    shipping::{Shipment, Shipping},
+    shipping::{Sent, Shipment},
 };
 use crate::{
     Error, Result,
@@ -63,7 +63,7 @@ struct Inner<'a> {
     encoding_bytes: usize,
     packer: Packer,
     sealing: Line<(PackEntry, Sealed, Notes)>,
-    shipping: Shipping,
+    shipping: Line<Sent>,
     /// Chunks that the database does not know yet.
     open: HashSet<ChunkId>,
     /// How often chunks have left `open`.
@@ -95,7 +95,7 @@ impl<'a> ContentWriter<'a> {
             encoding_bytes: 0,
             packer: Packer::new(OPEN_PACKS),
             sealing: Line::new(1),
-            shipping: Shipping::new(Arc::clone(access.gate), Arc::clone(access.database), hands > 0),
+            shipping: Line::new(1),
             open: HashSet::new(),
             noted: 0,
             notes: Vec::new(),
@@ -324,22 +324,29 @@ impl<'a> ContentWriter<'a> {
         while let Some(sealed) = inner.sealing.next_due() {
             self.ship(inner, sealed?)?;
         }
+        while let Some(sent) = inner.shipping.next_due() {
+            inner.settle(sent?);
+        }
         Ok(())
     }
 
-    /// Lets a pack be noted with its chunks, and sent.
+    /// Lets a pack be noted with its chunks, and sent, after the one before it.
     fn ship(&self, inner: &mut Inner<'_>, (entry, sealed, notes): (PackEntry, Sealed, Notes)) -> Result<()> {
         let length = u64::try_from(entry.object().length()).map_err(|_| Error::Internal("pack length"))?;
-        inner.shipping.send(Shipment {
+        let access = &self.reader.access;
+        let shipment = Shipment {
             entry,
             sealed,
             epoch: self.epoch,
-            kind: self.reader.access.kind.to_owned(),
+            kind: access.kind.to_owned(),
             run: self.run.clone(),
             notes,
             now_ms: self.clock.now_ms(),
-        })?;
-        inner.settle_sent();
+        };
+        inner.wait_until_sent()?;
+        let (gate, database) = (Arc::clone(access.gate), Arc::clone(access.database));
+        let sent = inner.crew.give_slow(move |_| shipment.send(&gate, &database))?;
+        inner.shipping.push(sent);
         self.sent.set(self.sent.get() + length);
         self.job.step(|progress| progress.sent_bytes += length)
     }
@@ -389,9 +396,7 @@ impl<'a> ContentWriter<'a> {
 
     fn ship_all(&self, inner: &mut Inner<'_>) -> Result<()> {
         self.ship_sealed(inner)?;
-        inner.shipping.finish()?;
-        inner.settle_sent();
-        Ok(())
+        inner.wait_until_sent()
     }
 
     /// The stored form of a chunk that no committed pack has yet, if it still lies here.
@@ -429,15 +434,20 @@ impl<'a> ContentWriter<'a> {
 }
 
 impl Inner<'_> {
-    /// The database knows the chunks of what was sent.
-    fn settle_sent(&mut self) {
-        for sent in self.shipping.newly_sent() {
-            for id in sent.chunks {
-                self.open.remove(&id);
-                self.noted += 1;
-            }
-            self.packer.reuse(sent.memory);
+    fn wait_until_sent(&mut self) -> Result<()> {
+        while let Some(sent) = self.shipping.next() {
+            self.settle(sent?);
         }
+        Ok(())
+    }
+
+    /// The database knows the chunks of what was sent.
+    fn settle(&mut self, sent: Sent) {
+        for id in sent.chunks {
+            self.open.remove(&id);
+            self.noted += 1;
+        }
+        self.packer.reuse(sent.memory);
     }
 }
 
