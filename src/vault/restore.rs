@@ -138,7 +138,7 @@ impl Vault {
         }
         let hands = hands(job, FIRST_BYTES, HAND_BYTES);
         let memory = job.memory_bytes().saturating_sub(OTHER_BYTES).max(LEAST_BYTES);
-        let reader = ContentReader::new(access, memory)?.with_hands(hands);
+        let reader = ContentReader::new(access, memory)?.of_now()?.with_hands(hands);
         let files = Files::new(hands);
         let mut run = Run { part, reader: &reader, target, report, noting, files, job };
         if has_paths(&part.kind) { run.paths() } else { run.elements() }

@@ -25,6 +25,7 @@ pub use self::finish::{Finished, Problem};
 pub(super) use self::finish::{Mark, Settled};
 use self::finish::{PendingFolder, PendingLink};
 pub(super) use self::names::keeps_names;
+use self::writer::TemporaryNames;
 pub use self::writer::{FileWriter, Placed};
 use super::component::{BadName, Component, os_string};
 use super::folder::{Attributes, EntryType, Handles, Identity, Stat, is_not_a_folder};
@@ -56,6 +57,7 @@ pub struct Target {
     folders: Vec<PendingFolder>,
     links: Vec<PendingLink>,
     rules: Rules,
+    temporary: Arc<TemporaryNames>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +83,7 @@ impl Target {
             folders: Vec::new(),
             links: Vec::new(),
             rules: Rules { overwrite: Overwrite::No, mode_mask: 0o777 },
+            temporary: Arc::new(TemporaryNames::new()?),
         })
     }
 
@@ -175,7 +178,8 @@ impl Target {
 
     fn place(&mut self) -> Result<Place, ItemError> {
         let dir = self.handles.current().map_err(ItemError::from_step)?;
-        Ok(Place { dir, made: self.made.last().cloned().unwrap_or_default() })
+        let made = self.made.last().cloned().unwrap_or_default();
+        Ok(Place { dir, made, temporary: Arc::clone(&self.temporary) })
     }
 
     /// Goes to the folder `path` and makes what is missing on the way.
@@ -290,6 +294,7 @@ impl FilePlace {
 struct Place {
     dir: Arc<Dir>,
     made: Arc<Made>,
+    temporary: Arc<TemporaryNames>,
 }
 
 impl Place {
@@ -364,9 +369,6 @@ pub enum ItemError {
     /// The system has no such thing.
     #[error("not supported here")]
     Unsupported,
-    /// The operating system gave no randomness for a temporary name.
-    #[error("no randomness from the operating system")]
-    Randomness,
     /// The system refuses.
     #[error("{action}: {source}")]
     Io {

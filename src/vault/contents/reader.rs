@@ -16,7 +16,7 @@ use crate::{
     tree::{PageReader, is_inner_page},
     vault::{
         crew::{Crew, Later, Tools},
-        state::{ChunkPlace, Database, PackRow},
+        state::{ChunkPlace, ChunksNow, Database, PackRow},
     },
 };
 
@@ -72,6 +72,8 @@ pub(crate) struct ContentReader<'a> {
     asked: RefCell<BTreeMap<u64, u32>>,
     /// Whether few of a pack's chunks will be wanted.
     sparse: bool,
+    /// What the database knows, once and for all; or it is asked each time.
+    chunks: Option<ChunksNow>,
     pages: RefCell<Pages>,
     /// Inner pages that the local database has not got yet.
     inner: RefCell<Vec<(ChunkId, Vec<u8>)>>,
@@ -89,6 +91,7 @@ impl<'a> ContentReader<'a> {
             packs: RefCell::new(Packs::new(memory_bytes.saturating_sub(PAGES_BYTES))),
             asked: RefCell::default(),
             sparse: false,
+            chunks: None,
             pages: RefCell::new(Pages::new(PAGES_BYTES.min(memory_bytes / 2))),
             inner: RefCell::default(),
             tools: RefCell::new(Tools::new()?),
@@ -101,6 +104,12 @@ impl<'a> ContentReader<'a> {
         let mut reader = Self::new(access, memory_bytes)?;
         reader.sparse = true;
         Ok(reader)
+    }
+
+    /// Looks only for chunks that are known now, which is quicker.
+    pub(crate) fn of_now(mut self) -> Result<Self> {
+        self.chunks = Some(self.access.database.chunks_now()?);
+        Ok(self)
     }
 
     /// Lets `hands` threads read beside the caller's.
@@ -151,7 +160,11 @@ impl<'a> ContentReader<'a> {
     }
 
     fn locate(&self, id: ChunkId) -> Result<ChunkPlace> {
-        self.access.database.chunk(id)?.ok_or(Error::Missing { what: Part::Chunk })
+        let place = match &self.chunks {
+            Some(chunks) => chunks.chunk(id)?,
+            None => self.access.database.chunk(id)?,
+        };
+        place.ok_or(Error::Missing { what: Part::Chunk })
     }
 
     /// The pack of a chunk; its row alone if it is not worth fetching as a whole.

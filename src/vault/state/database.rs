@@ -3,8 +3,8 @@
 //! Everything in it can be rebuilt from the store; nothing in it is trusted for more than speed (I10).
 
 use redb::{
-    Database as Redb, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _, TableDefinition,
-    TableHandle as _, WriteTransaction,
+    Database as Redb, ReadOnlyTable, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _,
+    TableDefinition, TableHandle as _, WriteTransaction,
 };
 
 use super::{
@@ -107,12 +107,13 @@ impl Database {
     }
 
     pub(crate) fn chunk(&self, id: ChunkId) -> Result<Option<ChunkPlace>> {
+        self.chunks_now()?.chunk(id)
+    }
+
+    /// The chunks as they are known now.
+    pub(crate) fn chunks_now(&self) -> Result<ChunksNow> {
         let table = self.0.begin_read().map_err(failed)?.open_table(CHUNKS).map_err(failed)?;
-        let row = table.get(id.0).map_err(failed)?;
-        Ok(row.map(|row| {
-            let (pack, offset, stored, plain, at, length) = row.value();
-            ChunkPlace { pack, slot: ChunkSlot { id, frame: Frame { offset, stored, plain }, at, length } }
-        }))
+        Ok(ChunksNow(table))
     }
 
     pub(crate) fn pack(&self, number: u64) -> Result<Option<PackRow>> {
@@ -321,6 +322,20 @@ pub(super) fn next_number(transaction: &WriteTransaction) -> Result<u64> {
     let next = counters.get("next").map_err(failed)?.map_or(1, |row| row.value());
     counters.insert("next", next.saturating_add(1)).map_err(failed)?;
     Ok(next)
+}
+
+/// Where chunks lie, as was known at one moment: for a job that reads many and adds none.
+pub(crate) struct ChunksNow(ReadOnlyTable<[u8; 32], ChunkColumns>);
+
+impl ChunksNow {
+    /// Where a chunk lies, if that was known.
+    pub(crate) fn chunk(&self, id: ChunkId) -> Result<Option<ChunkPlace>> {
+        let row = self.0.get(id.0).map_err(failed)?;
+        Ok(row.map(|row| {
+            let (pack, offset, stored, plain, at, length) = row.value();
+            ChunkPlace { pack, slot: ChunkSlot { id, frame: Frame { offset, stored, plain }, at, length } }
+        }))
+    }
 }
 
 fn pack_row((id, length, epoch, kind, uncommitted): PackColumns<'_>) -> Option<PackRow> {

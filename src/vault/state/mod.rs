@@ -10,7 +10,7 @@ mod medium;
 mod notes;
 mod state_file;
 
-pub(crate) use database::{ChunkPlace, Database, PackRow};
+pub(crate) use database::{ChunkPlace, ChunksNow, Database, PackRow};
 pub(crate) use home::{DeviceKeys, Home, KnownRoster, Pending};
 pub(crate) use journal::WaitingEdit;
 pub use location::StateLocation;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use cap_std::fs::Dir;
 
-use super::writer::{rename_over, set_attributes, temporary_name};
+use super::writer::{rename_over, set_attributes};
 use super::{ItemError, Target};
 use crate::vault::component::Component;
 use crate::vault::folder::{Attributes, EntryType, Identity, Stat};
@@ -117,7 +117,7 @@ impl Target {
         let dir = self.find(parents)?;
         match link.replaces {
             None => symlink(&dir, &link.target, name.as_os_str()).map_err(from_naming)?,
-            Some(old) => replace_by_link(&dir, link, name, old)?,
+            Some(old) => replace_by_link(&dir, link, (name, &self.temporary.next()), old)?,
         }
         // Its time is not worth losing it for, and it has no mode of its own.
         let _kept_or_not = set_link_time(&dir, name.as_os_str(), link.attributes);
@@ -157,16 +157,15 @@ impl Target {
 fn replace_by_link(
     dir: &Arc<Dir>,
     link: &PendingLink,
-    name: &Component,
+    (name, temporary): (&Component, &str),
     old: Identity,
 ) -> Result<(), ItemError> {
     if Stat::at(dir, name.as_os_str()).map_err(from_naming)?.identity != old {
         return Err(ItemError::AlreadyThere);
     }
-    let temporary = temporary_name()?;
     symlink(dir, &link.target, temporary.as_ref()).map_err(from_naming)?;
-    rename_over(dir, &temporary, name).inspect_err(|_| {
-        let _gone_or_left_behind = dir.remove_file(&temporary);
+    rename_over(dir, temporary, name).inspect_err(|_| {
+        let _gone_or_left_behind = dir.remove_file(temporary);
     })
 }
 

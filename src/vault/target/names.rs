@@ -8,28 +8,24 @@ use std::path::Path;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
-use super::ItemError;
-use super::writer::{create_new, temporary_name};
+use super::writer::{TemporaryNames, create_new};
 use crate::vault::folder::Stat;
 
 /// Whether the folder at `path` keeps names that look alike apart, byte for byte; no, when in doubt. Tried
 /// with a file that is there for a moment.
 pub(in crate::vault) fn keeps_names(path: &Path) -> bool {
-    Dir::open_ambient_dir(path, ambient_authority())
-        .map_err(ItemError::io("opening a folder"))
-        .and_then(|dir| try_names(&dir))
-        .unwrap_or(false)
+    Dir::open_ambient_dir(path, ambient_authority()).is_ok_and(|dir| try_names(&dir) == Some(true))
 }
 
-fn try_names(dir: &Dir) -> Result<bool, ItemError> {
-    let name = temporary_name()?;
+fn try_names(dir: &Dir) -> Option<bool> {
+    let name = TemporaryNames::new().ok()?.next();
     let with = |letter: &str| name.replacen('-', &format!("-{letter}"), 1);
     let given = with("\u{c5}");
     let alike = [with("\u{e5}"), with("A\u{30a}"), given.to_ascii_uppercase()];
-    drop(create_new(dir, &given).map_err(ItemError::io("making a file"))?);
+    drop(create_new(dir, &given).ok()?);
     let apart = alike.iter().all(|other| Stat::at(dir, other.as_ref()).is_err());
-    dir.remove_file(&given).map_err(ItemError::io("removing a file"))?;
-    Ok(apart)
+    dir.remove_file(&given).ok()?;
+    Some(apart)
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@
 //! one step when it is whole (I9). A writer that is dropped unfinished takes the file away again; a killed
 //! process leaves it behind, as `.strongroom-….part`.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _};
@@ -55,7 +56,7 @@ pub enum Placed {
 
 impl FileWriter {
     pub(super) fn create(place: Place, name: &Component, rules: Rules) -> Result<Self, ItemError> {
-        let temporary_name = temporary_name()?;
+        let temporary_name = place.temporary.next();
         let file = create_new(&place.dir, &temporary_name).map_err(ItemError::io("making a file"))?;
         let temporary = Temporary { place, name: Some(temporary_name) };
         Ok(Self { temporary, name: name.clone(), file: file.into_std(), length: 0, in_hole: false, rules })
@@ -121,7 +122,7 @@ struct Temporary {
 impl Temporary {
     fn rename_to(mut self, name: &Component, rules: Rules) -> Result<(), ItemError> {
         let Some(temporary) = self.name.as_deref() else { return Err(ItemError::NoName) };
-        let Place { dir, made } = &self.place;
+        let Place { dir, made, .. } = &self.place;
         match rules.overwrite {
             Overwrite::No => rename_new(dir, temporary, name)?,
             Overwrite::Replace => {
@@ -147,13 +148,23 @@ impl Drop for Temporary {
     }
 }
 
-pub(super) fn temporary_name() -> Result<String, ItemError> {
-    let mut random = [0; 16];
-    OsRandom.fill(&mut random).map_err(|_| ItemError::Randomness)?;
-    let mut name = String::from(".strongroom-");
-    random.iter().try_for_each(|byte| write!(name, "{byte:02x}")).map_err(|_| ItemError::Randomness)?;
-    name.push_str(".part");
-    Ok(name)
+/// Names for what has none yet: from a random number on, one after the other. Short enough for a Linux kernel to
+/// keep them without extra memory.
+#[derive(Debug)]
+pub(super) struct TemporaryNames(AtomicU64);
+
+impl TemporaryNames {
+    pub(super) fn new() -> crate::Result<Self> {
+        let mut start = [0; 8];
+        OsRandom.fill(&mut start)?;
+        Ok(Self(AtomicU64::new(u64::from_le_bytes(start))))
+    }
+
+    pub(super) fn next(&self) -> String {
+        const BITS: u32 = 56;
+        let number = self.0.fetch_add(1, Ordering::Relaxed) & ((1 << BITS) - 1);
+        format!(".strongroom-{number:014x}.part")
+    }
 }
 
 pub(super) fn rename_over(dir: &Arc<Dir>, from: &str, to: &Component) -> Result<(), ItemError> {
