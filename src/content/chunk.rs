@@ -1,6 +1,6 @@
 //! A chunk: what names it, and the form in which it goes into a pack.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use zstd::zstd_safe::{CParameter, Strategy};
 
@@ -105,12 +105,17 @@ impl StoredFrame {
     ///
     /// # Errors
     /// [`Error::Internal`] for an empty or too long chunk.
-    pub fn encode(id: ChunkId, plain: Vec<u8>, compressor: Option<&mut Compressor>) -> Result<Self> {
+    pub fn encode<'p>(
+        id: ChunkId,
+        plain: impl Into<Cow<'p, [u8]>>,
+        compressor: Option<&mut Compressor>,
+    ) -> Result<Self> {
+        let plain = plain.into();
         let length = length_of(&plain)?;
         let smaller = compressor.and_then(|compressor| compressor.compress(&plain));
         let (stored, plain_length, bytes) = match smaller {
             Some((bytes, stored)) => (stored, length, bytes),
-            None => (length, 0, plain),
+            None => (length, 0, plain.into_owned()),
         };
         Ok(Self { lines: vec![ChunkEntry { id, stored, plain: plain_length }], bytes })
     }
@@ -229,8 +234,6 @@ impl Compressor {
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
-
     use super::*;
     use crate::content::{
         Decompressor, decode_chunk,

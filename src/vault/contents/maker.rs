@@ -1,6 +1,6 @@
 //! Chunks on their way into packs: what the hands make of them.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use super::spare::Spare;
 use crate::{
@@ -115,13 +115,20 @@ impl ChunkMaker {
         self.spare.let_go();
     }
 
-    pub(crate) fn make(&self, plain: Vec<u8>, packing: Packing, tools: &mut Tools) -> Result<MadeChunk> {
+    /// Makes it of bytes that are given away, or lent.
+    pub(crate) fn make<'p>(
+        &self,
+        plain: impl Into<Cow<'p, [u8]>>,
+        packing: Packing,
+        tools: &mut Tools,
+    ) -> Result<MadeChunk> {
+        let plain = plain.into();
         let compress = packing != Packing::AsItIs;
         let id = ChunkId::derive(&self.id_key, &plain);
         let form = if self.database.chunk(id)?.is_some() {
             Form::Known
         } else if packing == Packing::WithOthers && plain.len() < SHORT_BYTES {
-            Form::Plain(plain)
+            Form::Plain(plain.into_owned())
         } else {
             Form::Frame(StoredFrame::encode(id, plain, compress.then_some(&mut tools.compressor))?)
         };

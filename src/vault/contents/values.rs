@@ -45,11 +45,11 @@ impl Compress {
         if compress { Self::Always } else { Self::Never }
     }
 
-    pub(crate) fn wants(self, chunk: &[u8]) -> bool {
+    fn packing(self, chunk: &[u8]) -> Packing {
         match self {
-            Self::Never => false,
-            Self::Always => true,
-            Self::Sampled => !looks_incompressible(chunk),
+            Self::Never => Packing::AsItIs,
+            Self::Sampled if looks_incompressible(chunk) => Packing::AsItIs,
+            Self::Always | Self::Sampled => Packing::Compressed,
         }
     }
 }
@@ -78,7 +78,9 @@ pub(crate) fn write_content(
         }
         Cut::ByContent(chunker) => {
             buffer.move_to(writer.lend_ahead());
-            chunks.add_all(|| buffer.next_chunk(source, chunker))?;
+            while let Some(chunk) = buffer.next_chunk(source, chunker)? {
+                chunks.add_here(chunk)?;
+            }
             writer.return_ahead(buffer.bytes);
         }
     }
@@ -117,7 +119,7 @@ impl<'w, 'a> Chunks<'w, 'a> {
         const BYTES_MAX: usize = CHUNK_BYTES_MAX / 2;
         let (bytes, noted, compress) = (chunk.len(), self.writer.noted(), self.compress);
         let made = self.writer.give_first(move |maker, tools| {
-            let packing = if compress.wants(&chunk) { Packing::Compressed } else { Packing::AsItIs };
+            let packing = compress.packing(&chunk);
             maker.make(chunk, packing, tools)
         })?;
         self.coming.push_back((made, bytes, noted));
@@ -125,6 +127,15 @@ impl<'w, 'a> Chunks<'w, 'a> {
         while self.bytes > BYTES_MAX || (self.writer.hands() == 0 && self.bytes > 0) {
             self.put_next()?;
         }
+        Ok(())
+    }
+
+    /// Stores a chunk at once, on the caller's thread, from where it lies.
+    fn add_here(&mut self, chunk: &[u8]) -> Result<()> {
+        self.length += length_of(chunk)?;
+        let (noted, packing) = (self.writer.noted(), self.compress.packing(chunk));
+        let made = self.writer.here(|maker, tools| maker.make(chunk, packing, tools))?;
+        self.ids.push(self.writer.put_made(made, noted)?);
         Ok(())
     }
 
@@ -208,20 +219,20 @@ impl Buffer {
         if length > 0 && self.start == 0 && length == self.bytes.len() {
             return Ok(Some(std::mem::take(&mut self.bytes)));
         }
-        Ok(self.take(length))
+        Ok(self.take(length).map(<[u8]>::to_vec))
     }
 
-    fn next_chunk(&mut self, source: &mut dyn Read, chunker: &Chunker) -> Result<Option<Vec<u8>>> {
+    fn next_chunk(&mut self, source: &mut dyn Read, chunker: &Chunker) -> Result<Option<&[u8]>> {
         self.fill(source, CHUNK_BYTES_MAX, self.bytes.capacity().max(CHUNK_BYTES_MAX))?;
         let rest = self.rest();
         let length = chunker.next_cut(rest, self.ended).unwrap_or(rest.len());
         Ok(self.take(length))
     }
 
-    fn take(&mut self, length: usize) -> Option<Vec<u8>> {
-        let chunk = self.rest().get(..length)?.to_vec();
+    fn take(&mut self, length: usize) -> Option<&[u8]> {
+        let start = self.start;
         self.start += length;
-        Some(chunk).filter(|chunk| !chunk.is_empty())
+        self.bytes.get(start..self.start).filter(|chunk| !chunk.is_empty())
     }
 }
 

@@ -213,6 +213,11 @@ impl<'a> ContentWriter<'a> {
         self.maker.chunker()
     }
 
+    /// Makes chunks on the caller's thread.
+    pub(super) fn here<T>(&self, task: impl FnOnce(&ChunkMaker, &mut Tools) -> Result<T>) -> Result<T> {
+        self.inner.borrow_mut().crew.here(|tools| task(&self.maker, tools))
+    }
+
     /// Lets the hands make chunks, or whatever else leads to them.
     pub(crate) fn give<T: Send + 'static>(
         &self,
