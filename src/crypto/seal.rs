@@ -3,6 +3,8 @@
 //! Each object has a key of its own, from a salt and its whole context. The commitment is compared before
 //! the cipher is called; plaintext is released only after its tag; whatever fails leaves zeros (I9).
 
+use std::sync::OnceLock;
+
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
@@ -26,24 +28,28 @@ const SALT: std::ops::Range<usize> = 8..32;
 const COMMITMENT: std::ops::Range<usize> = 32..64;
 
 /// A key that seals objects: a kind's content key, or one derived from an epoch root or an envelope.
-pub struct ObjectKey(Secret<32>);
+pub struct ObjectKey {
+    key: Secret<32>,
+    /// Derived from it when something is sealed first.
+    salt_key: OnceLock<Secret<32>>,
+}
 
 impl ObjectKey {
     /// Takes a uniformly random or derived key over.
     #[must_use]
     pub fn new(key: Secret<32>) -> Self {
-        Self(key)
+        Self { key, salt_key: OnceLock::new() }
     }
 
     /// A second copy for another owner.
     #[must_use]
     pub fn duplicate(&self) -> Self {
-        Self(self.0.duplicate())
+        Self::new(self.key.duplicate())
     }
 
     /// Key, base nonce and commitment of the object with `salt` in `context` (F-13).
     fn derive(&self, salt: &[u8], context: &Context) -> ObjectSecrets {
-        let okm: Secret<76> = derive_from_key(&self.0, Label::OBJECT, &[salt, &context.encode()]);
+        let okm: Secret<76> = derive_from_key(&self.key, Label::OBJECT, &[salt, &context.encode()]);
         let mut key = Secret::zeroed();
         let mut base_nonce = [0; NONCE_BYTES];
         let mut commitment = [0; 32];
@@ -56,10 +62,10 @@ impl ObjectKey {
     /// repeats itself gives two different objects two different keys (I7, I8).
     fn hedged_salt(&self, random: &mut dyn Random, context: &Context, content_id: &[u8]) -> Result<[u8; 24]> {
         let fresh: [u8; 32] = random.bytes()?;
-        let key: Secret<32> = derive_from_key(&self.0, Label::OBJECT_SALT, &[]);
+        let key = self.salt_key.get_or_init(|| derive_from_key(&self.key, Label::OBJECT_SALT, &[]));
         let context = context.encode();
         let context_length = u64::try_from(context.len()).unwrap_or(u64::MAX).to_le_bytes();
-        let hash = keyed_hash(&key, &[&fresh[..], &context_length, &context, content_id].concat());
+        let hash = keyed_hash(key, &[&fresh[..], &context_length, &context, content_id].concat());
         let mut salt = [0; 24];
         salt.iter_mut().zip(hash).for_each(|(target, source)| *target = source);
         Ok(salt)
