@@ -4,8 +4,7 @@
 //! depend on who was faster. A crew of nobody does everything at once, where it is given.
 //!
 //! While the job's thread waits for a result it does what nobody has begun. So there are as many threads as
-//! processors and none too many: one more, and the system now and then lets two share a processor while another
-//! has nothing to do, a tenth of a backup's time.
+//! processors and none too many (ARCHITECTURE, "On all cores").
 
 use std::{
     collections::VecDeque,
@@ -304,7 +303,7 @@ impl<T> Line<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{sync::mpsc::SyncSender, time::Duration};
 
     use super::*;
 
@@ -335,6 +334,60 @@ mod tests {
         for hands in [0, 1, 2, 5] {
             assert_eq!(results(hands), (0..20).collect::<Vec<_>>(), "{hands} hands");
         }
+    }
+
+    /// A crew of one hand that has begun something and goes on once it is told to.
+    fn busy() -> (Crew, Later<()>, SyncSender<()>) {
+        let (begun, has_begun) = sync_channel(1);
+        let (release, released) = sync_channel(1);
+        let mut crew = Crew::new(1);
+        let task = move |_: &mut Tools| {
+            begun.send(()).unwrap();
+            released.recv().unwrap();
+            Ok(())
+        };
+        let held = crew.give(task).unwrap();
+        has_begun.recv().unwrap();
+        (crew, held, release)
+    }
+
+    #[test]
+    fn who_waits_does_what_nobody_has_begun_and_slow_work_last() {
+        let (mut crew, held, release) = busy();
+        let (done, order) = sync_channel(3);
+        let mut task = |name: &'static str| {
+            let done = done.clone();
+            move |_: &mut Tools| {
+                done.send(name).unwrap();
+                Ok(thread::current().id())
+            }
+        };
+        let slow = crew.give_slow(task("slow")).unwrap();
+        let later = crew.give(task("later")).unwrap();
+        let first = crew.give_first(task("first")).unwrap();
+        for result in [slow, later, first] {
+            assert_eq!(result.wait().unwrap(), thread::current().id());
+        }
+        assert_eq!(order.try_iter().collect::<Vec<_>>(), ["first", "later", "slow"]);
+        release.send(()).unwrap();
+        held.wait().unwrap();
+    }
+
+    #[test]
+    fn hands_do_slow_work_first() {
+        let (mut crew, _held, release) = busy();
+        let (done, order) = sync_channel(3);
+        let mut task = |name: &'static str| {
+            let done = done.clone();
+            move |_: &mut Tools| Ok(done.send(name).unwrap())
+        };
+        let _given = [
+            crew.give(task("later")).unwrap(),
+            crew.give_slow(task("slow")).unwrap(),
+            crew.give_first(task("first")).unwrap(),
+        ];
+        release.send(()).unwrap();
+        assert_eq!(order.iter().take(3).collect::<Vec<_>>(), ["slow", "first", "later"]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use prost::Message as _;
 
 use super::{
     ContentReader, KindAccess,
-    maker::{ChunkMaker, Encoded, Form, MadeChunk, SHORT_BYTES, Small},
+    maker::{ChunkMaker, Encoded, Form, MadeChunk, Small},
     shipping::{Sent, Shipment},
 };
 use crate::{
@@ -188,16 +188,12 @@ impl<'a> ContentWriter<'a> {
             return Ok(id);
         }
         let plain_bytes = plain.len();
-        let is_short = plain_bytes < SHORT_BYTES;
         let encode = move |tools: &mut Tools| {
             let frame = StoredFrame::encode(id, plain, compress.then_some(&mut tools.compressor))?;
             Ok(Encoded { shelf, frames: vec![frame], plain_bytes })
         };
-        let frame = if compress && !is_short {
-            inner.crew.give_first(encode)?
-        } else {
-            Later::Here(inner.crew.here(encode))
-        };
+        let frame =
+            if compress { inner.crew.give_first(encode)? } else { Later::Here(inner.crew.here(encode)) };
         inner.open.insert(id);
         self.pack_later(inner, frame, plain_bytes)?;
         Ok(id)
