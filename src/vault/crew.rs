@@ -355,7 +355,7 @@ mod tests {
     fn who_waits_does_what_nobody_has_begun_and_slow_work_last() {
         let (mut crew, held, release) = busy();
         let (done, order) = sync_channel(3);
-        let mut task = |name: &'static str| {
+        let task = |name: &'static str| {
             let done = done.clone();
             move |_: &mut Tools| {
                 done.send(name).unwrap();
@@ -377,9 +377,12 @@ mod tests {
     fn hands_do_slow_work_first() {
         let (mut crew, _held, release) = busy();
         let (done, order) = sync_channel(3);
-        let mut task = |name: &'static str| {
+        let task = |name: &'static str| {
             let done = done.clone();
-            move |_: &mut Tools| Ok(done.send(name).unwrap())
+            move |_: &mut Tools| {
+                done.send(name).unwrap();
+                Ok(())
+            }
         };
         let _given = [
             crew.give(task("later")).unwrap(),
