@@ -61,7 +61,8 @@ fn jobs(c: &mut Criterion) {
         b.iter_batched(
             || tempfile::tempdir_in(work.path()).unwrap(),
             |out| {
-                let plan = vault.plan_restore(&[Selection::kind(Kind::PHOTOS)], &At::Latest).unwrap();
+                let plan =
+                    vault.plan_restore(&[Selection::kind(Kind::PHOTOS)], &At::Latest, &Job::new()).unwrap();
                 assert_eq!(vault.restore(plan, out.path(), &Job::new()).unwrap().failures, []);
             },
             BatchSize::PerIteration,

@@ -108,7 +108,7 @@ fn backup(vault: &Vault, kind: &Kind, path: &Path, name: &str) -> strongroom::Re
 
 /// Restores all of a kind to `into/KIND/…`. The plan says how much it will be, before anything is written.
 fn restore(vault: &Vault, kind: &Kind, into: &Path) -> Outcome<()> {
-    let plan = vault.plan_restore(&[Selection::kind(kind.clone())], &At::Latest)?;
+    let plan = vault.plan_restore(&[Selection::kind(kind.clone())], &At::Latest, &Job::new())?;
     let report = vault.restore(plan, into, &Job::new())?;
     ensure(report.failures.is_empty(), "every entry was restored")
 }

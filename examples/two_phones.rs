@@ -160,7 +160,7 @@ fn let_in(old: &Vault, store: &Path, state: &Path) -> Outcome<Vault> {
 
 /// Restores notes and messages, and gives all files.
 fn restore(vault: &Vault, into: &Path) -> Outcome<Files> {
-    let plan = vault.plan_restore(&KINDS.map(Selection::kind), &At::Latest)?;
+    let plan = vault.plan_restore(&KINDS.map(Selection::kind), &At::Latest, &Job::new())?;
     let report = vault.restore(plan, into, &Job::new())?;
     ensure(report.failures.is_empty(), "every entry was restored")?;
     files(into)

@@ -225,7 +225,7 @@ fn attack_f3_a_delayed_edit_beside_a_heartbeat_is_not_hidden_from_a_recovery() {
     after.iter().for_each(|(name, bytes)| drop(world.store.put(name, bytes)));
     let (code, device) = (&world.code, NewDevice::named("new").unwrap());
     let new = Vault::recover(world.store.clone(), world.folder.path().join("new"), code, device).unwrap();
-    let plan = new.plan_restore(&Selection::all(), &At::Latest).unwrap();
+    let plan = new.plan_restore(&Selection::all(), &At::Latest, &Job::new()).unwrap();
     assert_eq!((plan.entries(), plan.unmerged()), (2, [].as_slice()), "both notes");
     world.settle();
     assert_eq!(world.contents(1, &NOTES).len(), 2);

@@ -281,7 +281,7 @@ fn decoder(python: &str, store: &Path, into: &Path, secret: &[(&str, &str)]) -> 
 fn restore(store: &Path, code: &RecoveryCode, state: PathBuf, into: &Path) {
     let store = DirectoryStore::open(store).unwrap();
     let vault = Vault::recover(store, state, code, NewDevice::named("new phone").unwrap()).unwrap();
-    let plan = vault.plan_restore(&Selection::all(), &At::Latest).unwrap();
+    let plan = vault.plan_restore(&Selection::all(), &At::Latest, &Job::new()).unwrap();
     let report = vault.restore(plan, into, &Job::new()).unwrap();
     assert_eq!(report.failures, []);
 }

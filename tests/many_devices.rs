@@ -87,7 +87,7 @@ fn a_commit_without_data_makes_no_kind_newer() {
     let all = [("n/a", "of a"), ("n/later", "of a")];
     let (code, device) = (&world.code, NewDevice::named("new").unwrap());
     let new = Vault::recover(world.store.clone(), world.folder.path().join("new"), code, device).unwrap();
-    let plan = new.plan_restore(&Selection::all(), &At::Latest).unwrap();
+    let plan = new.plan_restore(&Selection::all(), &At::Latest, &Job::new()).unwrap();
     assert_eq!((plan.entries(), plan.unmerged()), (2, [].as_slice()), "both notes");
     world.settle();
     world.assert_all_have(&Kind::NOTES, &all);
@@ -112,7 +112,7 @@ fn a_state_that_adds_nothing_hides_none_that_does() {
     assert!(world.sync(0).commit.is_none(), "once");
     let (code, device) = (&world.code, NewDevice::named("new").unwrap());
     let new = Vault::recover(world.store.clone(), world.folder.path().join("new"), code, device).unwrap();
-    let plan = new.plan_restore(&Selection::all(), &At::Latest).unwrap();
+    let plan = new.plan_restore(&Selection::all(), &At::Latest, &Job::new()).unwrap();
     assert_eq!((plan.entries(), plan.unmerged()), (2, [].as_slice()));
     world.settle();
     assert_eq!(world.contents(1, &Kind::NOTES), all);
@@ -132,14 +132,15 @@ fn a_plan_names_what_no_device_has_merged_yet() {
     after_first.iter().for_each(|(name, bytes)| drop(world.store.put(name, bytes)));
     let (code, device) = (&world.code, NewDevice::named("new").unwrap());
     let new = Vault::recover(world.store.clone(), world.folder.path().join("new"), code, device).unwrap();
-    let plan = new.plan_restore(&Selection::all(), &At::Latest).unwrap();
+    let plan = new.plan_restore(&Selection::all(), &At::Latest, &Job::new()).unwrap();
     let [other] = plan.unmerged() else { panic!("{:?}", plan.unmerged()) };
     assert_eq!(other.kind, "notes");
-    let latest = new.plan_restore(&Selection::all(), &At::Snapshot(other.snapshot.clone())).unwrap();
+    let latest =
+        new.plan_restore(&Selection::all(), &At::Snapshot(other.snapshot.clone()), &Job::new()).unwrap();
     assert_eq!((plan.entries(), latest.entries()), (1, 1), "each has its own note");
     new.consent().grant(&Kind::NOTES).unwrap();
     new.sync(&Job::new()).unwrap();
-    let plan = new.plan_restore(&Selection::all(), &At::Latest).unwrap();
+    let plan = new.plan_restore(&Selection::all(), &At::Latest, &Job::new()).unwrap();
     assert_eq!((plan.entries(), plan.unmerged()), (2, [].as_slice()));
 }
 
@@ -169,7 +170,7 @@ fn backup(world: &World, device: usize, folder: &Path) -> BackupReport {
 fn restored(world: &World, device: usize, name: &str) -> BTreeMap<String, String> {
     let out = world.folder.path().join(name);
     let vault = &world.devices[device];
-    let plan = vault.plan_restore(&[Selection::kind(Kind::NOTES)], &At::Latest).unwrap();
+    let plan = vault.plan_restore(&[Selection::kind(Kind::NOTES)], &At::Latest, &Job::new()).unwrap();
     vault.restore(plan, &out, &Job::new()).unwrap();
     let folder = out.join("notes/notes");
     let files = fs::read_dir(folder).unwrap().map(|entry| {
@@ -363,7 +364,7 @@ fn only_what_is_as_it_was_recorded_is_this_devices_own_after_a_restore() {
     let recorded = fs::metadata(a.join("found.md")).unwrap().modified().unwrap();
     fs::File::options().write(true).open(b.join("found.md")).unwrap().set_modified(recorded).unwrap();
     let vault = &world.devices[1];
-    let plan = || vault.plan_restore(&[Selection::kind(Kind::NOTES)], &At::Latest).unwrap();
+    let plan = || vault.plan_restore(&[Selection::kind(Kind::NOTES)], &At::Latest, &Job::new()).unwrap();
     let report = vault.restore(plan(), world.folder.path().join("b"), &Job::new()).unwrap();
     assert_eq!(report.failures.len(), 3, "{:?}", report.failures);
     for name in names.iter().filter(|name| **name != "edited.md") {
@@ -390,7 +391,7 @@ fn a_restore_that_was_cancelled_makes_nothing_this_devices_own() {
     backup(&world, 0, &a);
     world.sync(1);
     let vault = &world.devices[1];
-    let plan = vault.plan_restore(&[Selection::kind(Kind::NOTES)], &At::Latest).unwrap();
+    let plan = vault.plan_restore(&[Selection::kind(Kind::NOTES)], &At::Latest, &Job::new()).unwrap();
     let job = Arc::new_cyclic(|job: &Weak<Job>| {
         let job = job.clone();
         Job::new().watched(move |progress| {
@@ -425,7 +426,7 @@ fn a_file_that_could_not_be_restored_was_not_deleted() {
     backup(&world, 0, &folder);
     fs::remove_file(folder.join("lost.md")).unwrap();
     let restore = || {
-        let plan = vault.plan_restore(&[Selection::kind(Kind::NOTES)], &At::Latest)?;
+        let plan = vault.plan_restore(&[Selection::kind(Kind::NOTES)], &At::Latest, &Job::new())?;
         vault.restore(plan, &into, &Job::new())
     };
     // The object with the content is the one without which only the file cannot be had.
@@ -452,7 +453,7 @@ fn a_file_that_could_not_be_restored_was_not_deleted() {
 fn restored_paths(world: &World, device: usize, name: &str) -> BTreeMap<String, String> {
     let out = world.folder.path().join(name);
     let vault = &world.devices[device];
-    let plan = vault.plan_restore(&[Selection::kind(Kind::NOTES)], &At::Latest).unwrap();
+    let plan = vault.plan_restore(&[Selection::kind(Kind::NOTES)], &At::Latest, &Job::new()).unwrap();
     let report = vault.restore(plan, &out, &Job::new()).unwrap();
     assert!(report.failures.is_empty(), "{:?}", report.failures);
     let root = out.join("notes/notes");

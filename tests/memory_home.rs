@@ -89,7 +89,7 @@ fn backup(vault: &Vault, count: usize) -> Result<()> {
 /// How many messages the newest snapshot has.
 fn restored(vault: &Vault) -> usize {
     let folder = tempfile::tempdir().unwrap();
-    let plan = vault.plan_restore(&Selection::all(), &At::Latest).unwrap();
+    let plan = vault.plan_restore(&Selection::all(), &At::Latest, &Job::new()).unwrap();
     let report = vault.restore(plan, folder.path(), &Job::new().with_threads(1)).unwrap();
     assert_eq!(report.failures, []);
     let text = std::fs::read_to_string(folder.path().join("messages/messages.xml")).unwrap_or_default();

@@ -91,7 +91,7 @@ fn a_lost_phone_comes_back_with_the_code_alone() {
 
     let code = RecoveryCode::parse(&code.reveal()).unwrap();
     let vault = Vault::recover(store, work.path().join("new"), &code, device("new phone")).unwrap();
-    let plan = vault.plan_restore(&[Selection::kind(Kind::FILES)], &At::Latest).unwrap();
+    let plan = vault.plan_restore(&[Selection::kind(Kind::FILES)], &At::Latest, &Job::new()).unwrap();
     assert_eq!(plan.freshness(), Freshness::Unproven);
     let restored = vault.restore(plan, work.path().join("out"), &job).unwrap();
     assert_eq!(restored.failures, []);
@@ -112,7 +112,7 @@ fn a_card_without_its_line_end_does_not_swallow_the_next() {
         let stream = format!("{}\r\n{end}", order.join("\r\n"));
         vault.backup(&Kind::CONTACTS, name, Source::Stream(&mut stream.as_bytes()), &Job::new()).unwrap();
         let selection = [Selection::path(Kind::CONTACTS, name).unwrap()];
-        let plan = vault.plan_restore(&selection, &At::Latest).unwrap();
+        let plan = vault.plan_restore(&selection, &At::Latest, &Job::new()).unwrap();
         let planned = plan.entries();
         let report = vault.restore(plan, work.path().join("out"), &Job::new()).unwrap();
         assert_eq!((report.entries, report.failures), (planned, vec![]));

@@ -25,6 +25,16 @@ struct Frame {
     is_last: bool,
 }
 
+impl Frame {
+    /// The pages of a lower level from the place on.
+    fn children(&self) -> &[ChildRef] {
+        match &self.page {
+            Page::Inner { children, .. } => children.get(self.at..).unwrap_or_default(),
+            Page::Leaves(_) => &[],
+        }
+    }
+}
+
 /// What lies next.
 pub(super) enum Item<'a> {
     /// A page of `level`, unopened.
@@ -84,6 +94,7 @@ impl Cursor {
             after: &after,
             fewest_children: if is_last { 1 } else { 2 },
         };
+        reader.expect(&mut frame.children().iter().map(|child| child.page));
         let page = Page::parse(&reader.page(&child.page)?, &expected)?;
         let id = child.page;
         self.frames.push(Frame { id, page, at: 0, after, is_last });

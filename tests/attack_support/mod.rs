@@ -77,7 +77,7 @@ pub(crate) fn recover(store: &MemoryStore, state: &Path, code: &RecoveryCode) ->
 }
 
 pub(crate) fn restore_all(vault: &Vault, into: &Path) -> Result<RestoreReport> {
-    let plan = vault.plan_restore(&Selection::all(), &At::Latest)?;
+    let plan = vault.plan_restore(&Selection::all(), &At::Latest, &Job::new())?;
     vault.restore(plan, into, &Job::new())
 }
 

@@ -28,7 +28,7 @@ fn the_small_store_is_restored_exactly() {
     let code = RecoveryCode::parse(expected["recovery_code"].as_str().unwrap()).unwrap();
     let device = NewDevice::named("another").unwrap();
     let vault = Vault::recover(store, work.path().join("state"), &code, device).unwrap();
-    let plan = vault.plan_restore(&Selection::all(), &At::Latest).unwrap();
+    let plan = vault.plan_restore(&Selection::all(), &At::Latest, &Job::new()).unwrap();
     let out = work.path().join("out");
     assert_eq!(vault.restore(plan, &out, &Job::new()).unwrap().failures, []);
     assert_eq!(Value::from(tree(&out)), expected["tree"]);
@@ -69,7 +69,7 @@ fn write(at: &Path) {
     vault.backup(&Kind::NOTES, "notes", Source::Folder(&Folder::at(&notes)), &job).unwrap();
     vault.backup(&Kind::MESSAGES, "sms", Source::Stream(&mut stream), &job).unwrap();
     let out = work.path().join("out");
-    let plan = vault.plan_restore(&Selection::all(), &At::Latest).unwrap();
+    let plan = vault.plan_restore(&Selection::all(), &At::Latest, &Job::new()).unwrap();
     assert_eq!(vault.restore(plan, &out, &job).unwrap().failures, []);
     let expected = json!({ "recovery_code": code.reveal().as_str(), "tree": tree(&out) });
     fs::remove_dir_all(at.join("store/tmp")).ok();

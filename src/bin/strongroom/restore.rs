@@ -22,7 +22,7 @@ pub(crate) fn run(session: &Session, restore: &Restore, output: &mut Output) -> 
     };
     let vault = session.vault()?;
     let watched = Watched::start(session.job(), output)?;
-    let plan = vault.plan_restore(&selections, &restore.at)?;
+    let plan = vault.plan_restore(&selections, &restore.at, watched.job())?;
     let unmerged = plan.unmerged().to_vec();
     let done = vault.restore(plan, &restore.into, watched.job());
     drop(watched);

@@ -176,6 +176,11 @@ impl Piece {
         let slot = (self.pack.row.id, &self.slot);
         decode_chunk(self.source.keys.chunk_id_key(), slot, stored, decompressor).map(use_it)
     }
+
+    /// As [`Self::read`], in memory of their own.
+    pub(crate) fn bytes(&self, decompressor: &mut Decompressor) -> Result<Vec<u8>> {
+        self.read(decompressor, |bytes| bytes.into_owned())
+    }
 }
 
 /// Packs that were opened or are to be, newest last, up to a number of bytes.

@@ -282,9 +282,10 @@ impl<'r, 'a> ValueReader<'r, 'a> {
 
     /// Lets the hands read a chunk.
     fn ask(&self, id: ChunkId) -> Later<Vec<u8>> {
-        let asked = self.reader.piece(id).and_then(|piece| {
-            self.reader.give(move |tools| piece.read(&mut tools.decompressor, |bytes| bytes.into_owned()))
-        });
+        let asked = self
+            .reader
+            .piece(id)
+            .and_then(|piece| self.reader.give(move |tools| piece.bytes(&mut tools.decompressor)));
         asked.unwrap_or_else(|error| Later::Here(Err(error)))
     }
 

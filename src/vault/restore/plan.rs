@@ -5,8 +5,9 @@ use crate::{
     history::{Freshness, KindState},
     kinds::Kind,
     vault::{
-        Overwrite, Vault,
+        Job, Overwrite, Vault,
         contents::{ContentReader, decode_entry, load_index},
+        crew::hands,
         snapshots::{At, SnapshotId, entries_below, has_paths, prefix_of},
     },
 };
@@ -109,11 +110,19 @@ impl RestorePlan {
 }
 
 impl Vault {
-    /// Looks up what `selections` mean at `at`, and how much it is.
+    /// Looks up what `selections` mean at `at`, and how much it is. Reads the tree of what is selected, and so
+    /// takes a while for a large kind: `job` bounds its threads and memory, and can cancel it.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when a path is not there; [`Error::Rollback`], [`Error::Fork`].
-    pub fn plan_restore(&self, selections: &[Selection], at: &At) -> Result<RestorePlan> {
+    /// [`Error::NotFound`] when a path is not there; [`Error::Rollback`], [`Error::Fork`]; [`Error::Cancelled`].
+    pub fn plan_restore(&self, selections: &[Selection], at: &At, job: &Job) -> Result<RestorePlan> {
+        const MEMORY_BYTES: usize = 20 * 1024 * 1024;
+        /// The reader's, and what hands hold on to.
+        const FIRST_BYTES: usize = MEMORY_BYTES + 8 * 1024 * 1024;
+        const HAND_BYTES: usize = 4 * 1024 * 1024;
+        /// Entries between two looks at whether the job was cancelled.
+        const STEP_ENTRIES: u64 = 256;
+        let hands = hands(job, FIRST_BYTES, HAND_BYTES);
         let work = &mut *self.work();
         let view = self.refresh(work)?;
         let (mut parts, mut unmerged) = (Vec::new(), Vec::new());
@@ -136,8 +145,11 @@ impl Vault {
             let access = self.access(kind.name(), &view)?;
             load_index(&access, &state)?;
             // Everything reads all packs of pages, each once; a path reads a page here and there.
-            let read = if path.is_empty() { ContentReader::new } else { ContentReader::sparse };
-            let reader = read(access, 20 * 1024 * 1024)?;
+            let reader = if path.is_empty() {
+                ContentReader::new(access, MEMORY_BYTES)?.of_now()?.with_hands(hands).reading_ahead()
+            } else {
+                ContentReader::sparse(access, MEMORY_BYTES)?.of_now()?
+            };
             let mut found = 0;
             let mut below = entries_below(state.root, &reader, &prefix);
             while let Some(entry) = below.next() {
@@ -150,6 +162,9 @@ impl Vault {
                 let content = decode_entry(&value).ok().and_then(|entry| entry.content);
                 bytes += content.map_or(0, |content| content.length);
                 found += 1;
+                if found % STEP_ENTRIES == 0 {
+                    job.step(|_| {})?;
+                }
             }
             if found == 0 && !prefix.is_empty() {
                 return Err(Error::NotFound("an entry at this path"));

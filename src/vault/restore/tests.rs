@@ -117,7 +117,7 @@ fn attack_m5_a_signed_tree_with_hostile_names_writes_nothing_outside_and_is_name
     let count = hostile.len();
     let vault = committed(work.path(), entries);
     let before = everything(&outside);
-    let plan = vault.plan_restore(&[Selection::kind(Kind::FILES)], &At::Latest).unwrap();
+    let plan = vault.plan_restore(&[Selection::kind(Kind::FILES)], &At::Latest, &Job::new()).unwrap();
     let report = vault.restore(plan, work.path().join("deep/er/out"), &Job::new()).unwrap();
     let named: Vec<_> = report.failures.iter().map(|failure| failure.path.as_str()).collect();
     for key in &hostile {
@@ -153,7 +153,7 @@ fn attack_m4_m5_a_signed_tree_cannot_write_through_a_link_that_it_made() {
             (b"source\0empty".to_vec(), regular(), None),
         ],
     );
-    let plan = vault.plan_restore(&[Selection::kind(Kind::FILES)], &At::Latest).unwrap();
+    let plan = vault.plan_restore(&[Selection::kind(Kind::FILES)], &At::Latest, &Job::new()).unwrap();
     let report = vault.restore(plan.replacing(), work.path().join("out"), &Job::new()).unwrap();
     assert_eq!(everything(&outside), ["kept"]);
     assert_eq!(std::fs::read(outside.join("kept")).unwrap(), b"kept");
@@ -182,7 +182,7 @@ fn what_a_folder_lists_is_noted_as_what_was_restored_is() {
         ],
     );
     let out = work.path().join("out");
-    let plan = vault.plan_restore(&[Selection::kind(Kind::FILES)], &At::Latest).unwrap();
+    let plan = vault.plan_restore(&[Selection::kind(Kind::FILES)], &At::Latest, &Job::new()).unwrap();
     let mut noting = Noting::all(&vault.database, &plan, &out).pop().unwrap();
     assert_eq!(vault.restore(plan, &out, &Job::new()).unwrap().failures, []);
     let replica = folder_replica(&Kind::FILES, &out.join("files/source")).unwrap();

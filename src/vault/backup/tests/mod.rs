@@ -145,7 +145,7 @@ impl World {
         let into = tempfile::tempdir_in(self.folder.path()).unwrap();
         let report = self.measure(what, state, || {
             let item = Selection::path(Kind::FILES, format!("{NAME}/{}", below(n))).unwrap();
-            let plan = vault.plan_restore(&[item], &At::Latest).unwrap();
+            let plan = vault.plan_restore(&[item], &At::Latest, &Job::new()).unwrap();
             vault.restore(plan, into.path(), &Job::new()).unwrap()
         });
         assert_eq!((report.entries, report.failures), (1, Vec::new()));

@@ -71,7 +71,7 @@ fn attack_l6_a_file_that_changes_is_never_compressed_with_another() {
     assert!(shared > many + 60);
     assert_eq!(alone, secrets.len());
     // All of them come back.
-    let plan = vault.plan_restore(&[Selection::kind(Kind::FILES)], &At::Latest).unwrap();
+    let plan = vault.plan_restore(&[Selection::kind(Kind::FILES)], &At::Latest, &Job::new()).unwrap();
     let into = home.path().join("restored");
     assert_eq!(vault.restore(plan, &into, &Job::new()).unwrap().failures, []);
     for n in 0..100 {
