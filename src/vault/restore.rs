@@ -126,7 +126,7 @@ impl Vault {
         report: &mut RestoreReport,
         job: &Job,
     ) -> Result<()> {
-        const OTHER_BYTES: usize = 28 * 1024 * 1024;
+        const OTHER_BYTES: usize = 32 * 1024 * 1024;
         /// Tree pages, at least.
         const LEAST_BYTES: usize = 8 * 1024 * 1024;
         /// With less than this and a hand's share there is room for few packs, and the caller's thread works alone.

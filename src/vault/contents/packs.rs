@@ -40,7 +40,7 @@ impl Drop for Plain {
 impl PackSource {
     pub(crate) fn new(access: &KindAccess<'_>) -> Self {
         /// With fewer, memory is asked for anew, and the allocator keeps more of it than these.
-        const SPARE_MAX: usize = 3;
+        const SPARE_MAX: usize = 2;
         Self {
             gate: Arc::clone(access.gate),
             account: access.account,
@@ -214,14 +214,11 @@ impl Packs {
     }
 
     /// Whether there is no room for another pack before one is let go that a piece still needs.
-    pub(super) fn is_crowded(&mut self) -> bool {
+    pub(super) fn is_crowded(&self) -> bool {
         const ONE: usize = crate::limits::OBJECT_BYTES_MAX;
-        while self.bytes.saturating_add(ONE) > self.limit {
-            if !self.drop_one() {
-                return true;
-            }
-        }
-        false
+        let needed = self.packs.iter().filter(|(_, pack)| Arc::strong_count(pack) > 1);
+        let needed = needed.fold(0, |bytes: usize, (_, pack)| bytes.saturating_add(pack.bytes()));
+        needed.saturating_add(ONE) > self.limit
     }
 
     /// Lets the oldest go that nobody needs.

@@ -144,7 +144,7 @@ impl<'a> ContentReader<'a> {
 
     /// Whether pieces should be used before more are asked for, or memory grows beyond its bound.
     pub(crate) fn is_crowded(&self) -> bool {
-        self.packs.borrow_mut().is_crowded()
+        self.packs.borrow().is_crowded()
     }
 
     /// The plain bytes of a chunk, checked against its id.

@@ -72,7 +72,7 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn new(hands: usize) -> Self {
-        Self { waiting: Vec::new(), bytes: 0, folders: 0, line: Line::new(2 * hands) }
+        Self { waiting: Vec::new(), bytes: 0, folders: 0, line: Line::new(2 * hands + 6) }
     }
 
     pub(super) fn add(&mut self, file: SmallFile) {
