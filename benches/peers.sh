@@ -138,6 +138,7 @@ run() { # FOLDER WORK ROUNDS
             timed "$tool" changed "${tool}_backup"
         done
         for tool in "${tools[@]}"; do rm -rf "${work:?}/$tool"; done
+        tools=("${tools[@]:1}" "${tools[0]}") # whoever is first meets what the end of the last round left behind
     done
     table "$work/results"
 }
