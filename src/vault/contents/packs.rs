@@ -248,3 +248,38 @@ fn damaged(error: Error) -> Error {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::OBJECT_BYTES_MAX;
+
+    fn pack() -> Arc<Pack> {
+        let length = u32::try_from(OBJECT_BYTES_MAX).unwrap_or(u32::MAX);
+        let (kind, uncommitted) = ("files".to_owned(), Vec::new());
+        Arc::new(Pack::new(PackRow { id: [1; 16], length, epoch: 0, kind, uncommitted }))
+    }
+
+    #[test]
+    fn what_a_piece_needs_stays_whatever_else_comes_and_what_nobody_needs_makes_no_crowd() {
+        let mut packs = Packs::new(3 * OBJECT_BYTES_MAX);
+        let needed = pack();
+        packs.add(0, Arc::clone(&needed));
+        (1..6).for_each(|number| packs.add(number, pack()));
+        let there: Vec<u64> = (0..6).filter(|number| packs.get(*number).is_some()).collect();
+        assert_eq!(there, [0, 4, 5]);
+        assert!(!packs.is_crowded());
+
+        let also_needed = (packs.get(4), packs.get(5));
+        assert!(packs.is_crowded());
+        let new = pack();
+        packs.add(6, Arc::clone(&new));
+        let there: Vec<u64> = (0..7).filter(|number| packs.get(*number).is_some()).collect();
+        assert_eq!(there, [0, 4, 5, 6]);
+
+        drop((needed, also_needed, new));
+        assert!(!packs.is_crowded());
+        packs.add(7, pack());
+        assert_eq!(packs.packs.len(), 3);
+    }
+}

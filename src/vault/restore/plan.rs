@@ -128,6 +128,7 @@ impl Vault {
         let (mut parts, mut unmerged) = (Vec::new(), Vec::new());
         let (mut entries, mut bytes) = (0, 0);
         for Selection { kind, path } in selections {
+            job.step(|_| {})?;
             // Several paths of one kind have one state.
             if *at == At::Latest && !parts.iter().any(|part: &Part| part.kind == *kind) {
                 unmerged.extend(view.unmerged(kind.name(), self.device()).map(|commit| Unmerged {

@@ -208,3 +208,25 @@ fn what_a_folder_lists_is_noted_as_what_was_restored_is() {
     vault.finish_notes(&view, noting).unwrap();
     assert_eq!(notes(), restored);
 }
+
+#[test]
+fn a_plan_is_the_same_on_one_thread_and_on_many_and_can_be_cancelled() {
+    const FILES: u64 = 5000;
+    let work = tempfile::tempdir().unwrap();
+    let entry = |n: u64| {
+        let key = format!("source\0folder of {}\0file {n}", n / 100).into_bytes();
+        (key, record(FileType::Regular, None), Some(&b"content"[..]))
+    };
+    let vault = committed(work.path(), (0..FILES).map(entry).collect());
+    let selections = [Selection::kind(Kind::FILES)];
+    for threads in [1, 2, 8] {
+        let plan = vault.plan_restore(&selections, &At::Latest, &Job::new().with_threads(threads)).unwrap();
+        assert_eq!((plan.entries(), plan.bytes()), (FILES, FILES * 7), "{threads} threads");
+    }
+    for selections in [&selections[..], &[Selection::path(Kind::FILES, "source/folder of 3").unwrap()]] {
+        let job = Job::new();
+        job.cancel();
+        let cancelled = vault.plan_restore(selections, &At::Latest, &job);
+        assert!(matches!(cancelled, Err(Error::Cancelled)), "{cancelled:?}");
+    }
+}
