@@ -398,6 +398,44 @@ fn attack_f7_a_lost_pack_is_reported_as_exactly_the_files_in_it() {
     }
 }
 
+#[test]
+fn attack_f7_g5_a_damaged_segment_costs_the_files_in_it_and_one_more_request() {
+    const FILES: usize = 200;
+    let work = tempfile::tempdir().unwrap();
+    let store = MemoryStore::new();
+    let code = RecoveryCode::generate(&mut OsRandom).unwrap();
+    let vault = Vault::create_with(store.clone(), work.path().join("state"), device("phone"), &code).unwrap();
+    vault.consent().grant(&Kind::FILES).unwrap();
+    let source = work.path().join("source");
+    fs::create_dir(&source).unwrap();
+    (0..FILES).for_each(|n| fs::write(source.join(format!("f{n:03}")), noise(n as u64, 20_000)).unwrap());
+    backup(&vault, &Kind::FILES, &source).unwrap();
+    let restored = |name: &str| {
+        let before = store.traffic().gets;
+        let report = restore_all(&vault, &work.path().join(name)).unwrap();
+        (report, store.traffic().gets - before)
+    };
+    let (report, whole_gets) = restored("whole");
+    assert!(report.failures.is_empty());
+    let (pack, mut bytes) = objects(&store).into_iter().max_by_key(|(_, bytes)| bytes.len()).unwrap();
+    let middle = bytes.len() / 4;
+    bytes[middle] ^= 1;
+    remove(&store, &pack);
+    store.put(&ObjectName::parse(&pack).unwrap(), &bytes).unwrap();
+    let (report, gets) = restored("damaged");
+    let count = report.failures.len();
+    assert!((1..=5).contains(&count) && report.failures.iter().all(|failure| failure.damage), "{report:?}");
+    assert_eq!(files(&work.path().join("damaged/files/source")).len(), FILES - count);
+    assert_eq!(gets, whole_gets + 1);
+
+    bytes[10] ^= 1; // the header: nothing of it opens
+    remove(&store, &pack);
+    store.put(&ObjectName::parse(&pack).unwrap(), &bytes).unwrap();
+    let (report, gets) = restored("none");
+    assert!(report.failures.len() > FILES / 4, "{}", report.failures.len());
+    assert_eq!(gets, whole_gets);
+}
+
 /// A store without measure: listings that never end, bodies and lengths beyond any limit.
 struct Endless {
     inner: MemoryStore,

@@ -449,6 +449,69 @@ fn a_file_that_could_not_be_restored_was_not_deleted() {
     assert!(folder.join("lost.md").exists());
 }
 
+#[test]
+fn what_a_damaged_page_told_of_was_not_deleted() {
+    let world = world(1, &[Kind::NOTES]);
+    let (vault, into) = (&world.devices[0], world.folder.path().join("a"));
+    let folder = into.join("notes/notes");
+    let note =
+        |n: u64| format!("{:032x}", u128::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+    (0..4000).for_each(|n| write(&folder, &format!("{n:04}.md"), &note(n)));
+    backup(&world, 0, &folder);
+    let restore = || {
+        let plan = vault.plan_restore(&[Selection::kind(Kind::NOTES)], &At::Latest, &Job::new()).unwrap();
+        vault.restore(plan, &into, &Job::new()).unwrap()
+    };
+    // Short notes lie in the tree: the largest object is the pack of its pages.
+    let (pages, whole) = objects(&world.store).into_iter().max_by_key(|(_, bytes)| bytes.len()).unwrap();
+    let put = |bytes: &[u8]| {
+        world.store.delete(&pages).unwrap();
+        world.store.put(&pages, bytes).unwrap();
+    };
+    let mut damaged = whole.clone();
+    damaged[70_000] ^= 1;
+
+    // The owner lost notes, and whatever else there was.
+    for is_folder_there in [true, false] {
+        fs::remove_dir_all(&folder).unwrap();
+        if is_folder_there {
+            fs::create_dir(&folder).unwrap();
+        }
+        put(&damaged);
+        let report = restore();
+        assert!(report.entries > 1000 && report.failures.iter().any(|failure| failure.damage), "{report:?}");
+        assert!(fs::read_dir(&folder).unwrap().count() < 4000);
+        put(&whole);
+        let report = backup(&world, 0, &folder);
+        assert_eq!((report.deleted, report.changed), (0, 0), "{report:?}");
+        restore();
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 4000);
+    }
+}
+
+#[test]
+fn a_restore_that_was_cut_off_deletes_nothing_of_a_folder_that_was_lost() {
+    let world = world(1, &[Kind::NOTES]);
+    let (vault, into) = (&world.devices[0], world.folder.path().join("a"));
+    let folder = into.join("notes/notes");
+    (0..6000).for_each(|n| write(&folder, &format!("{n:04}.md"), "base"));
+    backup(&world, 0, &folder);
+    fs::remove_dir_all(&into).unwrap();
+    let plan = vault.plan_restore(&[Selection::kind(Kind::NOTES)], &At::Latest, &Job::new()).unwrap();
+    let job = Arc::new_cyclic(|job: &Weak<Job>| {
+        let job = job.clone();
+        Job::new().watched(move |progress| {
+            if progress.items > 3000 {
+                job.upgrade().unwrap().cancel();
+            }
+        })
+    });
+    assert!(matches!(vault.restore(plan, &into, &job), Err(Error::Cancelled)));
+    assert!((3000..6000).contains(&fs::read_dir(&folder).unwrap().count()));
+    let report = backup(&world, 0, &folder);
+    assert_eq!((report.deleted, report.changed), (0, 0), "{report:?}");
+}
+
 /// Restores and gives every path below the source, with the text of files.
 fn restored_paths(world: &World, device: usize, name: &str) -> BTreeMap<String, String> {
     let out = world.folder.path().join(name);

@@ -339,7 +339,7 @@ impl Opener {
         if bytes.len() != self.layout.length() {
             return Err(Error::damaged(Part::Object));
         }
-        self.open_segments(0, self.layout.header(), bytes)
+        self.open_segments((0, self.layout.header()), bytes, |_, error| Err(error))
     }
 
     /// Opens the whole object: its plaintext with padding, in one piece.
@@ -348,6 +348,22 @@ impl Opener {
     /// As [`Self::open`].
     pub fn open_all(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
         Ok(self.open(bytes)?.into_plain())
+    }
+
+    /// Opens what is whole of a damaged object: as [`Self::open_all`], but with zeros for each segment that does
+    /// not open.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when it has another length.
+    pub fn open_what_is_whole(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        if bytes.len() != self.layout.length() {
+            return Err(Error::damaged(Part::Object));
+        }
+        let wipe = |segment: &mut [u8], _| {
+            segment.zeroize();
+            Ok(())
+        };
+        Ok(self.open_segments((0, self.layout.header()), bytes, wipe)?.into_plain())
     }
 
     /// Which stored bytes to fetch, as (offset, length), for `length` plaintext bytes from `offset`.
@@ -368,32 +384,36 @@ impl Opener {
         if wanted != Some(stored.len()) {
             return Err(Error::damaged(Part::Object));
         }
-        let opened = self.open_segments(offset / SEGMENT_BYTES, 0, stored)?;
+        let opened = self.open_segments((offset / SEGMENT_BYTES, 0), stored, |_, error| Err(error))?;
         opened.read(offset % SEGMENT_BYTES, length).ok_or(Error::damaged(Part::Object))
     }
 
-    /// Opens consecutive whole segments in place, the first of which begins at `start`.
-    fn open_segments(&self, first: usize, start: usize, mut bytes: Vec<u8>) -> Result<Opened> {
+    /// Opens consecutive whole segments in place: from which segment on, and where its first byte is. What does
+    /// not open goes to `damaged`; if that refuses it too, the bytes are wiped.
+    fn open_segments(
+        &self,
+        (first, start): (usize, usize),
+        mut bytes: Vec<u8>,
+        mut damaged: impl FnMut(&mut [u8], Error) -> Result<()>,
+    ) -> Result<Opened> {
         let last = self.layout.segments() - 1;
         let mut plain = 0;
         let segments = bytes.get_mut(start..).unwrap_or_default().chunks_mut(SEALED_SEGMENT_BYTES);
         for (index, segment) in segments.enumerate() {
             let index = first + index;
-            match self.open_segment(index, index == last, segment) {
-                Ok(length) => plain += length,
-                Err(error) => {
-                    bytes.zeroize();
-                    return Err(error);
-                }
+            let opened = self.open_segment(index, index == last, segment);
+            if let Err(error) = opened.or_else(|error| damaged(segment, error)) {
+                bytes.zeroize();
+                return Err(error);
             }
+            plain += segment.len().saturating_sub(TAG_BYTES);
         }
         Ok(Opened::new(bytes, start, plain))
     }
 
-    fn open_segment(&self, index: usize, last: bool, segment: &mut [u8]) -> Result<usize> {
+    fn open_segment(&self, index: usize, last: bool, segment: &mut [u8]) -> Result<()> {
         let (body, tag) = split_tag(segment)?;
-        self.secrets.aead.open(&self.secrets.nonce(index, last)?, body, tag)?;
-        Ok(body.len())
+        self.secrets.aead.open(&self.secrets.nonce(index, last)?, body, tag)
     }
 }
 

@@ -194,15 +194,19 @@ impl Run<'_, '_> {
         // The path of the entry before: most of it is the next one's too.
         let mut names = Vec::new();
         let mut after = Vec::new();
+        // The last key before pages that are lost.
+        let mut lost_after = None;
         let mut below = entries_below(self.part.state.root, self.reader, &self.part.prefix);
         while let Some(entry) = below.next() {
             let (key, value) = match entry {
                 Ok(entry) => entry,
                 Err(error) => {
                     self.lose_page(below.skip_page(), &after, error)?;
+                    lost_after.get_or_insert_with(|| after.clone());
                     continue;
                 }
             };
+            self.lose_between(lost_after.take(), Some(&key))?;
             after.clone_from(&key);
             match self.path_entry(&key, &value, &mut names, &mut cards) {
                 Ok(Placing::Done(bytes)) => self.settle(&key, Ok(bytes), 0)?,
@@ -217,6 +221,7 @@ impl Run<'_, '_> {
             }
         }
         self.write_files(true)?;
+        self.lose_between(lost_after, None)?;
         match cards.finish() {
             Ok(()) => Ok(()),
             Err(failed) => self.note("contacts", failed),
@@ -242,6 +247,9 @@ impl Run<'_, '_> {
                 let (source, parts) = parse_file_key(key)?;
                 if parts.is_empty() {
                     return Err(Failed::Entry(Error::damaged(crate::Part::Record)));
+                }
+                if let Some(noting) = &mut self.noting {
+                    noting.begin_source(source)?;
                 }
                 let path = [&[kind, source.as_bytes()], &parts[..]].concat();
                 Component::parse_next(names, &path).map_err(ItemError::from)?;
@@ -288,8 +296,11 @@ impl Run<'_, '_> {
             self.settle_next()?;
         }
         let planned = PlannedFile { place: self.target.file_place(names)?, attributes, is_noted };
-        if self.reader.hands() > 0 && Parcel::suits(&content) {
-            return Ok(Placing::Later(planned, Parcel::of(self.reader, content)?));
+        if self.reader.hands() > 0
+            && Parcel::suits(&content)
+            && let Some(parcel) = Parcel::of(self.reader, &content)?
+        {
+            return Ok(Placing::Later(planned, parcel));
         }
         let written = self.long(&planned, &content);
         self.note_seen(key, planned.look(&written, &content))?;
@@ -374,6 +385,14 @@ impl Run<'_, '_> {
 
     fn lose_page(&mut self, lost: Option<u64>, after: &[u8], error: Error) -> Result<()> {
         self.note(&lost_entries(lost, &display_key(&self.part.kind, after)), Failed::Entry(error))
+    }
+
+    /// What lost pages told of is not known any more.
+    fn lose_between(&mut self, after: Option<Vec<u8>>, before: Option<&[u8]>) -> Result<()> {
+        match (&mut self.noting, after) {
+            (Some(noting), Some(after)) => noting.lose_between(&self.part.prefix, (&after, before)),
+            _ => Ok(()),
+        }
     }
 
     /// Lists a failure; only what concerns the whole job ends it.

@@ -5,7 +5,8 @@
 //! the folder meanwhile (M4). A file gets its name only when it is whole (I9); links are made when everything
 //! else is there; attributes of folders come last. What cannot be written is an error of that item alone.
 //!
-//! Nothing is synced file by file: after a power cut, restore again.
+//! Nothing is synced file by file: on Linux and Android all of it at the end, elsewhere, after a power cut, restore
+//! again.
 
 mod finish;
 mod names;

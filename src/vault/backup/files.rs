@@ -330,8 +330,23 @@ pub(super) fn is_picture(kind: &Kind, item: &SourceItem) -> bool {
 /// The folder as this device knows it: the same name in another place is another replica.
 pub(crate) fn folder_replica(kind: &Kind, path: &std::path::Path) -> Result<Replica> {
     let path = path.canonicalize().map_err(Error::io("opening the source"))?;
+    Ok(replica_at(kind, &path))
+}
+
+/// The same of a folder that is still to be made in `parent`, or in a folder that is still to be made there.
+pub(crate) fn future_replica(kind: &Kind, parent: &std::path::Path, names: [&str; 2]) -> Result<Replica> {
+    let mut path = parent.canonicalize().map_err(Error::io("opening the source"))?;
+    for name in names {
+        path.push(name);
+        // What is there may be a link.
+        path = path.canonicalize().unwrap_or(path);
+    }
+    Ok(replica_at(kind, &path))
+}
+
+fn replica_at(kind: &Kind, path: &std::path::Path) -> Replica {
     let [a, b, c, d, e, f, g, h, ..] = value_id(path.as_os_str().as_encoded_bytes());
-    Ok(Replica::new(kind.name(), [a, b, c, d, e, f, g, h]))
+    Replica::new(kind.name(), [a, b, c, d, e, f, g, h])
 }
 
 fn record_of(meta: &FileMeta, link_target: Option<Vec<u8>>, taken_ms: Option<i64>) -> Record {

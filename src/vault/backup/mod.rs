@@ -29,7 +29,7 @@ use crate::{
     tree::{Borders, Edit, apply},
 };
 use edits::EditSource;
-pub(super) use files::{folder_replica, stat_of};
+pub(super) use files::{folder_replica, future_replica, stat_of};
 
 /// Where the data comes from.
 #[non_exhaustive]

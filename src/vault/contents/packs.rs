@@ -50,11 +50,23 @@ impl PackSource {
         }
     }
 
+    /// The plaintext of a pack. Where it cannot be had there are zeros: of what lies there no id fits, and the
+    /// rest can be read.
     fn open_pack(&self, row: &PackRow) -> Result<Plain> {
         let length = usize::try_from(row.length).map_err(|_| Error::damaged(Part::Pack))?;
         let bytes = self.fetch(row.id, length)?;
-        let opener = self.opener((row.epoch, row.id), &bytes, bytes.len())?;
-        Ok(self.plain(opener.open_all(bytes).map_err(damaged)?))
+        // So much of the budget was set aside for it.
+        if bytes.len() != length {
+            return Err(Error::damaged(Part::Pack));
+        }
+        let opener = self.opener((row.epoch, row.id), &bytes, length)?;
+        let opened = opener.open_all(bytes).map_err(damaged);
+        let opened = if matches!(opened, Err(Error::Damaged { .. })) {
+            opener.open_what_is_whole(self.fetch(row.id, length)?).map_err(damaged)
+        } else {
+            opened
+        };
+        Ok(self.plain(opened?))
     }
 
     fn plain(&self, bytes: Vec<u8>) -> Plain {
@@ -125,22 +137,41 @@ impl PackSource {
 /// A pack, and its plaintext once somebody has opened it.
 pub(super) struct Pack {
     row: PackRow,
-    plain: Mutex<Option<Arc<Plain>>>,
+    opened: Mutex<Opened>,
+}
+
+/// What came of opening a pack. One that cannot be opened is not fetched again for each chunk.
+#[derive(Default)]
+enum Opened {
+    #[default]
+    NotYet,
+    Plain(Arc<Plain>),
+    Damaged,
+    Missing,
 }
 
 impl Pack {
     pub(super) fn new(row: PackRow) -> Self {
-        Self { row, plain: Mutex::default() }
+        Self { row, opened: Mutex::default() }
     }
 
     /// Opens it, or waits until another thread has.
     fn plain(&self, source: &PackSource) -> Result<Arc<Plain>> {
-        let mut plain = self.plain.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(plain) = &*plain {
-            return Ok(Arc::clone(plain));
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Opened::NotYet = *opened {
+            *opened = match source.open_pack(&self.row) {
+                Ok(plain) => Opened::Plain(Arc::new(plain)),
+                Err(Error::Damaged { .. }) => Opened::Damaged,
+                Err(Error::Missing { .. }) => Opened::Missing,
+                // It may go better the next time.
+                Err(error) => return Err(error),
+            };
         }
-        let opened = Arc::new(source.open_pack(&self.row)?);
-        Ok(Arc::clone(plain.insert(opened)))
+        match &*opened {
+            Opened::Plain(plain) => Ok(Arc::clone(plain)),
+            Opened::Missing => Err(Error::Missing { what: Part::Pack }),
+            Opened::Damaged | Opened::NotYet => Err(Error::damaged(Part::Pack)),
+        }
     }
 
     fn bytes(&self) -> usize {
@@ -163,6 +194,11 @@ impl Piece {
     /// Whether both lie in one frame.
     pub(super) fn shares(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.pack, &other.pack) && self.slot.frame == other.slot.frame
+    }
+
+    /// Whether both lie in one pack.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.pack, &other.pack)
     }
 
     /// Hands its plain bytes on, checked against its id.

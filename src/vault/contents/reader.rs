@@ -271,14 +271,14 @@ impl PageReader for ContentReader<'_> {
         if let Some(page) = self.cached_page(*id) {
             return Ok(page);
         }
-        let expected = self.expected_page(*id);
-        if expected.is_none()
+        let read = self.expected_page(*id).map(Later::wait);
+        if !matches!(read, Some(Ok(_)))
             && let Some(page) = self.kept_page(*id)?
         {
             self.pages.borrow_mut().add(*id, page.clone());
             return Ok(page);
         }
-        let read = expected.map_or_else(|| self.chunk(*id), Later::wait);
+        let read = read.unwrap_or_else(|| self.chunk(*id));
         let page = read.map_err(|error| match error {
             Error::Damaged { .. } => Error::damaged(Part::TreePage),
             Error::Missing { .. } => Error::Missing { what: Part::TreePage },

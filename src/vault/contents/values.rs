@@ -334,11 +334,22 @@ impl Parcel {
         content.list_level == 0 && content.chunks.len() <= PIECES_MAX * ID_BYTES
     }
 
-    /// The pieces of a value that suits.
-    pub(crate) fn of(reader: &ContentReader<'_>, content: messages::Content) -> Result<Self> {
-        let (_, ids) = parts_of(&content)?;
-        let pieces = ids.into_iter().rev().map(|(_, id)| reader.piece(id)).collect::<Result<_>>()?;
-        Ok(Self { content, pieces })
+    /// The pieces of a value that suits; none where they lie in more packs than there is memory for.
+    pub(crate) fn of(reader: &ContentReader<'_>, content: &messages::Content) -> Result<Option<Self>> {
+        /// Neighbours lie in as many as are written to at a time.
+        const PACKS: usize = 2;
+        let (_, ids) = parts_of(content)?;
+        let mut pieces: Vec<Piece> = Vec::with_capacity(ids.len());
+        let mut packs = 0;
+        for (_, id) in ids.into_iter().rev() {
+            let piece = reader.piece(id)?;
+            packs += usize::from(!pieces.iter().any(|other| other.is_beside(&piece)));
+            pieces.push(piece);
+            if packs > PACKS && reader.is_crowded() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Self { content: content.clone(), pieces }))
     }
 
     /// What the entry says of the value.

@@ -5,7 +5,7 @@
 //! before the restore has ended.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -17,7 +17,7 @@ use crate::{
     tree::{Lookup, Root},
     vault::{
         Attributes, Component, Folder, Settled,
-        backup::{folder_replica, stat_of},
+        backup::{folder_replica, future_replica, stat_of},
         contents::{ContentReader, decode_entry},
         folder::{EntryType, FileMeta, Stat},
         keeps_names,
@@ -76,8 +76,12 @@ pub(super) struct Noting {
     database: Arc<Database>,
     kind: Kind,
     root: Option<Root>,
-    /// The folder that has the sources.
+    /// Where the restore goes.
+    into: PathBuf,
+    /// The folder there that has the sources.
     folder: PathBuf,
+    /// Sources of which something was to be restored.
+    begun: BTreeSet<String>,
     /// None for a source whose names may not be what they were to be.
     sources: BTreeMap<String, Option<Replica>>,
     run: Option<Run>,
@@ -95,7 +99,9 @@ impl Noting {
                     database: Arc::clone(database),
                     kind: part.kind.clone(),
                     root: part.state.root,
+                    into: into.to_owned(),
                     folder: into.join(part.kind.name()),
+                    begun: BTreeSet::new(),
                     sources: BTreeMap::new(),
                     run: None,
                     notes: Vec::new(),
@@ -115,10 +121,23 @@ impl Noting {
         notings.iter_mut().find(|noting| noting.kind.name().as_bytes() == kind)
     }
 
+    /// Before the first entry of a source is restored. Where its folder is gone, all that was noted of it is
+    /// forgotten at once: what does not come back, though the restore be cut off, was not deleted.
+    pub(super) fn begin_source(&mut self, source: &str) -> Result<()> {
+        if self.begun.contains(source) {
+            return Ok(());
+        }
+        self.begun.insert(source.to_owned());
+        if self.folder.join(source).symlink_metadata().is_ok() {
+            return Ok(());
+        }
+        let replica = future_replica(&self.kind, &self.into, [self.kind.name(), source])?;
+        self.database.forget_folder(&replica)
+    }
+
     /// Notes an entry that was restored, or found as it is recorded.
     pub(super) fn add(&mut self, key: &[u8], seen: Seen) -> Result<()> {
-        let source = key.split(|byte| *byte == 0).next().unwrap_or_default();
-        let Ok(source) = std::str::from_utf8(source) else { return Ok(()) };
+        let Some(source) = source_of(key) else { return Ok(()) };
         if !self.sources.contains_key(source) {
             let path = self.folder.join(source);
             let replica = folder_replica(&self.kind, &path).ok().filter(|_| keeps_names(&path));
@@ -132,12 +151,38 @@ impl Noting {
 
     /// Forgets an entry that could not be restored: what is not there was not deleted.
     pub(super) fn lose(&mut self, key: &[u8]) -> Result<()> {
-        let source = key.split(|byte| *byte == 0).next().unwrap_or_default();
-        let Ok(source) = std::str::from_utf8(source) else { return Ok(()) };
+        let Some(source) = source_of(key) else { return Ok(()) };
         match folder_replica(&self.kind, &self.folder.join(source)) {
             Ok(replica) => self.keep(replica.note(key, None)),
             Err(_) => Ok(()),
         }
+    }
+
+    /// Forgets the entries below `prefix` and between two others: a page that tells of them could not be read.
+    pub(super) fn lose_between(
+        &mut self,
+        prefix: &[u8],
+        (after, before): (&[u8], Option<&[u8]>),
+    ) -> Result<()> {
+        const BATCH: usize = 1024;
+        let sources = BTreeSet::from([source_of(after.max(prefix)), before.and_then(source_of)]);
+        for source in sources.into_iter().flatten() {
+            let Ok(replica) = folder_replica(&self.kind, &self.folder.join(source)) else { continue };
+            let mut from = Some(after.max(prefix).to_vec());
+            while let Some(key) = from {
+                let run = self.run()?.clone();
+                let (notes, next) = self.database.notes_from(&run, &replica, (prefix, &key), BATCH)?;
+                from = next;
+                for (key, _) in notes {
+                    if before.is_some_and(|before| key.as_slice() >= before) {
+                        from = None;
+                        break;
+                    }
+                    self.keep(replica.note(&key, None))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Notes a folder or a link, if it looks as recorded.
@@ -208,13 +253,23 @@ impl Noting {
         if notes.is_empty() {
             return Ok(());
         }
+        let database = Arc::clone(&self.database);
+        let run = self.run()?;
+        database.write(|transaction| Database::write_notes(transaction, run, &notes))
+    }
+
+    fn run(&mut self) -> Result<&Run> {
         let run = match self.run.take() {
             Some(run) => run,
             None => self.database.begin_run(self.kind.name())?,
         };
-        let run = self.run.insert(run);
-        self.database.write(|transaction| Database::write_notes(transaction, run, &notes))
+        Ok(self.run.insert(run))
     }
+}
+
+fn source_of(key: &[u8]) -> Option<&str> {
+    let source = key.split(|byte| *byte == 0).next().filter(|source| !source.is_empty())?;
+    std::str::from_utf8(source).ok()
 }
 
 /// The key of what lies at KIND/SOURCE/….

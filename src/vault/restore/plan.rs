@@ -151,19 +151,24 @@ impl Vault {
             } else {
                 ContentReader::sparse(access, MEMORY_BYTES)?.of_now()?
             };
-            let mut found = 0;
+            let (mut found, mut since_step) = (0, 0);
             let mut below = entries_below(state.root, &reader, &prefix);
             while let Some(entry) = below.next() {
-                // What cannot be read is counted by its parent; the restore itself names it.
-                let Ok((_, value)) = entry else {
-                    let Some(lost) = below.skip_page() else { break };
-                    found += lost;
-                    continue;
-                };
-                let content = decode_entry(&value).ok().and_then(|entry| entry.content);
-                bytes += content.map_or(0, |content| content.length);
-                found += 1;
-                if found % STEP_ENTRIES == 0 {
+                match entry {
+                    Ok((_, value)) => {
+                        let content = decode_entry(&value).ok().and_then(|entry| entry.content);
+                        bytes += content.map_or(0, |content| content.length);
+                        (found, since_step) = (found + 1, since_step + 1);
+                    }
+                    // What cannot be read is counted by its parent; the restore itself names it.
+                    Err(error) if error.is_damage() => {
+                        let Some(lost) = below.skip_page() else { break };
+                        (found, since_step) = (found + lost, STEP_ENTRIES);
+                    }
+                    Err(error) => return Err(error),
+                }
+                if since_step >= STEP_ENTRIES {
+                    since_step = 0;
                     job.step(|_| {})?;
                 }
             }

@@ -72,6 +72,21 @@ impl Database {
         Ok(())
     }
 
+    /// Forgets all that is known of a folder, whatever run noted it.
+    pub(crate) fn forget_folder(&self, replica: &Replica) -> Result<()> {
+        // Keys begin with a source's name, and no text begins with this byte.
+        let (first, end) = (replica.row(&[]), replica.row(&[0xff]));
+        let range = first.as_slice()..end.as_slice();
+        let table = self.0.begin_read().map_err(failed)?.open_table(FILES).map_err(failed)?;
+        if table.range::<&[u8]>(range.clone()).map_err(failed)?.next().is_none() {
+            return Ok(());
+        }
+        self.write(|transaction| {
+            let mut table = transaction.open_table(FILES).map_err(failed)?;
+            table.retain_in::<&[u8], _>(range, |_, _| false).map_err(failed)
+        })
+    }
+
     /// The next known entries of a replica after `after` that begin with `prefix`; and where to go on.
     pub(crate) fn notes_from(
         &self,

@@ -71,8 +71,8 @@ pub struct Problem {
 }
 
 impl Target {
-    /// Makes the links, gives the folders their modes and times, and syncs the root folder (not the files in
-    /// it). Finish every [`FileWriter`](super::FileWriter) before.
+    /// Makes the links, gives the folders their modes and times, and syncs: the
+    /// root folder, and on Linux and Android all that was written there. Finish every [`FileWriter`](super::FileWriter) before.
     pub fn finish(self) -> Finished {
         self.finish_with(&mut |_| {})
     }
@@ -218,7 +218,11 @@ fn open_itself(dir: &Dir) -> io::Result<File> {
 
 #[cfg(unix)]
 fn sync(dir: &Dir) -> io::Result<()> {
-    open_itself(dir)?.sync_all()
+    let dir = open_itself(dir)?;
+    // All that was written, at once: the device takes it for what it had before.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    rustix::fs::syncfs(&dir)?;
+    dir.sync_all()
 }
 
 #[cfg(not(unix))]
