@@ -399,7 +399,7 @@ fn attack_f7_a_lost_pack_is_reported_as_exactly_the_files_in_it() {
 }
 
 #[test]
-fn attack_f7_g5_a_damaged_segment_costs_the_files_in_it_and_one_more_request() {
+fn attack_f7_a_damaged_segment_costs_the_files_in_it_and_one_more_request() {
     const FILES: usize = 200;
     let work = tempfile::tempdir().unwrap();
     let store = MemoryStore::new();

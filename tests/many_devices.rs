@@ -14,7 +14,10 @@ use std::{
     collections::BTreeMap,
     fs,
     path::Path,
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use devices_support::{World, objects, world};
@@ -23,7 +26,10 @@ use strongroom::{
     history::Freshness,
     keys::DeviceState,
     kinds::Kind,
-    store::Store as _,
+    store::{
+        Store as _, StoreErrorKind,
+        faults::{Fault, FaultStore, Method},
+    },
     vault::{At, BackupReport, EventKind, Folder, Job, NewDevice, Selection, Source, Vault},
 };
 
@@ -447,6 +453,41 @@ fn a_file_that_could_not_be_restored_was_not_deleted() {
     assert_eq!((report.deleted, report.changed), (0, 0), "{report:?}");
     assert!(restore().unwrap().failures.iter().all(|failure| failure.path.ends_with("kept.md")));
     assert!(folder.join("lost.md").exists());
+}
+
+#[test]
+fn a_pack_that_never_arrived_is_named_by_no_commit() {
+    let world = world(1, &[Kind::NOTES]);
+    let (b, is_cut) = (&world.devices[0], Arc::new(AtomicBool::new(false)));
+    let cut = Arc::clone(&is_cut);
+    let store = FaultStore::new(world.store.clone(), move |request| {
+        let fails = request.method == Method::Put && cut.load(Ordering::Relaxed);
+        if fails { Fault::Before(StoreErrorKind::NoSpace) } else { Fault::None }
+    });
+    let a = Vault::recover(store, world.folder.path().join("a"), &world.code, NewDevice::named("a").unwrap());
+    let a = a.unwrap();
+    a.consent().grant(&Kind::NOTES).unwrap();
+    world.put(0, &Kind::NOTES, "n/one", "of b");
+    world.sync(0);
+    a.sync(&Job::new()).unwrap();
+    let folder = world.folder.path().join("notes");
+    (0..50_u32).for_each(|n| write(&folder, &format!("{n}.md"), &format!("{n} ").repeat(3000)));
+    let source = Folder::at(&folder);
+    let backup = || a.backup(&Kind::NOTES, "notes", Source::Folder(&source), &Job::new());
+
+    is_cut.store(true, Ordering::Relaxed);
+    assert!(matches!(backup(), Err(Error::Store(_))));
+    is_cut.store(false, Ordering::Relaxed);
+    world.put(0, &Kind::NOTES, "n/two", "of b");
+    world.sync(0);
+    a.sync(&Job::new()).unwrap();
+    backup().unwrap();
+    world.sync(0);
+    let out = world.folder.path().join("out");
+    let plan = b.plan_restore(&[Selection::kind(Kind::NOTES)], &At::Latest, &Job::new()).unwrap();
+    let report = b.restore(plan, &out, &Job::new()).unwrap();
+    assert!(report.failures.is_empty(), "{report:?}");
+    assert_eq!(fs::read_dir(out.join("notes/notes")).unwrap().count(), 50);
 }
 
 #[test]

@@ -200,9 +200,11 @@ impl Open {
 
 const STOPPED: Error = Error::Internal("a worker thread stopped");
 
+/// What nobody has begun is not done any more: nobody waits for it.
 impl Drop for Crew {
     fn drop(&mut self) {
-        self.queue.lock().is_closed = true;
+        let waiting = std::mem::replace(&mut *self.queue.lock(), Open { is_closed: true, ..Open::default() });
+        drop(waiting);
         self.queue.more.notify_all();
         self.hands.drain(..).for_each(|hand| drop(hand.join()));
     }

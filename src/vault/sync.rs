@@ -4,7 +4,7 @@
 
 use super::{
     Job, Vault,
-    contents::{ContentReader, load_index, write_index},
+    contents::{ContentReader, adopt_orphans, load_index, write_index},
     merge::{Conflict, Merged, stream_replica, value_id},
     snapshots::display_key,
     state::{Database, FileStat, NewNote, Run},
@@ -169,6 +169,7 @@ impl Vault {
         let mut done = Vec::new();
         let mut journals = Vec::new();
         for kind in kinds {
+            self.adopt_orphans(view, kind)?;
             let own = states.iter().find(|state| state.kind == kind.name()).and_then(|state| state.root);
             let journal = self.apply_journal(work, view, kind, job)?;
             let start = journal.as_ref().map_or(own, |journal| journal.root);
@@ -194,6 +195,15 @@ impl Vault {
                 done.into_iter().map(|(merged, settled, run, _)| (merged, settled, run)),
                 outcome,
             )?;
+        }
+        Ok(())
+    }
+
+    /// A merge need not write a chunk, and would name packs that never arrived.
+    fn adopt_orphans(&self, view: &View, kind: &Kind) -> Result<()> {
+        let are_any = !self.database.uncommitted_packs(kind.name())?.is_empty();
+        if are_any && self.gate.consent().allows(kind.name()) {
+            adopt_orphans(&self.access(kind.name(), view)?)?;
         }
         Ok(())
     }

@@ -17,4 +17,4 @@ pub(crate) use reader::{ContentReader, KindAccess};
 pub(crate) use values::{
     Compress, Cut, Parcel, ValueReader, decode_entry, encode_entry, record_of, write_content,
 };
-pub(crate) use writer::ContentWriter;
+pub(crate) use writer::{ContentWriter, adopt_orphans};

@@ -102,7 +102,8 @@ impl<'a> ContentWriter<'a> {
         };
         let id_key = access.keys.chunk_id_key().duplicate();
         let chunker = Chunker::new(access.keys.chunk_cut_key(), epoch);
-        let writer = Self {
+        adopt_orphans(&access)?;
+        Ok(Self {
             reader: ContentReader::new(access, job.memory_bytes() / 8)?,
             maker: Arc::new(ChunkMaker::new(Arc::clone(access.database), id_key, chunker)),
             run,
@@ -114,23 +115,7 @@ impl<'a> ContentWriter<'a> {
             inner: RefCell::new(inner),
             sent: Cell::new(0),
             ahead: Cell::default(),
-        };
-        writer.adopt_orphans()?;
-        Ok(writer)
-    }
-
-    /// Packs that a killed run sent are used; those that never arrived are forgotten.
-    fn adopt_orphans(&self) -> Result<()> {
-        let access = &self.reader.access;
-        for (number, row) in access.database.uncommitted_packs(access.kind)? {
-            if access.gate.length(Place::Object(row.id))? == Some(u64::from(row.length)) {
-                continue;
-            }
-            let entry = messages::PackEntry::decode(row.uncommitted.as_slice()).unwrap_or_default();
-            let ids = entry.chunks.iter().filter_map(|chunk| ChunkId::from_slice(&chunk.id));
-            access.database.write(|transaction| Database::forget_pack(transaction, number, ids))?;
-        }
-        Ok(())
+        })
     }
 
     /// Bytes sent to the store so far.
@@ -432,6 +417,20 @@ impl<'a> ContentWriter<'a> {
     pub(crate) fn with_random<T>(&self, work: impl FnOnce(&mut dyn Random) -> T) -> T {
         work(self.inner.borrow_mut().random)
     }
+}
+
+/// Packs that a run sent which was killed, or failed, are used; those that never arrived are forgotten. No index
+/// may be written before, since it names all that are noted.
+pub(crate) fn adopt_orphans(access: &KindAccess<'_>) -> Result<()> {
+    for (number, row) in access.database.uncommitted_packs(access.kind)? {
+        if access.gate.length(Place::Object(row.id))? == Some(u64::from(row.length)) {
+            continue;
+        }
+        let entry = messages::PackEntry::decode(row.uncommitted.as_slice()).unwrap_or_default();
+        let ids = entry.chunks.iter().filter_map(|chunk| ChunkId::from_slice(&chunk.id));
+        access.database.write(|transaction| Database::forget_pack(transaction, number, ids))?;
+    }
+    Ok(())
 }
 
 impl Inner<'_> {
