@@ -11,11 +11,15 @@
 use std::{
     fs,
     path::Path,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use strongroom::{
     Error,
+    crypto::{Random as _, SeededRandom},
     history::Freshness,
     keys::RecoveryCode,
     kinds::{CardReader, Kind},
@@ -145,4 +149,38 @@ fn a_change_that_failed_at_any_write_and_was_made_again_keeps_no_secret_out() {
         Vault::recover(store, state("new"), &code, device("new")).unwrap();
         assert_eq!(vault.sync(&Job::new()).unwrap().freshness, Freshness::Fresh, "write {failing}");
     }
+}
+
+#[test]
+fn a_backup_that_failed_on_the_way_sends_nothing_again_that_arrived() {
+    const FILES: u64 = 40;
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("folder");
+    fs::create_dir(&folder).unwrap();
+    let mut random = SeededRandom::new(7);
+    for n in 0..FILES {
+        let mut bytes = vec![0; 1 << 20];
+        random.fill(&mut bytes).unwrap();
+        fs::write(folder.join(format!("{n}.jpg")), bytes).unwrap();
+    }
+    // How many objects may come; the first ones of a backup are packs.
+    let room = Arc::new(AtomicU32::new(u32::MAX));
+    let left = Arc::clone(&room);
+    let store = FaultStore::new(MemoryStore::new(), move |request| {
+        let is_put = request.method == Method::Put;
+        let one_less = |left: u32| left.checked_sub(1);
+        if is_put && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_err() {
+            return Fault::Before(StoreErrorKind::NoSpace);
+        }
+        Fault::None
+    });
+    let (vault, _) = Vault::create(store, home.path().join("home"), device("phone")).unwrap();
+    vault.consent().grant(&Kind::PHOTOS).unwrap();
+    let source = Folder::at(&folder);
+    let backup = || vault.backup(&Kind::PHOTOS, "dcim", Source::Folder(&source), &Job::new());
+    room.store(3, Ordering::Relaxed);
+    assert!(matches!(backup(), Err(Error::Store(_))));
+    room.store(u32::MAX, Ordering::Relaxed);
+    let report = backup().unwrap();
+    assert!(report.sent_bytes < (FILES - 3 * 7 + 2) << 20, "{} bytes sent", report.sent_bytes);
 }

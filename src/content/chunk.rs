@@ -176,8 +176,9 @@ pub struct Compressor {
 }
 
 impl Compressor {
-    /// A context for the house's one level: tables of 192 KiB, which stay in a processor's second cache, a
-    /// phone's too. Level 3 as it comes is a tenth slower, and what it makes is half a percent smaller.
+    /// A context for the house's one level: level 3 with tables of 192 KiB, which stay in a processor's second
+    /// cache, a phone's too, and matches of six bytes. Larger tables save half a percent of source code and take
+    /// a tenth longer; matches of five bytes save two percent and take a twentieth longer.
     ///
     /// # Errors
     /// [`Error::Internal`] when it cannot be made.
@@ -187,7 +188,7 @@ impl Compressor {
             CParameter::Strategy(Strategy::ZSTD_dfast),
             CParameter::HashLog(15),
             CParameter::ChainLog(14),
-            CParameter::MinMatch(5),
+            CParameter::MinMatch(6),
         ];
         let failed = |_| Error::Internal("zstd context");
         let mut context = zstd::bulk::Compressor::new(LEVEL).map_err(failed)?;

@@ -42,8 +42,9 @@ pub(super) struct FolderSource {
     known_after: Option<Vec<u8>>,
     /// Entries that look different, in order; the small files among them are being read.
     batches: VecDeque<Batch>,
-    /// Those whose turn it is.
+    /// Those whose turn it is, and the bytes that they were thought to have.
     ready: VecDeque<Step>,
+    ready_bytes: u64,
     replica: Replica,
     /// Keys of folders that could not be read: what lies below has not vanished.
     unseen: Vec<Vec<u8>>,
@@ -62,6 +63,7 @@ impl FolderSource {
             known_after: Some(prefix),
             batches: VecDeque::new(),
             ready: VecDeque::new(),
+            ready_bytes: 0,
             replica: folder_replica(kind, folder.path())?,
             unseen: Vec::new(),
         })
@@ -90,12 +92,13 @@ impl FolderSource {
     /// The edit that the next entry makes, if it makes one; nothing when there is no entry, or the pass has
     /// sent enough.
     fn try_next_edit(&mut self, pass: &mut Pass<'_, '_>) -> Result<Option<Option<Edit>>> {
-        while !pass.is_full() && self.has_room(pass.writer.hands()) && !self.has_walked() {
+        while !pass.is_full() && self.has_room(pass.writer) && !self.has_walked() {
             let batch = self.gather(pass)?;
             self.batches.push_back(batch);
         }
         if self.ready.is_empty() {
             let Some(batch) = self.batches.pop_front() else { return Ok(None) };
+            self.ready_bytes = batch.bytes;
             self.ready = batch.wait()?;
         }
         match self.ready.pop_front() {
@@ -106,10 +109,12 @@ impl FolderSource {
     }
 
     /// Whether another batch may be given away before the first is waited for.
-    fn has_room(&self, hands: usize) -> bool {
+    fn has_room(&self, writer: &ContentWriter<'_>) -> bool {
         const BYTES_MAX: u64 = 8 * 1024 * 1024;
-        let bytes: u64 = self.batches.iter().map(|batch| batch.bytes).sum();
-        self.batches.is_empty() || (self.batches.len() <= 8 * hands && bytes < BYTES_MAX)
+        let share = u64::try_from(writer.job().memory_bytes() / 8).unwrap_or(BYTES_MAX).min(BYTES_MAX);
+        let ready = if self.ready.is_empty() { 0 } else { self.ready_bytes };
+        let bytes = ready + self.batches.iter().map(|batch| batch.bytes).sum::<u64>();
+        self.batches.is_empty() || (self.batches.len() <= 8 * writer.hands() && bytes < share)
     }
 
     /// Walks on to the next entries that look different or have vanished.

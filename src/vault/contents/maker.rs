@@ -7,14 +7,16 @@ use crate::{
     Result,
     content::{ChunkId, Chunker, Compressor, Shelf, StoredFrame},
     crypto::Secret,
+    limits::SHARED_FRAME_BYTES_MAX,
     vault::{crew::Tools, state::Database},
 };
 
 /// A shorter chunk shares a frame, or is compressed sooner than a hand is free.
 pub(super) const SHORT_BYTES: usize = 64 * 1024;
 
-/// Bytes from which on a shared frame is full. Whoever wants one chunk unpacks all of it.
-const FRAME_BYTES: usize = 256 * 1024;
+/// Bytes from which on a shared frame is full: it never takes more than it may. Whoever wants one chunk unpacks all
+/// of it.
+const FRAME_BYTES: usize = SHARED_FRAME_BYTES_MAX - SHORT_BYTES;
 
 /// Names a chunk and makes its stored form, on any thread.
 pub(crate) struct ChunkMaker {

@@ -1,8 +1,11 @@
 //! Writes chunks: each content once, into packs, each pack noted locally before it is sent, so that a run
-//! that is killed leaves nothing to send again.
+//! that is killed leaves nothing to send again. The chunks of many packs are listed there at once; those of a run
+//! that was killed before, when the next one begins.
 //!
 //! The job's own thread names chunks and fills packs. Compressing, sealing and sending go on beside it, as far
 //! as the job's threads and memory allow.
+
+mod pages;
 
 use std::{
     cell::{Cell, RefCell},
@@ -10,28 +13,22 @@ use std::{
     sync::Arc,
 };
 
-use prost::Message as _;
-
 use super::{
     ContentReader, KindAccess,
     maker::{ChunkMaker, Encoded, Form, MadeChunk, Small},
-    shipping::{Sent, Shipment},
+    shipping::{Sent, Shipment, Unlisted, adopt_orphans},
 };
 use crate::{
     Error, Result,
-    content::{
-        ChunkId, Chunker, Decompressor, PackBuilder, PackEntry, Packer, Shelf, StoredFrame, decode_chunk,
-    },
-    crypto::{Drawn, ObjectKey, Place, Random, Sealed},
+    content::{ChunkId, Chunker, PackBuilder, PackEntry, Packer, Shelf, StoredFrame},
+    crypto::{Drawn, ObjectKey, Random, Sealed},
     limits::CHUNK_BYTES_MAX,
-    tree::{PageReader, PageWriter},
     vault::{
         Job,
         clock::Clock,
         crew::{Crew, Later, Line, Tools, hands},
         state::{Database, NewNote, Run},
     },
-    wire::messages,
 };
 
 /// What a backup notes about its entries until a pack takes it to the disk.
@@ -64,8 +61,10 @@ struct Inner<'a> {
     packer: Packer,
     sealing: Line<(PackEntry, Sealed, Notes)>,
     shipping: Line<Sent>,
-    /// Chunks that the database does not know yet.
+    /// Chunks that the database does not list yet.
     open: HashSet<ChunkId>,
+    /// Those of them that were sent.
+    unlisted: Unlisted,
     /// How often chunks have left `open`.
     noted: u64,
     notes: Notes,
@@ -97,6 +96,7 @@ impl<'a> ContentWriter<'a> {
             sealing: Line::new(1),
             shipping: Line::new(1),
             open: HashSet::new(),
+            unlisted: Unlisted::default(),
             noted: 0,
             notes: Vec::new(),
         };
@@ -137,10 +137,25 @@ impl<'a> ContentWriter<'a> {
         self.ahead.set(memory);
     }
 
-    /// Counts what a simulation sent past it.
+    /// Takes note of a pack that a simulation sent past it.
     #[cfg(test)]
-    pub(crate) fn count_sent(&self, bytes: u64) {
+    pub(crate) fn count_sent(
+        &self,
+        bytes: u64,
+        (number, chunks): (u64, impl Iterator<Item = ChunkId>),
+    ) -> Result<()> {
         self.sent.set(self.sent.get() + bytes);
+        let inner = &mut *self.inner.borrow_mut();
+        let before = inner.open.len();
+        inner.open.extend(chunks);
+        inner.unlisted.add(number, inner.open.len() - before);
+        if inner.unlisted.chunks < self.unlisted_max() { Ok(()) } else { self.list(inner) }
+    }
+
+    /// Whether a chunk is stored, or will be.
+    #[cfg(test)]
+    pub(crate) fn has(&self, id: ChunkId) -> Result<bool> {
+        Ok(self.inner.borrow().open.contains(&id) || self.access().database.chunk(id)?.is_some())
     }
 
     /// Reads what is in the store already.
@@ -320,6 +335,12 @@ impl<'a> ContentWriter<'a> {
     fn ship(&self, inner: &mut Inner<'_>, (entry, sealed, notes): (PackEntry, Sealed, Notes)) -> Result<()> {
         let length = u64::try_from(entry.object().length()).map_err(|_| Error::Internal("pack length"))?;
         let access = &self.reader.access;
+        inner.wait_until_sent()?;
+        let unlisted = if inner.unlisted.chunks < self.unlisted_max() {
+            None
+        } else {
+            std::mem::take(&mut inner.unlisted).first
+        };
         let shipment = Shipment {
             entry,
             sealed,
@@ -328,13 +349,26 @@ impl<'a> ContentWriter<'a> {
             run: self.run.clone(),
             notes,
             now_ms: self.clock.now_ms(),
+            unlisted,
         };
-        inner.wait_until_sent()?;
         let (gate, database) = (Arc::clone(access.gate), Arc::clone(access.database));
         let sent = inner.crew.give_slow(move |_| shipment.send(&gate, &database))?;
         inner.shipping.push(sent);
         self.sent.set(self.sent.get() + length);
         self.job.step(|progress| progress.sent_bytes += length)
+    }
+
+    /// How many chunks that were sent may be unlisted: each takes some 100 bytes, all together some hundredth of the
+    /// budget.
+    fn unlisted_max(&self) -> usize {
+        self.job.memory_bytes() / 8192
+    }
+
+    /// Lists the chunks of what was sent. Nothing may be on its way.
+    fn list(&self, inner: &mut Inner<'_>) -> Result<()> {
+        let Some(first) = std::mem::take(&mut inner.unlisted).first else { return Ok(()) };
+        let access = &self.reader.access;
+        access.database.list_chunks(access.kind, first, &mut |id| inner.leave_open(id))
     }
 
     /// Remembers what an entry looked like; it is written with the next pack.
@@ -358,6 +392,7 @@ impl<'a> ContentWriter<'a> {
         self.pack_all(inner)?;
         inner.packer.finish().into_iter().try_for_each(|pack| self.seal(inner, pack))?;
         self.ship_all(inner)?;
+        inner.open = HashSet::new();
         // What follows, an index, needs memory too.
         inner.packer.let_spare_go();
         self.maker.let_spare_go();
@@ -382,30 +417,8 @@ impl<'a> ContentWriter<'a> {
 
     fn ship_all(&self, inner: &mut Inner<'_>) -> Result<()> {
         self.ship_sealed(inner)?;
-        inner.wait_until_sent()
-    }
-
-    /// The stored form of a chunk that no committed pack has yet, if it still lies here.
-    fn find_open(&self, id: ChunkId) -> Result<Option<Vec<u8>>> {
-        let inner = &mut *self.inner.borrow_mut();
-        if !inner.open.contains(&id) {
-            return Ok(None);
-        }
-        if inner.small.holds(id) {
-            self.pack_small(inner)?;
-        }
-        self.pack_all(inner)?;
-        match inner.packer.find(id) {
-            Some((slot, stored)) => {
-                const NO_NAME_YET: [u8; 16] = [0; 16];
-                let key = self.reader.access.keys.chunk_id_key();
-                let decompressor = &mut Decompressor::new()?;
-                let plain = decode_chunk(key, (NO_NAME_YET, &slot), &stored, decompressor)?;
-                Ok(Some(plain.into_owned()))
-            }
-            // It is on its way: once it is there it is read like any other.
-            None => self.ship_all(inner).map(|()| None),
-        }
+        inner.wait_until_sent()?;
+        self.list(inner)
     }
 
     /// Notes that no pack took along.
@@ -419,20 +432,6 @@ impl<'a> ContentWriter<'a> {
     }
 }
 
-/// Packs that a run sent which was killed, or failed, are used; those that never arrived are forgotten. No index
-/// may be written before, since it names all that are noted.
-pub(crate) fn adopt_orphans(access: &KindAccess<'_>) -> Result<()> {
-    for (number, row) in access.database.uncommitted_packs(access.kind)? {
-        if access.gate.length(Place::Object(row.id))? == Some(u64::from(row.length)) {
-            continue;
-        }
-        let entry = messages::PackEntry::decode(row.uncommitted.as_slice()).unwrap_or_default();
-        let ids = entry.chunks.iter().filter_map(|chunk| ChunkId::from_slice(&chunk.id));
-        access.database.write(|transaction| Database::forget_pack(transaction, number, ids))?;
-    }
-    Ok(())
-}
-
 impl Inner<'_> {
     fn wait_until_sent(&mut self) -> Result<()> {
         while let Some(sent) = self.shipping.next() {
@@ -441,36 +440,15 @@ impl Inner<'_> {
         Ok(())
     }
 
-    /// The database knows the chunks of what was sent.
+    fn leave_open(&mut self, id: ChunkId) {
+        self.open.remove(&id);
+        self.noted += 1;
+    }
+
     fn settle(&mut self, sent: Sent) {
-        for id in sent.chunks {
-            self.open.remove(&id);
-            self.noted += 1;
-        }
+        sent.listed.into_iter().for_each(|id| self.leave_open(id));
+        self.unlisted.add(sent.number, sent.chunks);
         self.packer.reuse(sent.memory);
-    }
-}
-
-impl PageReader for &ContentWriter<'_> {
-    fn page(&self, id: &ChunkId) -> Result<Vec<u8>> {
-        <ContentWriter<'_> as PageReader>::page(self, id)
-    }
-}
-
-impl PageReader for ContentWriter<'_> {
-    fn page(&self, id: &ChunkId) -> Result<Vec<u8>> {
-        if let Some(page) = self.reader.cached_page(*id) {
-            return Ok(page);
-        }
-        self.find_open(*id)?.map_or_else(|| self.reader.page(id), Ok)
-    }
-}
-
-impl PageWriter for &ContentWriter<'_> {
-    fn put_page(&mut self, bytes: Vec<u8>) -> Result<ChunkId> {
-        let id = self.put(Shelf::Pages, bytes.clone(), self.compress_pages)?;
-        self.reader.remember_page(id, bytes);
-        Ok(id)
     }
 }
 

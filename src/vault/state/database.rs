@@ -2,6 +2,7 @@
 //!
 //! Everything in it can be rebuilt from the store; nothing in it is trusted for more than speed (I10).
 
+use prost::Message as _;
 use redb::{
     Database as Redb, ReadOnlyTable, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _,
     TableDefinition, TableHandle as _, WriteTransaction,
@@ -13,10 +14,11 @@ use super::{
     notes::{FILES, RUNS},
 };
 use crate::{
-    Error, Result,
-    content::{ChunkId, ChunkSlot, Frame},
+    Error, Part, Result,
+    content::{ChunkId, ChunkSlot, Frame, PackEntry},
     history::Commit,
     keys::DeviceId,
+    wire::messages,
 };
 
 /// Chunk id to its pack and slot there.
@@ -155,10 +157,15 @@ impl Database {
 
     /// The packs of a kind that no committed fragment names yet.
     pub(crate) fn uncommitted_packs(&self, kind: &str) -> Result<Vec<(u64, PackRow)>> {
+        self.uncommitted_from(kind, 0)
+    }
+
+    /// Those of them that have this number or a higher one.
+    fn uncommitted_from(&self, kind: &str, first: u64) -> Result<Vec<(u64, PackRow)>> {
         let transaction = self.0.begin_read().map_err(failed)?;
         let packs = transaction.open_table(PACKS).map_err(failed)?;
         let mut found = Vec::new();
-        for row in transaction.open_table(UNCOMMITTED).map_err(failed)?.iter().map_err(failed)? {
+        for row in transaction.open_table(UNCOMMITTED).map_err(failed)?.range(first..).map_err(failed)? {
             let number = row.map_err(failed)?.0.value();
             let pack = packs.get(number).map_err(failed)?.and_then(|row| pack_row(row.value()));
             found.extend(pack.filter(|pack| pack.kind == kind).map(|pack| (number, pack)));
@@ -172,6 +179,13 @@ impl Database {
         pack: &PackRow,
         chunks: impl Iterator<Item = ChunkSlot>,
     ) -> Result<u64> {
+        let number = Self::add_pack_alone(transaction, pack)?;
+        add_chunks(transaction, chunks.map(|slot| (number, slot)))?;
+        Ok(number)
+    }
+
+    /// Adds a pack whose chunks are not found yet: [`Self::list_chunks`] sees to it.
+    pub(crate) fn add_pack_alone(transaction: &WriteTransaction, pack: &PackRow) -> Result<u64> {
         let number = next_number(transaction)?;
         let mut packs = transaction.open_table(PACKS).map_err(failed)?;
         let row = (&pack.id[..], pack.length, pack.epoch, pack.kind.as_str(), &pack.uncommitted[..]);
@@ -179,11 +193,27 @@ impl Database {
         if !pack.uncommitted.is_empty() {
             transaction.open_table(UNCOMMITTED).map_err(failed)?.insert(number, ()).map_err(failed)?;
         }
-        let mut table = transaction.open_table(CHUNKS).map_err(failed)?;
-        for ChunkSlot { id, frame: Frame { offset, stored, plain }, at, length } in chunks {
-            table.insert(id.0, (number, offset, stored, plain, at, length)).map_err(failed)?;
-        }
         Ok(number)
+    }
+
+    /// Lets the chunks be found of a kind's uncommitted packs with this number or a higher one, and tells their ids.
+    /// Many at once, in order: each pack's chunks lie all over the table, and a transaction writes every page of it
+    /// that it touches.
+    pub(crate) fn list_chunks(&self, kind: &str, first: u64, listed: &mut dyn FnMut(ChunkId)) -> Result<()> {
+        const AT_ONCE: usize = 32_768;
+        let mut chunks: Vec<(u64, ChunkSlot)> = Vec::new();
+        let mut packs = self.uncommitted_from(kind, first)?.into_iter().peekable();
+        while let Some((number, row)) = packs.next() {
+            let wire = messages::PackEntry::decode(row.uncommitted.as_slice())
+                .map_err(|_| Error::damaged(Part::LocalState))?;
+            chunks.extend(PackEntry::from_wire(&wire)?.chunks().map(|slot| (number, slot)));
+            if chunks.len() >= AT_ONCE || packs.peek().is_none() {
+                chunks.sort_unstable_by_key(|(_, slot)| slot.id);
+                self.write(|transaction| add_chunks(transaction, chunks.iter().copied()))?;
+                chunks.drain(..).for_each(|(_, slot)| listed(slot.id));
+            }
+        }
+        Ok(())
     }
 
     /// Forgets a pack that turned out not to be in the store, and its chunks.
@@ -281,6 +311,14 @@ impl Database {
             Ok(())
         })
     }
+}
+
+fn add_chunks(transaction: &WriteTransaction, chunks: impl Iterator<Item = (u64, ChunkSlot)>) -> Result<()> {
+    let mut table = transaction.open_table(CHUNKS).map_err(failed)?;
+    for (pack, ChunkSlot { id, frame: Frame { offset, stored, plain }, at, length }) in chunks {
+        table.insert(id.0, (pack, offset, stored, plain, at, length)).map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// In a database from before frames were shared, each chunk has a frame for itself.

@@ -113,7 +113,7 @@ impl<'s> SizesSource<'s> {
     /// As [`ContentWriter::put_chunk`] and [`Packer::add`](crate::content::Packer::add) do it.
     fn put(&mut self, id: ChunkId, length: u32, writer: &ContentWriter<'_>) -> Result<()> {
         let is_open = self.packs.iter().any(|pack| pack.chunks.iter().any(|chunk| chunk.id() == id));
-        if is_open || writer.access().database.chunk(id)?.is_some() {
+        if is_open || writer.has(id)? {
             return Ok(());
         }
         let wire = messages::ChunkEntry { id: id.0.to_vec(), stored_length: length, plain_length: 0 };
@@ -150,10 +150,9 @@ impl<'s> SizesSource<'s> {
         let row =
             PackRow { id, length, epoch, kind: access.kind.to_owned(), uncommitted: wire.encode_to_vec() };
         let notes = writer.remaining_notes();
-        let chunks = entry.chunks();
-        access.database.write(|transaction| {
+        let number = access.database.write(|transaction| {
             Database::write_notes(transaction, writer.run(), &notes)?;
-            Database::add_pack(transaction, &row, chunks).map(drop)
+            Database::add_pack_alone(transaction, &row)
         })?;
         access.gate.ledger().append(&LedgerLine {
             time_ms: 1_700_000_000_000,
@@ -163,7 +162,7 @@ impl<'s> SizesSource<'s> {
             length: u64::from(length),
         })?;
         self.store.count_bodiless(u64::from(length), pack.chunks.len() as u64);
-        writer.count_sent(u64::from(length));
+        writer.count_sent(u64::from(length), (number, entry.chunks().map(|slot| slot.id)))?;
         Ok(())
     }
 }

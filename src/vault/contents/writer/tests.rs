@@ -4,8 +4,10 @@ use std::{fs, path::Path};
 
 use super::*;
 use crate::{
+    crypto::SeededRandom,
     kinds::Kind,
     store::MemoryStore,
+    tree::{PageReader as _, PageWriter as _},
     vault::{At, Folder, NewDevice, Selection, Source, Vault, contents::fetch_fragment, testing::MemoryHome},
 };
 
@@ -78,5 +80,47 @@ fn attack_l6_a_file_that_changes_is_never_compressed_with_another() {
         let name = format!("{n:03}.txt");
         let there = fs::read(into.join("files/folder").join(&name)).unwrap();
         assert_eq!(there, fs::read(folder.join(&name)).unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn what_was_sent_is_read_and_not_stored_again_before_and_after_its_chunks_are_listed() {
+    const PAGE_BYTES: usize = 48 * 1024;
+    let device = NewDevice::named("phone").unwrap();
+    let (vault, _) = Vault::create(MemoryStore::new(), &MemoryHome::new(), device).unwrap();
+    vault.consent().grant(&Kind::FILES).unwrap();
+    let work = &mut *vault.work();
+    let view = vault.refresh(work).unwrap();
+    let page = |n: u64| {
+        let mut page = vec![0; PAGE_BYTES];
+        SeededRandom::new(n).fill(&mut page).unwrap();
+        page
+    };
+    for job in [Job::new().with_threads(1), Job::new().with_threads(3)] {
+        let access = vault.access("files", &view).unwrap();
+        let run = vault.database.begin_run("files").unwrap();
+        let (clock, random) = (vault.clock.as_ref(), work.random.as_mut());
+        let mut writer = &ContentWriter::new(access, run, &job, clock, random, false).unwrap();
+        let first = writer.put_page(page(0)).unwrap();
+        let mut more = 1..;
+        let is_sent = |inner: &Inner<'_>| inner.unlisted.chunks > 0 && inner.packer.find(first).is_none();
+        while !is_sent(&writer.inner.borrow()) {
+            writer.put_page(page(more.next().unwrap())).unwrap();
+        }
+        assert_eq!(vault.database.chunk(first).unwrap(), None);
+        let open = writer.inner.borrow().open.len();
+        assert_eq!(writer.put(Shelf::Pages, page(0), false).unwrap(), first);
+        assert_eq!(writer.inner.borrow().open.len(), open, "it is known");
+        assert_eq!(writer.page(&first).unwrap(), page(0));
+        assert!(vault.database.chunk(first).unwrap().is_some());
+        let open = writer.inner.borrow().open.len();
+        assert_eq!(writer.put(Shelf::Pages, page(0), false).unwrap(), first);
+        assert_eq!(writer.inner.borrow().open.len(), open, "it is stored");
+        writer.flush().unwrap();
+        for n in 0..more.start {
+            let id = ChunkId::derive(writer.access().keys.chunk_id_key(), &page(n));
+            assert!(vault.database.chunk(id).unwrap().is_some(), "page {n}");
+        }
+        vault.database.forget_store().unwrap();
     }
 }
