@@ -169,15 +169,18 @@ impl Vault {
         let mut done = Vec::new();
         let mut journals = Vec::new();
         for kind in kinds {
-            self.adopt_orphans(view, kind)?;
+            let adopted = self.adopt_orphans(view, kind)?;
             let own = states.iter().find(|state| state.kind == kind.name()).and_then(|state| state.root);
             let journal = self.apply_journal(work, view, kind, job)?;
             let start = journal.as_ref().map_or(own, |journal| journal.root);
             let mut merged = self.merge_kind(work, view, kind, start, job)?;
             let run = self.report_changes(view, kind, (start, &merged.state), job, outcome)?;
             let changed = merged.state.root != own || journal.is_some() || merged.is_news;
-            let settled =
-                if changed { self.index_new_packs(work, view, &mut merged.state)? } else { Vec::new() };
+            let settled = if changed {
+                self.index_new_packs(work, view, &mut merged.state, adopted)?
+            } else {
+                Vec::new()
+            };
             states.retain(|state| state.kind != kind.name());
             if merged.state != KindState::empty(kind.name()) {
                 states.push(merged.state.clone());
@@ -199,21 +202,31 @@ impl Vault {
         Ok(())
     }
 
-    /// A merge need not write a chunk, and would name packs that never arrived.
-    fn adopt_orphans(&self, view: &View, kind: &Kind) -> Result<()> {
-        let are_any = !self.database.uncommitted_packs(kind.name())?.is_empty();
-        if are_any && self.gate.consent().allows(kind.name()) {
+    /// A merge need not write a chunk, and would name packs that never arrived. Whether there was consent to do it.
+    fn adopt_orphans(&self, view: &View, kind: &Kind) -> Result<bool> {
+        let allowed = self.gate.consent().allows(kind.name());
+        if allowed && !self.database.uncommitted_packs(kind.name())?.is_empty() {
             adopt_orphans(&self.access(kind.name(), view)?)?;
         }
-        Ok(())
+        Ok(allowed)
     }
 
     /// Names the packs that were sent for `state` in its index; their numbers in the database.
-    fn index_new_packs(&self, work: &mut Work, view: &View, state: &mut KindState) -> Result<Vec<u64>> {
+    fn index_new_packs(
+        &self,
+        work: &mut Work,
+        view: &View,
+        state: &mut KindState,
+        adopted: bool,
+    ) -> Result<Vec<u64>> {
         if !self.gate.consent().allows(&state.kind) {
             return Ok(Vec::new());
         }
         let access = self.access(&state.kind, view)?;
+        if !adopted {
+            // Consent was given in the middle of the sync.
+            adopt_orphans(&access)?;
+        }
         let now_ms = self.clock.now_ms();
         let (index, settled) = write_index(&access, work.random.as_mut(), &state.index, now_ms)?;
         state.index = index;

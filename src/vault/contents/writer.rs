@@ -331,7 +331,7 @@ impl<'a> ContentWriter<'a> {
         Ok(())
     }
 
-    /// Lets a pack be noted with its chunks, and sent, after the one before it.
+    /// Lets a pack be noted, and sent, after the one before it.
     fn ship(&self, inner: &mut Inner<'_>, (entry, sealed, notes): (PackEntry, Sealed, Notes)) -> Result<()> {
         let length = u64::try_from(entry.object().length()).map_err(|_| Error::Internal("pack length"))?;
         let access = &self.reader.access;

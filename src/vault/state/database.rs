@@ -198,22 +198,39 @@ impl Database {
 
     /// Lets the chunks be found of a kind's uncommitted packs with this number or a higher one, and tells their ids.
     /// Many at once, in order: each pack's chunks lie all over the table, and a transaction writes every page of it
-    /// that it touches.
+    /// that it touches. A chunk that is found already stays where it is: that pack may be a committed one, and this
+    /// one may turn out not to be in the store.
     pub(crate) fn list_chunks(&self, kind: &str, first: u64, listed: &mut dyn FnMut(ChunkId)) -> Result<()> {
         const AT_ONCE: usize = 32_768;
         let mut chunks: Vec<(u64, ChunkSlot)> = Vec::new();
         let mut packs = self.uncommitted_from(kind, first)?.into_iter().peekable();
         while let Some((number, row)) = packs.next() {
-            let wire = messages::PackEntry::decode(row.uncommitted.as_slice())
-                .map_err(|_| Error::damaged(Part::LocalState))?;
-            chunks.extend(PackEntry::from_wire(&wire)?.chunks().map(|slot| (number, slot)));
+            let entry = decode_entry(row)?;
+            chunks.extend(entry.chunks().map(|slot| (number, slot)));
+            drop(entry);
             if chunks.len() >= AT_ONCE || packs.peek().is_none() {
-                chunks.sort_unstable_by_key(|(_, slot)| slot.id);
-                self.write(|transaction| add_chunks(transaction, chunks.iter().copied()))?;
+                self.list_new(&mut chunks)?;
                 chunks.drain(..).for_each(|(_, slot)| listed(slot.id));
             }
         }
         Ok(())
+    }
+
+    fn list_new(&self, chunks: &mut [(u64, ChunkSlot)]) -> Result<()> {
+        chunks.sort_unstable_by_key(|(_, slot)| slot.id);
+        let known = self.chunks_now()?;
+        let mut new = Vec::new();
+        for (number, slot) in chunks.iter() {
+            if known.chunk(slot.id)?.is_none() {
+                new.push((*number, *slot));
+            }
+        }
+        drop(known);
+        if new.is_empty() {
+            Ok(())
+        } else {
+            self.write(|transaction| add_chunks(transaction, new.into_iter()))
+        }
     }
 
     /// Forgets a pack that turned out not to be in the store, and its chunks.
@@ -311,6 +328,12 @@ impl Database {
             Ok(())
         })
     }
+}
+
+/// What an uncommitted pack's row says of its chunks.
+fn decode_entry(row: PackRow) -> Result<PackEntry> {
+    let wire = messages::PackEntry::decode(row.uncommitted.as_slice());
+    PackEntry::from_wire(&wire.map_err(|_| Error::damaged(Part::LocalState))?)
 }
 
 fn add_chunks(transaction: &WriteTransaction, chunks: impl Iterator<Item = (u64, ChunkSlot)>) -> Result<()> {
@@ -451,5 +474,37 @@ mod tests {
         database.write(|transaction| transaction.delete_table(UNCOMMITTED).map_err(failed)).unwrap();
         drop(database);
         assert_eq!(open(&folder).uncommitted_packs("notes").unwrap(), found);
+    }
+
+    #[test]
+    fn a_chunk_of_a_committed_pack_stays_found_when_another_pack_that_has_it_is_listed_and_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = open(&folder);
+        let chunk = |id: u8| messages::ChunkEntry { id: vec![id; 32], stored_length: 100, plain_length: 0 };
+        let object = messages::ObjectRef { name: vec![1; 16], length: 16_384, hash: vec![1; 32], epoch: 1 };
+        let entry = messages::PackEntry { object: Some(object), chunks: vec![chunk(1), chunk(2)] };
+        let row = |uncommitted| PackRow {
+            id: [1; 16],
+            length: 16_384,
+            epoch: 1,
+            kind: "notes".into(),
+            uncommitted,
+        };
+        let orphan = row(entry.encode_to_vec());
+        let slots: Vec<_> = decode_entry(orphan.clone()).unwrap().chunks().collect();
+        let orphan = database.write(|transaction| Database::add_pack_alone(transaction, &orphan)).unwrap();
+        let committed = database
+            .write(|transaction| {
+                Database::add_pack(transaction, &row(Vec::new()), slots[..1].iter().copied())
+            })
+            .unwrap();
+        let pack = |slot: usize| database.chunk(slots[slot].id).unwrap().map(|place| place.pack);
+        let mut listed = Vec::new();
+        database.list_chunks("notes", 0, &mut |id| listed.push(id)).unwrap();
+        assert_eq!(listed, [slots[0].id, slots[1].id]);
+        assert_eq!((pack(0), pack(1)), (Some(committed), Some(orphan)));
+        let ids = slots.iter().map(|slot| slot.id);
+        database.write(|transaction| Database::forget_pack(transaction, orphan, ids)).unwrap();
+        assert_eq!((pack(0), pack(1)), (Some(committed), None));
     }
 }
