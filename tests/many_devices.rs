@@ -15,8 +15,8 @@ use std::{
     fs,
     path::Path,
     sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, Ordering},
+        Arc, OnceLock, Weak,
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
 
@@ -488,6 +488,62 @@ fn a_pack_that_never_arrived_is_named_by_no_commit() {
     let report = b.restore(plan, &out, &Job::new()).unwrap();
     assert!(report.failures.is_empty(), "{report:?}");
     assert_eq!(fs::read_dir(out.join("notes/notes")).unwrap().count(), 50);
+}
+
+/// A backup's packs do not arrive, and consent, taken back, is given again at a request in the middle of a sync.
+/// Whether that request came; another device backs the same files up then, and all of them are there.
+fn consent_in_the_middle_of_a_sync(at: u32) -> bool {
+    let world = world(1, &[Kind::NOTES]);
+    let (b, is_cut) = (&world.devices[0], Arc::new(AtomicBool::new(false)));
+    let (left, granting) = (Arc::new(AtomicU32::new(u32::MAX)), Arc::new(OnceLock::<Weak<Vault>>::new()));
+    let (cut, countdown, to_grant) = (Arc::clone(&is_cut), Arc::clone(&left), Arc::clone(&granting));
+    let store = FaultStore::new(world.store.clone(), move |request| {
+        let counts = countdown.load(Ordering::Relaxed) != u32::MAX;
+        if counts && countdown.fetch_sub(1, Ordering::Relaxed) == 0 {
+            let vault = to_grant.get().and_then(Weak::upgrade).unwrap();
+            vault.consent().grant(&Kind::NOTES).unwrap();
+        }
+        let fails = request.method == Method::Put && cut.load(Ordering::Relaxed);
+        if fails { Fault::Before(StoreErrorKind::NoSpace) } else { Fault::None }
+    });
+    let a = Vault::recover(store, world.folder.path().join("a"), &world.code, NewDevice::named("a").unwrap());
+    let a = Arc::new(a.unwrap());
+    granting.set(Arc::downgrade(&a)).unwrap();
+    a.consent().grant(&Kind::NOTES).unwrap();
+    world.put(0, &Kind::NOTES, "n/one", "of b");
+    world.sync(0);
+    a.sync(&Job::new()).unwrap();
+    let folder = world.folder.path().join("notes");
+    (0..50_u32).for_each(|n| write(&folder, &format!("{n}.md"), &format!("{n} ").repeat(3000)));
+    is_cut.store(true, Ordering::Relaxed);
+    let cut_off = a.backup(&Kind::NOTES, "notes", Source::Folder(&Folder::at(&folder)), &Job::new());
+    assert!(matches!(cut_off, Err(Error::Store(_))));
+    is_cut.store(false, Ordering::Relaxed);
+    a.consent().revoke(&Kind::NOTES).unwrap();
+    world.put(0, &Kind::NOTES, "n/two", "of b");
+    world.sync(0);
+
+    left.store(at, Ordering::Relaxed);
+    a.sync(&Job::new()).unwrap();
+    let came = a.consent().allows(&Kind::NOTES);
+    left.store(u32::MAX, Ordering::Relaxed);
+    a.consent().grant(&Kind::NOTES).unwrap();
+    // With news of it the other device takes over its index.
+    a.records(&Kind::NOTES).unwrap().put("n/three", b"of a").unwrap();
+    a.sync(&Job::new()).unwrap();
+    world.sync(0);
+    backup(&world, 0, &folder);
+    let out = world.folder.path().join("out");
+    let plan = b.plan_restore(&[Selection::kind(Kind::NOTES)], &At::Latest, &Job::new()).unwrap();
+    let report = b.restore(plan, &out, &Job::new()).unwrap();
+    assert!(report.failures.is_empty(), "request {at}: {report:?}");
+    came
+}
+
+#[test]
+fn consent_in_the_middle_of_a_sync_names_no_pack_that_never_arrived() {
+    let requests = (0..100).take_while(|at| consent_in_the_middle_of_a_sync(*at)).count();
+    assert!((1..100).contains(&requests), "{requests}");
 }
 
 #[test]

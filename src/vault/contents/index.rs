@@ -12,7 +12,6 @@ use crate::{
     history::KindState,
     keys::ObjectRef,
     vault::state::{Database, PackRow},
-    wire::messages,
 };
 
 /// A fragment that could not be read. Chunks that only it names are missing until it is found again.
@@ -117,12 +116,7 @@ pub(crate) fn write_index(
     if uncommitted.is_empty() {
         return Ok((before.to_vec(), Vec::new()));
     }
-    let mut packs = Vec::new();
-    for (_, row) in &uncommitted {
-        let wire = messages::PackEntry::decode(row.uncommitted.as_slice())
-            .map_err(|_| Error::damaged(Part::LocalState))?;
-        packs.push(PackEntry::from_wire(&wire)?);
-    }
+    let mut packs = uncommitted.iter().map(|(_, row)| row.entry()).collect::<Result<Vec<_>>>()?;
     let mut older = live_fragments(access, before)?;
     merge_short(access, &mut older, &mut packs)?;
     let (epoch, key) = (access.current.0, access.keys.writing_key(access.current)?);

@@ -10,7 +10,6 @@ use crate::{
     crypto::{Place, Sealed},
     privacy::Gate,
     vault::state::{Database, NewNote, PackRow, Run},
-    wire::messages,
 };
 
 /// A sealed pack, and what is noted together with it.
@@ -87,8 +86,9 @@ pub(crate) fn adopt_orphans(access: &KindAccess<'_>) -> Result<()> {
             arrived = true;
             continue;
         }
-        let entry = messages::PackEntry::decode(row.uncommitted.as_slice()).unwrap_or_default();
-        let ids = entry.chunks.iter().filter_map(|chunk| ChunkId::from_slice(&chunk.id));
+        // An entry that cannot be read must not keep the pack noted for ever.
+        let entry = row.entry().ok();
+        let ids = entry.iter().flat_map(PackEntry::chunks).map(|slot| slot.id);
         access.database.write(|transaction| Database::forget_pack(transaction, number, ids))?;
     }
     if arrived { access.database.list_chunks(access.kind, 0, &mut |_| {}) } else { Ok(()) }

@@ -392,8 +392,8 @@ impl<'a> ContentWriter<'a> {
         self.pack_all(inner)?;
         inner.packer.finish().into_iter().try_for_each(|pack| self.seal(inner, pack))?;
         self.ship_all(inner)?;
-        inner.open = HashSet::new();
         // What follows, an index, needs memory too.
+        inner.open = HashSet::new();
         inner.packer.let_spare_go();
         self.maker.let_spare_go();
         self.ahead.take();

@@ -62,6 +62,14 @@ pub(crate) struct PackRow {
     pub(crate) uncommitted: Vec<u8>,
 }
 
+impl PackRow {
+    /// The pack's entry in the index, as long as no committed fragment has it.
+    pub(crate) fn entry(&self) -> Result<PackEntry> {
+        let wire = messages::PackEntry::decode(self.uncommitted.as_slice());
+        PackEntry::from_wire(&wire.map_err(|_| Error::damaged(Part::LocalState))?)
+    }
+}
+
 /// The open database.
 pub(crate) struct Database(pub(super) Redb);
 
@@ -205,9 +213,7 @@ impl Database {
         let mut chunks: Vec<(u64, ChunkSlot)> = Vec::new();
         let mut packs = self.uncommitted_from(kind, first)?.into_iter().peekable();
         while let Some((number, row)) = packs.next() {
-            let entry = decode_entry(row)?;
-            chunks.extend(entry.chunks().map(|slot| (number, slot)));
-            drop(entry);
+            chunks.extend(row.entry()?.chunks().map(|slot| (number, slot)));
             if chunks.len() >= AT_ONCE || packs.peek().is_none() {
                 self.list_new(&mut chunks)?;
                 chunks.drain(..).for_each(|(_, slot)| listed(slot.id));
@@ -330,12 +336,6 @@ impl Database {
     }
 }
 
-/// What an uncommitted pack's row says of its chunks.
-fn decode_entry(row: PackRow) -> Result<PackEntry> {
-    let wire = messages::PackEntry::decode(row.uncommitted.as_slice());
-    PackEntry::from_wire(&wire.map_err(|_| Error::damaged(Part::LocalState))?)
-}
-
 fn add_chunks(transaction: &WriteTransaction, chunks: impl Iterator<Item = (u64, ChunkSlot)>) -> Result<()> {
     let mut table = transaction.open_table(CHUNKS).map_err(failed)?;
     for (pack, ChunkSlot { id, frame: Frame { offset, stored, plain }, at, length }) in chunks {
@@ -422,6 +422,10 @@ mod tests {
         Database::open(StateLocation::from(folder).open().unwrap().as_ref()).unwrap()
     }
 
+    fn row(uncommitted: Vec<u8>) -> PackRow {
+        PackRow { id: [1; 16], length: 16_384, epoch: 1, kind: "notes".into(), uncommitted }
+    }
+
     #[test]
     fn chunks_are_found_in_a_database_from_before_frames_were_shared() {
         const PLACES: TableDefinition<'_, [u8; 32], (u64, u32, u32, u32)> = TableDefinition::new("chunks");
@@ -449,13 +453,6 @@ mod tests {
     fn packs_that_no_commit_names_are_found_also_in_a_database_from_before_their_table() {
         let folder = tempfile::tempdir().unwrap();
         let database = open(&folder);
-        let row = |uncommitted| PackRow {
-            id: [1; 16],
-            length: 16_384,
-            epoch: 1,
-            kind: "notes".into(),
-            uncommitted,
-        };
         let add = |row: PackRow| {
             database.write(|transaction| Database::add_pack(transaction, &row, [].into_iter())).unwrap()
         };
@@ -483,15 +480,8 @@ mod tests {
         let chunk = |id: u8| messages::ChunkEntry { id: vec![id; 32], stored_length: 100, plain_length: 0 };
         let object = messages::ObjectRef { name: vec![1; 16], length: 16_384, hash: vec![1; 32], epoch: 1 };
         let entry = messages::PackEntry { object: Some(object), chunks: vec![chunk(1), chunk(2)] };
-        let row = |uncommitted| PackRow {
-            id: [1; 16],
-            length: 16_384,
-            epoch: 1,
-            kind: "notes".into(),
-            uncommitted,
-        };
         let orphan = row(entry.encode_to_vec());
-        let slots: Vec<_> = decode_entry(orphan.clone()).unwrap().chunks().collect();
+        let slots: Vec<_> = orphan.entry().unwrap().chunks().collect();
         let orphan = database.write(|transaction| Database::add_pack_alone(transaction, &orphan)).unwrap();
         let committed = database
             .write(|transaction| {
