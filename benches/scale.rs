@@ -50,6 +50,10 @@ impl PageWriter for Pages {
         self.0.borrow_mut().insert(id, bytes);
         Ok(id)
     }
+
+    fn size_of(&self, value: &[u8]) -> u64 {
+        value.len() as u64
+    }
 }
 
 /// Puts `value` into every `step`-th of `records`.

@@ -254,7 +254,7 @@ fn keyrings() -> Seeds {
 
 fn commits() -> Seeds {
     let head = |sequence| Head { sequence, hash: [8; 32] };
-    let tree = TreeRoot { page: vec![4; 32], level: 2, entries: 900 };
+    let tree = TreeRoot { page: vec![4; 32], level: 2, entries: 900, size: 70_000 };
     let kind = |kind: &str, root| KindState {
         root,
         index: vec![object_ref(3)],
@@ -340,7 +340,11 @@ fn trees() -> Seeds {
         level: 0,
         leaves: keys
             .iter()
-            .map(|key| messages::LeafEntry { key: key.as_bytes().to_vec(), value: b"value".to_vec() })
+            .map(|key| messages::LeafEntry {
+                key: key.as_bytes().to_vec(),
+                value: b"value".to_vec(),
+                size: 5,
+            })
             .collect(),
         children: Vec::new(),
     };
@@ -353,6 +357,7 @@ fn trees() -> Seeds {
                 last_key: last_key.as_bytes().to_vec(),
                 page: vec![*page; 32],
                 entries: *entries,
+                size: entries.wrapping_mul(5),
             })
             .collect(),
     };

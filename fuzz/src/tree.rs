@@ -7,7 +7,8 @@ use strongroom::{
     content::ChunkId,
     crypto::Secret,
     tree::{
-        Borders, Edit, PageReader, PageWriter, Root, Walk, apply, diff, get, scan, scan_prefix, walk_pages,
+        Borders, Edit, PageReader, PageWriter, Root, Walk, apply, diff, get, measure, scan, scan_prefix,
+        walk_pages,
     },
     wire::{decode_lenient, messages},
 };
@@ -35,6 +36,10 @@ impl PageWriter for Pages<'_> {
         self.written.insert(id, bytes);
         Ok(id)
     }
+
+    fn size_of(&self, value: &[u8]) -> u64 {
+        value.len() as u64
+    }
 }
 
 /// Pages, each behind its length; the first is the root, with the level and count that it claims. A tree
@@ -45,6 +50,7 @@ pub fn tree_page(data: &[u8]) {
     let read: Result<Vec<_>> = scan(Some(root), &pages, Bound::Unbounded).collect();
     let known = get(Some(root), b"m", &pages);
     let prefixed: Result<Vec<_>> = scan_prefix(Some(root), &pages, b"a").collect();
+    let measured = measure(Some(root), &pages, b"a", Some(b"b"));
     let mut walked = 0;
     let walk = walk_pages(Some(root), &pages, &mut |_, _| {
         walked += 1;
@@ -63,6 +69,9 @@ pub fn tree_page(data: &[u8]) {
     assert!(entries.len() as u64 == root.entries() && visited == entries);
     assert!(entries.windows(2).all(|pair| pair[0].0 < pair[1].0));
     assert!(walk.is_ok() && walked >= 1);
+    let below = entries.iter().filter(|(key, _)| key.starts_with(b"a")).count();
+    let measured = measured.unwrap();
+    assert!(measured.entries == below as u64 && measured.size <= root.extent().size);
     let mut map: BTreeMap<_, _> = entries.into_iter().collect();
     assert!(known.unwrap().as_ref() == map.get(b"m".as_slice()));
     assert!(
@@ -96,7 +105,15 @@ fn edits(data: &[u8]) -> impl Iterator<Item = Result<Edit>> {
 
 fn root_of(page: &[u8]) -> Option<Root> {
     let page: messages::TreePage = decode_lenient(page, 1 << 20, Part::TreePage).ok()?;
-    let below = page.children.iter().fold(0_u64, |sum, child| sum.wrapping_add(child.entries));
-    let entries = if page.level == 0 { page.leaves.len() as u64 } else { below };
-    Root::from_wire(&messages::TreeRoot { page: vec![0; 32], level: page.level, entries }).ok()
+    let sum = |parts: &mut dyn Iterator<Item = u64>| parts.fold(0_u64, u64::wrapping_add);
+    let (entries, size) = if page.level == 0 {
+        (page.leaves.len() as u64, sum(&mut page.leaves.iter().map(|leaf| leaf.size)))
+    } else {
+        let children = &page.children;
+        (
+            sum(&mut children.iter().map(|child| child.entries)),
+            sum(&mut children.iter().map(|child| child.size)),
+        )
+    };
+    Root::from_wire(&messages::TreeRoot { page: vec![0; 32], level: page.level, entries, size }).ok()
 }

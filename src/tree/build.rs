@@ -52,7 +52,8 @@ impl<'a, W: PageWriter> Builder<'a, W> {
         let last = Laid { key: &key, weight: leaf_weight(&key, &value) };
         let filled = self.leaves.filled_with(&last);
         let ends = self.borders.ends_page(0, &last, filled);
-        self.leaves.lay(Leaf { key, value }, filled);
+        let size = self.store.size_of(&value);
+        self.leaves.lay(Leaf { key, value, size }, filled);
         if ends { self.close_leaves() } else { Ok(()) }
     }
 
@@ -145,9 +146,9 @@ impl<'a, W: PageWriter> Builder<'a, W> {
             return Err(damaged());
         }
         let last_key = page.last_key().unwrap_or_default().to_vec();
-        let entries = page.entries()?;
+        let extent = page.extent()?;
         let page = self.store.put_page(page.encode())?;
-        Ok(ChildRef { last_key, page, entries })
+        Ok(ChildRef { last_key, page, extent })
     }
 
     /// The root, when the level above `level` would have one child only. A page that was taken over may
@@ -161,13 +162,13 @@ impl<'a, W: PageWriter> Builder<'a, W> {
                 None => may_be_single = false,
             }
         }
-        Ok(Some(Root { page: child.page, level, entries: child.entries }))
+        Ok(Some(Root { page: child.page, level, extent: child.extent }))
     }
 
     fn only_child(&self, level: u32, child: &ChildRef) -> Result<Option<ChildRef>> {
         let expected = Expected {
             level,
-            entries: child.entries,
+            extent: child.extent,
             last_key: Some(&child.last_key),
             after: &[],
             fewest_children: 1,

@@ -26,12 +26,9 @@ struct Frame {
 }
 
 impl Frame {
-    /// The pages of a lower level from the place on.
-    fn children(&self) -> &[ChildRef] {
-        match &self.page {
-            Page::Inner { children, .. } => children.get(self.at..).unwrap_or_default(),
-            Page::Leaves(_) => &[],
-        }
+    /// The last key before the place.
+    fn before(&self) -> &[u8] {
+        self.at.checked_sub(1).and_then(|before| self.page.key(before)).unwrap_or(&self.after)
     }
 }
 
@@ -46,8 +43,8 @@ pub(super) enum Item<'a> {
 impl Cursor {
     /// Reads the root page and stands at its beginning.
     pub(super) fn open(root: Option<Root>, reader: &(impl PageReader + ?Sized)) -> Result<Self> {
-        let Some(Root { page: id, level, entries }) = root else { return Ok(Self::at_end()) };
-        let expected = Expected { level, entries, last_key: None, after: &[], fewest_children: 2 };
+        let Some(Root { page: id, level, extent }) = root else { return Ok(Self::at_end()) };
+        let expected = Expected { level, extent, last_key: None, after: &[], fewest_children: 2 };
         let page = Page::parse(&reader.page(&id)?, &expected)?;
         Ok(Self { frames: vec![Frame { id, page, at: 0, after: Vec::new(), is_last: true }] })
     }
@@ -64,6 +61,11 @@ impl Cursor {
                 children.get(frame.at).map(|child| Item::Page { level: level.saturating_sub(1), child })
             }
         }
+    }
+
+    /// The last key before the item, as long as no leaf was taken.
+    pub(super) fn before(&self) -> &[u8] {
+        self.frames.last().map(Frame::before).unwrap_or_default()
     }
 
     /// Whether the item is the last of its level.
@@ -85,16 +87,14 @@ impl Cursor {
             return Err(Error::Internal("there is no tree page to open"));
         };
         let is_last = self.is_at_last();
-        let before = frame.at.checked_sub(1).and_then(|before| frame.page.key(before));
-        let after = before.unwrap_or(&frame.after).to_vec();
+        let after = frame.before().to_vec();
         let expected = Expected {
             level,
-            entries: child.entries,
+            extent: child.extent,
             last_key: Some(&child.last_key),
             after: &after,
             fewest_children: if is_last { 1 } else { 2 },
         };
-        reader.expect(&mut frame.children().iter().map(|child| child.page));
         let page = Page::parse(&reader.page(&child.page)?, &expected)?;
         let id = child.page;
         self.frames.push(Frame { id, page, at: 0, after, is_last });
@@ -116,8 +116,8 @@ impl Cursor {
     pub(super) fn take_leaf(&mut self) -> Option<Leaf> {
         let frame = self.frames.last_mut()?;
         let Page::Leaves(leaves) = &mut frame.page else { return None };
-        let Leaf { key, value } = leaves.get_mut(frame.at)?;
-        let leaf = Leaf { key: std::mem::take(key), value: std::mem::take(value) };
+        let Leaf { key, value, size } = leaves.get_mut(frame.at)?;
+        let leaf = Leaf { key: std::mem::take(key), value: std::mem::take(value), size: *size };
         self.step();
         Some(leaf)
     }

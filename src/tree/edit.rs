@@ -110,7 +110,7 @@ impl<W: PageWriter, I: Iterator<Item = Result<Edit>>> Pass<'_, W, I> {
         let edit = if order.is_some_and(Ordering::is_le) { self.edits.take()? } else { None };
         match (edit, leaf) {
             (Some(edit), _) => self.put(edit),
-            (None, Some(Leaf { key, value })) => self.new.push(key, value),
+            (None, Some(Leaf { key, value, .. })) => self.new.push(key, value),
             (None, None) => Err(Error::Internal("a tree edit stands still")),
         }
     }

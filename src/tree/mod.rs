@@ -20,13 +20,15 @@
 //! **T3, levels.** A page of level 0 has `leaves` and no `children`; a page of level 1 to 32
 //! (`TREE_LEVEL_MAX`) has `children` and no `leaves`, and they are pages of the level below. The keys of a
 //! page, which are `key` of leaves and `last_key` of children, ascend strictly. A child entry holds the last
-//! key below the child, the child's page id (32 bytes) and the count of leaves below it (at least 1). A page
-//! of level 1 or more has at least two children, except the last page of its level, which may have one.
+//! key below the child, the child's page id (32 bytes), the count of leaves below it (at least 1) and the sum
+//! of their sizes. A page of level 1 or more has at least two children, except the last page of its level,
+//! which may have one.
 //!
 //! **T4, what a reader checks.** Of a page reached through a child entry: T2 and T3; that its level is one
-//! less than the parent's; that its last key and its count of leaves are those of the child entry; and that
-//! its keys lie above the last key before it. Of a page reached as a root: T2 and T3; that level and count
-//! are those of `TreeRoot`; and that it has at least two children, unless its level is 0.
+//! less than the parent's; that its last key, its count of leaves and the sum of its sizes are those of the
+//! child entry; and that its keys lie above the last key before it. Of a page reached as a root: T2 and T3;
+//! that level, count and sum are those of `TreeRoot`; and that it has at least two children, unless its level
+//! is 0.
 //!
 //! **T5, weight.** A leaf weighs `length of key + length of value + 16`; a child entry weighs
 //! `length of last_key + 48`. The weight of a page is the sum over its entries.
@@ -49,7 +51,7 @@
 //! the entries of the level above.
 //!
 //! **T9, root.** The root is the lowest level that consists of exactly one page; no level above it is
-//! written. `TreeRoot` holds that page's id, its level and the count of all leaves.
+//! written. `TreeRoot` holds that page's id, its level, the count of all leaves and the sum of their sizes.
 //!
 //! It follows that the root depends on the map and the two keys only. A page other than the last of its
 //! level depends on nothing outside it, so that an edit ([`apply`]) may take over pages as they are wherever
@@ -72,8 +74,8 @@ pub use border::Borders;
 pub use build::Builder;
 pub use diff::{Change, diff};
 pub use edit::{Edit, apply};
-pub use node::is_inner_page;
+pub use node::{Extent, is_inner_page};
 pub use pages::{PageReader, PageWriter};
-pub use read::{Lookup, Scan, Walk, get, scan, scan_prefix, walk_pages};
+pub use read::{Lookup, Scan, Walk, get, measure, scan, scan_prefix, walk_pages};
 pub use root::Root;
 pub use sift::{Sifted, sift};

@@ -13,11 +13,34 @@ use crate::{
     },
 };
 
+/// How much there is: of a map, or of a part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Extent {
+    /// Entries.
+    pub entries: u64,
+    /// The sum of their sizes, as [`PageWriter::size_of`](super::PageWriter::size_of) told them.
+    pub size: u64,
+}
+
+impl Extent {
+    /// Damage when it is more than can be counted.
+    pub(super) fn sum(parts: impl IntoIterator<Item = Self>) -> Result<Self> {
+        parts.into_iter().try_fold(Self::default(), |sum, part| sum.plus(part))
+    }
+
+    pub(super) fn plus(self, other: Self) -> Result<Self> {
+        let entries = self.entries.checked_add(other.entries).ok_or_else(damaged)?;
+        let size = self.size.checked_add(other.size).ok_or_else(damaged)?;
+        Ok(Self { entries, size })
+    }
+}
+
 /// One entry of the map.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Leaf {
     pub(super) key: Vec<u8>,
     pub(super) value: Vec<u8>,
+    pub(super) size: u64,
 }
 
 /// What a page says of a page one level below.
@@ -25,7 +48,7 @@ pub(super) struct Leaf {
 pub(super) struct ChildRef {
     pub(super) last_key: Vec<u8>,
     pub(super) page: ChunkId,
-    pub(super) entries: u64,
+    pub(super) extent: Extent,
 }
 
 /// A page that is in order. It has at least one entry.
@@ -37,7 +60,7 @@ pub(super) enum Page {
 /// What is known of a page before it is read.
 pub(super) struct Expected<'a> {
     pub(super) level: u32,
-    pub(super) entries: u64,
+    pub(super) extent: Extent,
     /// Unknown for a root.
     pub(super) last_key: Option<&'a [u8]>,
     /// The last key before the page; empty at the beginning of the map.
@@ -52,7 +75,7 @@ impl Page {
         let wire: TreePage = decode_strict(bytes, limits::PAGE_ENCODED_BYTES_MAX, Part::TreePage)?;
         let page = Self::from_wire(wire)?;
         let fits = page.level() == expected.level
-            && page.entries()? == expected.entries
+            && page.extent()? == expected.extent
             && page.ascends_from(expected.after)
             && expected.last_key.is_none_or(|last| page.last_key() == Some(last))
             && (expected.level == 0 || page.len() >= expected.fewest_children);
@@ -113,14 +136,11 @@ impl Page {
         }
     }
 
-    /// Leaves in this page and below it.
-    pub(super) fn entries(&self) -> Result<u64> {
+    /// What lies in this page and below it.
+    pub(super) fn extent(&self) -> Result<Extent> {
         match self {
-            Self::Leaves(leaves) => Ok(leaves.len() as u64),
-            Self::Inner { children, .. } => children
-                .iter()
-                .try_fold(0_u64, |sum, child| sum.checked_add(child.entries))
-                .ok_or_else(damaged),
+            Self::Leaves(leaves) => Extent::sum(leaves.iter().map(Leaf::extent)),
+            Self::Inner { children, .. } => Extent::sum(children.iter().map(|child| child.extent)),
         }
     }
 
@@ -149,24 +169,30 @@ impl Page {
 
 impl Leaf {
     fn from_wire(wire: LeafEntry) -> Result<Self> {
-        let LeafEntry { key, value } = wire;
-        if is_key(&key) && is_value(&value) { Ok(Self { key, value }) } else { Err(damaged()) }
+        let LeafEntry { key, value, size } = wire;
+        if is_key(&key) && is_value(&value) { Ok(Self { key, value, size }) } else { Err(damaged()) }
     }
 
     fn into_wire(self) -> LeafEntry {
-        LeafEntry { key: self.key, value: self.value }
+        LeafEntry { key: self.key, value: self.value, size: self.size }
+    }
+
+    pub(super) fn extent(&self) -> Extent {
+        Extent { entries: 1, size: self.size }
     }
 }
 
 impl ChildRef {
     fn from_wire(wire: ChildEntry) -> Result<Self> {
-        let ChildEntry { last_key, page, entries } = wire;
+        let ChildEntry { last_key, page, entries, size } = wire;
         let page = ChunkId::from_slice(&page).ok_or_else(damaged)?;
-        if is_key(&last_key) && entries > 0 { Ok(Self { last_key, page, entries }) } else { Err(damaged()) }
+        let extent = Extent { entries, size };
+        if is_key(&last_key) && entries > 0 { Ok(Self { last_key, page, extent }) } else { Err(damaged()) }
     }
 
     fn into_wire(self) -> ChildEntry {
-        ChildEntry { last_key: self.last_key, page: self.page.0.to_vec(), entries: self.entries }
+        let Extent { entries, size } = self.extent;
+        ChildEntry { last_key: self.last_key, page: self.page.0.to_vec(), entries, size }
     }
 }
 

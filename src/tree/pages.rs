@@ -10,10 +10,6 @@ pub trait PageReader {
     /// # Errors
     /// [`Error::Missing`](crate::Error::Missing) when there is no such page, and whatever the store says.
     fn page(&self, id: &ChunkId) -> Result<Vec<u8>>;
-
-    /// Told before a page is asked for: it is the first of `ids`, and whoever walks on to the end asks for the
-    /// others in this order. An implementor may read them ahead; what fails so may be told when it is asked for.
-    fn expect(&self, _ids: &mut dyn Iterator<Item = ChunkId>) {}
 }
 
 /// Takes pages.
@@ -24,4 +20,7 @@ pub trait PageWriter: PageReader {
     /// # Errors
     /// Whatever the store says.
     fn put_page(&mut self, bytes: Vec<u8>) -> Result<ChunkId>;
+
+    /// Bytes of content that a value stands for. It follows from the value alone: one map has one tree.
+    fn size_of(&self, value: &[u8]) -> u64;
 }

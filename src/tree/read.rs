@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use super::{
-    PageReader, Root,
+    Extent, PageReader, Root,
     cursor::{Cursor, Item},
 };
 use crate::{Result, content::ChunkId};
@@ -37,6 +37,50 @@ pub fn scan_prefix<'a, R: PageReader + ?Sized>(
 ) -> Scan<'a, R> {
     let place = Place::Before { root, start: Bound::Included(prefix.to_vec()) };
     Scan { reader, prefix: prefix.to_vec(), place }
+}
+
+/// How much lies from the key `start` on and before `end`. Reads only pages that lie partly outside: a path
+/// from the root at each end. Of a damaged page all is counted that its parent counts.
+///
+/// # Errors
+/// [`Error::Damaged`] when the root page is, and whatever the reader says.
+pub fn measure<R: PageReader + ?Sized>(
+    root: Option<Root>,
+    reader: &R,
+    start: &[u8],
+    end: Option<&[u8]>,
+) -> Result<Extent> {
+    let Some(of_all) = root.map(Root::extent) else { return Ok(Extent::default()) };
+    if start.is_empty() && end.is_none() {
+        return Ok(of_all);
+    }
+    let mut cursor = Cursor::open(root, reader)?;
+    let mut found = Extent::default();
+    while let Some(item) = cursor.item() {
+        let (last_key, extent, is_page) = match item {
+            Item::Page { child, .. } => (&child.last_key, child.extent, true),
+            Item::Leaf(leaf) => (&leaf.key, leaf.extent(), false),
+        };
+        let is_outside = last_key.as_slice() < start;
+        let ends_inside = end.is_none_or(|end| last_key.as_slice() < end);
+        let is_inside = ends_inside && (!is_page || cursor.before() >= start);
+        if is_page && !is_outside && !is_inside {
+            match cursor.enter(reader) {
+                Err(error) if error.is_damage() => {}
+                entered => {
+                    entered?;
+                    continue;
+                }
+            }
+        } else if !is_outside && !is_inside {
+            break;
+        }
+        if !is_outside {
+            found = found.plus(extent)?;
+        }
+        cursor.step();
+    }
+    Ok(found)
 }
 
 /// Looks up keys that ascend: cheaper than one [`get`] after the other, since each page is read once.
@@ -93,7 +137,7 @@ impl<R: PageReader + ?Sized> Scan<'_, R> {
     pub fn skip_page(&mut self) -> Option<u64> {
         let Place::Failed(mut cursor) = std::mem::replace(&mut self.place, Place::Done) else { return None };
         let lost = match cursor.item() {
-            Some(Item::Page { child, .. }) => child.entries,
+            Some(Item::Page { child, .. }) => child.extent.entries,
             _ => return None,
         };
         cursor.step();

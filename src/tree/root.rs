@@ -1,5 +1,6 @@
 //! Where a tree begins. An empty tree has no root: it is `None` wherever a root is asked for.
 
+use super::Extent;
 use crate::{Error, Part, Result, content::ChunkId, limits, wire::messages::TreeRoot};
 
 /// The root of a tree that is not empty (T9). Equal roots are equal maps.
@@ -7,7 +8,7 @@ use crate::{Error, Part, Result, content::ChunkId, limits, wire::messages::TreeR
 pub struct Root {
     pub(super) page: ChunkId,
     pub(super) level: u32,
-    pub(super) entries: u64,
+    pub(super) extent: Extent,
 }
 
 impl Root {
@@ -16,18 +17,19 @@ impl Root {
     /// # Errors
     /// [`Error::Damaged`] when the id is not 32 bytes, the level is too high or no entry is claimed.
     pub fn from_wire(wire: &TreeRoot) -> Result<Self> {
-        let TreeRoot { page, level, entries } = wire;
+        let TreeRoot { page, level, entries, size } = wire;
         let page = ChunkId::from_slice(page).ok_or(Error::damaged(Part::TreePage))?;
         if *level > limits::TREE_LEVEL_MAX || *entries == 0 {
             return Err(Error::damaged(Part::TreePage));
         }
-        Ok(Self { page, level: *level, entries: *entries })
+        Ok(Self { page, level: *level, extent: Extent { entries: *entries, size: *size } })
     }
 
     /// The wire form.
     #[must_use]
     pub fn to_wire(self) -> TreeRoot {
-        TreeRoot { page: self.page.0.to_vec(), level: self.level, entries: self.entries }
+        let Extent { entries, size } = self.extent;
+        TreeRoot { page: self.page.0.to_vec(), level: self.level, entries, size }
     }
 
     /// The id of the root page.
@@ -45,7 +47,13 @@ impl Root {
     /// Entries of the map, at least 1. Checked against the pages as far as they are read.
     #[must_use]
     pub fn entries(self) -> u64 {
-        self.entries
+        self.extent.entries
+    }
+
+    /// The map's extent. Checked against the pages as far as they are read.
+    #[must_use]
+    pub fn extent(self) -> Extent {
+        self.extent
     }
 }
 
@@ -55,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_root_reads_back_and_other_forms_are_refused() {
-        let root = Root { page: ChunkId([3; 32]), level: 32, entries: 9 };
+        let root = Root { page: ChunkId([3; 32]), level: 32, extent: Extent { entries: 9, size: 7 } };
         assert_eq!(Root::from_wire(&root.to_wire()).unwrap(), root);
         for wire in [
             TreeRoot { page: vec![3; 31], ..root.to_wire() },

@@ -24,7 +24,8 @@ pub struct Sifted {
 }
 
 /// Leaves out of `entries`, whose keys ascend strictly, what lies in pages of the tree that hold nothing else.
-/// Reads inner pages only. `id_of` gives the id of a page's bytes.
+/// Reads inner pages only. `id_of` gives the id of a page's bytes. For entries of size 0 alone: pages of others
+/// are never found to be known.
 ///
 /// # Errors
 /// [`Error::Damaged`](crate::Error::Damaged), and whatever the reader says.
@@ -37,9 +38,9 @@ pub fn sift<R: PageReader + ?Sized>(
     let mut sifted = Sifted::default();
     let mut rest = entries.into_iter();
     let mut cursor = match root {
-        Some(Root { page, level: 0, entries }) => {
+        Some(Root { page, level: 0, extent }) => {
             let count = rest.len();
-            sifted.take(&mut rest, (count, entries), |bytes| id_of(bytes) == page);
+            sifted.take(&mut rest, (count, extent.entries), |bytes| id_of(bytes) == page);
             return Ok(sifted);
         }
         root => Cursor::open(root, reader)?,
@@ -50,7 +51,7 @@ pub fn sift<R: PageReader + ?Sized>(
             cursor.enter(reader)?;
             continue;
         }
-        sifted.take(&mut rest, (count, child.entries), |bytes| id_of(bytes) == child.page);
+        sifted.take(&mut rest, (count, child.extent.entries), |bytes| id_of(bytes) == child.page);
         cursor.step();
         if rest.as_slice().is_empty() {
             return Ok(sifted);
@@ -72,7 +73,7 @@ impl Sifted {
         let begin = self.entries.len();
         let found = u64::try_from(count).unwrap_or(u64::MAX);
         if count > 0 {
-            let leaves = rest.take(count).map(|(key, value)| LeafEntry { key, value }).collect();
+            let leaves = rest.take(count).map(|(key, value)| LeafEntry { key, value, size: 0 }).collect();
             let page = TreePage { level: 0, leaves, children: Vec::new() };
             if found != wanted || !is_known(&page.encode_to_vec()) {
                 self.entries.extend(page.leaves.into_iter().map(|leaf| (leaf.key, leaf.value)));

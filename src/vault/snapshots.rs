@@ -333,6 +333,20 @@ pub(super) fn entries_below<'r, 'a>(
     EntriesBelow { scan, prefix: prefix.to_vec(), ended: false }
 }
 
+/// How much [`entries_below`] gives.
+pub(super) fn measure_below(
+    root: Option<tree::Root>,
+    reader: &ContentReader<'_>,
+    prefix: &[u8],
+) -> Result<tree::Extent> {
+    if prefix.is_empty() {
+        return tree::measure(root, reader, prefix, None);
+    }
+    // What is below a key begins with it and a zero byte: nothing else lies between the two.
+    let end = [prefix, &[1]].concat();
+    tree::measure(root, reader, prefix, Some(&end))
+}
+
 /// Entries in the order of their keys.
 pub(super) struct EntriesBelow<'r, 'a> {
     scan: tree::Scan<'r, ContentReader<'a>>,

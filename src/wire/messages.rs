@@ -73,6 +73,9 @@ pub struct LeafEntry {
     /// An encoded Entry; the tree itself does not look inside.
     #[prost(bytes = "vec", tag = "2")]
     pub value: ::prost::alloc::vec::Vec<u8>,
+    /// Bytes of content that the value stands for; the tree adds them up.
+    #[prost(uint64, tag = "3")]
+    pub size: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
@@ -86,6 +89,9 @@ pub struct ChildEntry {
     /// Leaves below this child.
     #[prost(uint64, tag = "3")]
     pub entries: u64,
+    /// The sum of their sizes.
+    #[prost(uint64, tag = "4")]
+    pub size: u64,
 }
 /// Where a tree begins. An empty tree has no root at all.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -97,6 +103,8 @@ pub struct TreeRoot {
     pub level: u32,
     #[prost(uint64, tag = "3")]
     pub entries: u64,
+    #[prost(uint64, tag = "4")]
+    pub size: u64,
 }
 /// The value of a leaf.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -307,7 +307,9 @@ def check_tree():
     given = load("tree.json")
     id_key, cut_key = (bytes.fromhex(given[name]) for name in ("chunk_id_key", "chunk_cut_key"))
     border_key = decoder.expand(cut_key, "cut/page-border", b"", 32)
-    leaf = lambda n: decoder.SimpleNamespace(key=f"source\0{n:05}".encode(), value=bytes([n % 256]) * (n % 97))
+    leaf = lambda n: decoder.SimpleNamespace(
+        key=f"source\0{n:05}".encode(), value=bytes([n % 256]) * (n % 97), size=n % 97
+    )
     items, level, ids = [leaf(n) for n in range(2000)], 0, []
     while True:
         pages, page, weight = [], [], 0
@@ -328,11 +330,12 @@ def check_tree():
             ids.append(name.hex())
             last = page[-1].last_key if level else page[-1].key
             count = sum(child.entries for child in page) if level else len(page)
-            children.append(decoder.SimpleNamespace(last_key=last, page=name, entries=count))
+            size = sum(item.size for item in page)
+            children.append(decoder.SimpleNamespace(last_key=last, page=name, entries=count, size=size))
         if len(children) == 1:
             break
         items, level = children, level + 1
-    same("root", {"page": ids[-1], "level": level, "entries": 2000}, given["root"])
+    same("root", {"page": ids[-1], "level": level, "entries": 2000, "size": children[0].size}, given["root"])
     same("pages", sorted(ids), sorted(given["pages"]))
 
 

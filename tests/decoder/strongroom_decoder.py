@@ -927,21 +927,23 @@ class Content:
     def leaves(self, root):
         """F-54: all entries in order."""
         if root is not None:
-            yield from self.page(root.page, root.level, root.entries, None, b"", 2, True)
+            yield from self.page(root.page, root.level, (root.entries, root.size), None, b"", 2, True)
 
-    def page(self, name, level, entries, last_key, after, fewest, is_last):
+    def page(self, name, level, extent, last_key, after, fewest, is_last):
         data = self.chunk(name)
         need(len(data) <= 131072, "tree page")
         page, items, keys = parse_page(data)
         count = sum(child.entries for child in items) if level else len(items)
-        need(page.level == level and count == entries and (last_key is None or keys[-1] == last_key), "tree page")
+        size = sum(item.size for item in items)
+        need(page.level == level and (count, size) == extent and (last_key is None or keys[-1] == last_key), "tree page")
         need(after < keys[0] and (level == 0 or len(items) >= fewest), "tree page")
         if level == 0:
             yield from ((leaf.key, leaf.value) for leaf in items)
             return
         for index, child in enumerate(items):
             at_end = is_last and index == len(items) - 1
-            below = (child.page, level - 1, child.entries, child.last_key, after, 1 if at_end else 2, at_end)
+            extent = (child.entries, child.size)
+            below = (child.page, level - 1, extent, child.last_key, after, 1 if at_end else 2, at_end)
             yield from self.page(*below)
             after = child.last_key
 

@@ -119,10 +119,10 @@ fn trees_are_frozen() {
         "tree.json",
         &json!({
             "about": "The map from `source`, a zero byte, n in five digits, to (n mod 97) bytes n mod 256, for n \
-                      from 0 to 1999. Pages in the order in which they are closed.",
+                      from 0 to 1999; the size of an entry is the length of its value. Pages in the order in which they are closed.",
             "chunk_id_key": hex(id_key.expose()),
             "chunk_cut_key": hex(cut_key.expose()),
-            "root": { "page": hex(&root.page), "level": root.level, "entries": root.entries },
+            "root": { "page": hex(&root.page), "level": root.level, "entries": root.entries, "size": root.size },
             "pages": tree.order.iter().map(|id| hex(id)).collect::<Vec<_>>(),
             "page_lengths": tree.order.iter().map(|id| tree.pages[id].len()).collect::<Vec<_>>(),
         }),

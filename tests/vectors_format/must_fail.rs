@@ -131,12 +131,12 @@ fn structures(cases: &mut Vec<Value>) {
     case("pack", "padding", padded);
     case("pack", "a long directory", [&[0; 100][..], &97_u32.to_le_bytes()].concat());
     // A tree page with its level spelled out, one with leaves and children, keys out of order.
-    let leaf = |key: &str| messages::LeafEntry { key: key.into(), value: Vec::new() };
+    let leaf = |key: &str| messages::LeafEntry { key: key.into(), value: Vec::new(), size: 0 };
     let page = |level, leaves: &[&str], children: Vec<messages::ChildEntry>| {
         messages::TreePage { level, leaves: leaves.iter().map(|key| leaf(key)).collect(), children }
             .encode_to_vec()
     };
-    let child = messages::ChildEntry { last_key: vec![9], page: vec![9; 32], entries: 1 };
+    let child = messages::ChildEntry { last_key: vec![9], page: vec![9; 32], entries: 1, size: 0 };
     case("tree page", "level 0 spelled out", [&[8, 0][..], &page(0, &["a"], Vec::new())].concat());
     case("tree page", "leaves and children", page(0, &["a"], vec![child]));
     case("tree page", "keys out of order", page(0, &["b", "a"], Vec::new()));
@@ -317,7 +317,7 @@ fn parse_plain(name: &str, plain: &[u8]) -> Result<()> {
                 MemoryPages { id_key: id_key.duplicate(), pages: HashMap::new(), order: Vec::new() };
             let page = pages.put_page(plain.to_vec()).unwrap().0.to_vec();
             let entries = messages::TreePage::decode(plain).map_or(1, |page| page.leaves.len().max(1)) as u64;
-            let root = Root::from_wire(&messages::TreeRoot { page, level: 0, entries }).unwrap();
+            let root = Root::from_wire(&messages::TreeRoot { page, level: 0, entries, size: 0 }).unwrap();
             strongroom::tree::get(Some(root), b"a", &pages).map(drop)
         }
         other => panic!("{other}"),

@@ -209,6 +209,10 @@ impl PageWriter for MemoryPages {
         self.pages.insert(id, bytes);
         Ok(ChunkId(id))
     }
+
+    fn size_of(&self, value: &[u8]) -> u64 {
+        value.len() as u64
+    }
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

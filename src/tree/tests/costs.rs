@@ -4,7 +4,7 @@ use super::*;
 use crate::tree::{
     Walk,
     cursor::{Cursor, Item},
-    diff, get, scan, walk_pages,
+    diff, get, measure, scan, walk_pages,
 };
 
 fn keys_all_over(model: &Model, count: usize) -> Vec<Vec<u8>> {
@@ -52,6 +52,22 @@ fn edits_that_change_nothing_write_no_leaves() {
     store.reset_counts();
     assert_eq!(edited(root, Vec::new(), &mut store), root);
     assert_eq!((store.reads.get(), store.writes.get()), (0, 0));
+}
+
+#[test]
+fn a_measure_reads_a_path_at_each_end_and_nothing_of_the_whole() {
+    let model = large_model();
+    let (store, root) = MemoryPages::built_from(&model);
+    store.reset_counts();
+    assert_eq!(measure(root, &store, &[], None).unwrap().entries, 100_000);
+    assert_eq!(store.reads.get(), 0);
+    let keys = keys_all_over(&model, 10);
+    for pair in keys.windows(2) {
+        store.reset_counts();
+        let found = measure(root, &store, &pair[0], Some(&pair[1])).unwrap();
+        assert_eq!(found.entries as usize, model.range(pair[0].clone()..pair[1].clone()).count());
+        assert!(store.reads.get() <= 5, "{}", store.reads.get());
+    }
 }
 
 #[test]
@@ -148,6 +164,10 @@ fn edits_stream_into_pages() {
         fn put_page(&mut self, bytes: Vec<u8>) -> Result<ChunkId> {
             self.1.set(self.1.get() + 1);
             self.0.put_page(bytes)
+        }
+
+        fn size_of(&self, value: &[u8]) -> u64 {
+            self.0.size_of(value)
         }
     }
     let written = std::rc::Rc::new(Cell::new(0));

@@ -137,6 +137,6 @@ fn the_root_of_a_known_map_is_pinned() {
     let hex: String = root.page().0.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(
         (root.level(), root.entries(), hex.as_str()),
-        (1, 5000, "b5aa5bef68172f8fed61491887dabf1eb95bfde967761387c6beb8049b5c6703")
+        (1, 5000, "2b1b925b201fb1c03fff9ee91830b3f929d6ae1f15ddca9fca7e00b27ded1f4b")
     );
 }

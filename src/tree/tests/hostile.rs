@@ -8,12 +8,12 @@ use prost::Message;
 use super::*;
 use crate::{
     limits::{KEY_BYTES_MAX, PAGE_ENTRIES_MAX, RECORD_BYTES_MAX},
-    tree::{Walk, diff, get, scan, walk_pages},
+    tree::{Extent, Walk, diff, get, measure, scan, walk_pages},
     wire::messages::{ChildEntry, LeafEntry, TreePage, TreeRoot},
 };
 
 fn leaf(key: &str) -> LeafEntry {
-    LeafEntry { key: key.into(), value: b"value".to_vec() }
+    LeafEntry { key: key.into(), value: b"value".to_vec(), size: 5 }
 }
 
 fn leaves(keys: &[&str]) -> TreePage {
@@ -21,7 +21,7 @@ fn leaves(keys: &[&str]) -> TreePage {
 }
 
 fn child(last_key: &str, page: u8, entries: u64) -> ChildEntry {
-    ChildEntry { last_key: last_key.into(), page: vec![page; 32], entries }
+    ChildEntry { last_key: last_key.into(), page: vec![page; 32], entries, size: 5 * entries }
 }
 
 fn inner(level: u32, children: Vec<ChildEntry>) -> TreePage {
@@ -34,7 +34,7 @@ fn stored(pages: &[(u8, TreePage)]) -> MemoryPages {
 }
 
 fn root(level: u32, entries: u64) -> Option<Root> {
-    Some(Root::from_wire(&TreeRoot { page: vec![1; 32], level, entries }).unwrap())
+    Some(Root::from_wire(&TreeRoot { page: vec![1; 32], level, entries, size: 5 * entries }).unwrap())
 }
 
 fn is_damage<T>(result: Result<T>) -> bool {
@@ -75,7 +75,7 @@ fn attack_r2_a_page_with_too_many_entries_is_refused() {
     let many = |count: usize| TreePage {
         level: 0,
         leaves: (0..count)
-            .map(|n| LeafEntry { key: format!("{n:04x}").into_bytes(), value: Vec::new() })
+            .map(|n| LeafEntry { key: format!("{n:04x}").into_bytes(), value: Vec::new(), size: 5 })
             .collect(),
         children: Vec::new(),
     };
@@ -161,6 +161,38 @@ fn a_page_that_is_not_what_its_parent_says_is_refused() {
 }
 
 #[test]
+fn sizes_that_do_not_add_up_are_refused() {
+    assert!(is_damage(lie(|_, left, _| left.leaves[0].size = 4)));
+    assert!(is_damage(lie(|top, _, _| top.children[0].size = 11)));
+    assert!(is_damage(lie(|top, _, _| {
+        top.children[0].size = 9;
+        top.children[1].size = 11;
+    })));
+    assert!(is_damage(lie(|_, left, _| {
+        left.leaves[0].size = 11;
+        left.leaves[1].size = u64::MAX;
+    })));
+    assert!(is_damage(lie(|top, _, _| {
+        top.children[0].size = 21;
+        top.children[1].size = u64::MAX;
+    })));
+}
+
+#[test]
+fn of_a_page_that_is_lost_all_is_measured_that_its_parent_tells() {
+    let top = inner(1, vec![child("b", 2, 2), child("d", 3, 2), child("f", 4, 2)]);
+    let store = stored(&[(1, top), (2, leaves(&["a", "b"])), (4, leaves(&["e", "f"]))]);
+    let of = |start: &[u8], end| {
+        let Extent { entries, size } = measure(root(1, 6), &store, start, end).unwrap();
+        assert_eq!(size, 5 * entries);
+        entries
+    };
+    assert_eq!((of(b"", None), of(b"b", None), of(b"d", None), of(b"b", Some(b"f"))), (6, 5, 4, 4));
+    assert_eq!((of(b"", Some(b"d")), of(b"e", None), of(b"g", None)), (4, 2, 0));
+    assert!(matches!(measure(root(1, 6), &stored(&[]), b"a", None), Err(Error::Missing { .. })));
+}
+
+#[test]
 fn lengths_out_of_bounds_are_refused() {
     assert!(is_damage(lie(|top, _, _| top.children[0].page.push(2))));
     assert!(is_damage(lie(|top, _, _| top.children[0].page.clear())));
@@ -203,6 +235,10 @@ fn a_store_that_gives_one_page_for_every_id_leads_nowhere() {
     impl PageWriter for Always {
         fn put_page(&mut self, _: Vec<u8>) -> Result<ChunkId> {
             Ok(ChunkId([1; 32]))
+        }
+
+        fn size_of(&self, _: &[u8]) -> u64 {
+            0
         }
     }
     for level in [1, 2, 32] {

@@ -6,7 +6,7 @@ use std::{collections::HashSet, ops::Bound};
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::tree::{Change, Walk, diff, get, scan, scan_prefix, walk_pages};
+use crate::tree::{Change, Extent, Walk, diff, get, measure, scan, scan_prefix, walk_pages};
 
 /// Steps that make a history. Numbers name keys in a space of [`SPACE`].
 #[derive(Debug, Clone)]
@@ -126,6 +126,29 @@ proptest! {
         let found: Vec<_> = scan_prefix(root, &store, prefix).map(|entry| entry.unwrap().0).collect();
         prop_assert!(found.iter().eq(model.keys().filter(|key| key.starts_with(prefix))));
         prop_assert_eq!(root.map_or(0, Root::entries), model.len() as u64);
+    }
+
+    #[test]
+    fn a_measure_tells_what_the_model_tells(
+        steps in steps(),
+        length in key_lengths(),
+        n in 0..SPACE,
+        more in 0..SPACE,
+    ) {
+        let mut store = MemoryPages::default();
+        let (mut model, mut root) = (Model::new(), None);
+        for step in &steps {
+            let edits = edits_of(step, length);
+            edit_model(&mut model, &edits);
+            root = edited(root, edits, &mut store);
+        }
+        let (start, end) = (long_key(n, length), long_key(n + more, length));
+        for (start, end) in [(&[][..], None), (&start[..], None), (&[][..], Some(&end[..])), (&start, Some(&end))] {
+            let is_in = |key: &[u8]| key >= start && end.is_none_or(|end| key < end);
+            let values = model.iter().filter(|(key, _)| is_in(key)).map(|(_, value)| value.len() as u64);
+            let expected = Extent { entries: values.clone().count() as u64, size: values.sum() };
+            prop_assert_eq!(measure(root, &store, start, end).unwrap(), expected);
+        }
     }
 
     #[test]

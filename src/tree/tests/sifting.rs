@@ -9,6 +9,13 @@ fn id_of(page: &[u8]) -> ChunkId {
     ChunkId::derive(&Secret::take(&mut [1; 32]), page)
 }
 
+/// A tree as a kind without content has it.
+fn sizeless(model: &Model) -> (MemoryPages, Option<Root>) {
+    let mut pages = MemoryPages { sizeless: true, ..MemoryPages::default() };
+    let root = build(model, &mut pages);
+    (pages, root)
+}
+
 fn sifted(store: &MemoryPages, root: Option<Root>, entries: &Model) -> Sifted {
     sift(root, store, id_of, entries.clone().into_iter().collect()).unwrap()
 }
@@ -16,7 +23,7 @@ fn sifted(store: &MemoryPages, root: Option<Root>, entries: &Model) -> Sifted {
 #[test]
 fn a_list_that_the_tree_holds_reads_inner_pages_only_and_nothing_is_left() {
     let model = large_model();
-    let (store, root) = MemoryPages::built_from(&model);
+    let (store, root) = sizeless(&model);
     store.reset_counts();
     assert!(sifted(&store, root, &model).entries.is_empty());
     let inner = store.pages.values().filter(|page| crate::tree::is_inner_page(page)).count();
@@ -26,7 +33,7 @@ fn a_list_that_the_tree_holds_reads_inner_pages_only_and_nothing_is_left() {
 #[test]
 fn one_change_leaves_its_page_and_a_list_that_ends_early_leaves_the_last_page_open() {
     let model = large_model();
-    let (store, root) = MemoryPages::built_from(&model);
+    let (store, root) = sizeless(&model);
     let mut changed = model.clone();
     let key = b"messages/00050000".to_vec();
     changed.insert(key.clone(), b"changed".to_vec());
@@ -41,7 +48,7 @@ fn one_change_leaves_its_page_and_a_list_that_ends_early_leaves_the_last_page_op
 
 #[test]
 fn more_than_a_page_can_hold_is_never_open() {
-    let (store, root) = MemoryPages::built_from(&Model::from([(b"k".to_vec(), b"v".to_vec())]));
+    let (store, root) = sizeless(&Model::from([(b"k".to_vec(), b"v".to_vec())]));
     let Sifted { entries, open } = sifted(&store, root, &large_model());
     assert_eq!((entries.len(), open), (100_000, 100_000));
     let Sifted { entries, open } = sifted(&store, None, &large_model());
@@ -59,7 +66,7 @@ proptest! {
             entries.iter().map(|(n, value)| (long_key(*n, 20), vec![*value; 60])).collect()
         };
         let model = map(&held);
-        let (store, root) = MemoryPages::built_from(&model);
+        let (store, root) = sizeless(&model);
         let mut list: Model = model.clone().into_iter().skip(also).collect();
         list.extend(map(&asked));
         let Sifted { entries, open } = sifted(&store, root, &list);

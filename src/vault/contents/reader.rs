@@ -79,11 +79,7 @@ pub(crate) struct ContentReader<'a> {
     inner: RefCell<Vec<(ChunkId, Vec<u8>)>>,
     tools: RefCell<Tools>,
     crew: RefCell<Crew>,
-    /// Pages that hands read before they are asked for, if they may.
-    ahead: Option<RefCell<Ahead>>,
 }
-
-type Ahead = VecDeque<(ChunkId, Later<Vec<u8>>)>;
 
 impl<'a> ContentReader<'a> {
     /// `memory_bytes` is for opened packs; less than two packs' worth makes it read single segments.
@@ -100,7 +96,6 @@ impl<'a> ContentReader<'a> {
             inner: RefCell::default(),
             tools: RefCell::new(Tools::new()?),
             crew: RefCell::new(Crew::new(0)),
-            ahead: None,
         })
     }
 
@@ -120,12 +115,6 @@ impl<'a> ContentReader<'a> {
     /// Lets `hands` threads read beside the caller's.
     pub(crate) fn with_hands(mut self, hands: usize) -> Self {
         self.crew = RefCell::new(Crew::new(hands));
-        self
-    }
-
-    /// Lets the hands, if there are any, read the pages that a walk comes to next.
-    pub(crate) fn reading_ahead(mut self) -> Self {
-        self.ahead = (self.hands() > 0).then(RefCell::default);
         self
     }
 
@@ -239,22 +228,6 @@ impl<'a> ContentReader<'a> {
     pub(crate) fn cached_page(&self, id: ChunkId) -> Option<Vec<u8>> {
         self.pages.borrow_mut().get(id)
     }
-
-    /// Has a page read by a hand, unless memory is short.
-    fn read_ahead(&self, id: ChunkId) -> Result<Option<Later<Vec<u8>>>> {
-        if self.is_crowded() {
-            return Ok(None);
-        }
-        let piece = self.piece(id)?;
-        self.give(move |tools| piece.bytes(&mut tools.decompressor)).map(Some)
-    }
-
-    /// A page that a hand has read or is reading.
-    fn expected_page(&self, id: ChunkId) -> Option<Later<Vec<u8>>> {
-        let mut ahead = self.ahead.as_ref()?.borrow_mut();
-        let position = ahead.iter().position(|(of, _)| *of == id)?;
-        ahead.remove(position).map(|(_, later)| later)
-    }
 }
 
 impl Drop for ContentReader<'_> {
@@ -271,15 +244,11 @@ impl PageReader for ContentReader<'_> {
         if let Some(page) = self.cached_page(*id) {
             return Ok(page);
         }
-        let read = self.expected_page(*id).map(Later::wait);
-        if !matches!(read, Some(Ok(_)))
-            && let Some(page) = self.kept_page(*id)?
-        {
+        if let Some(page) = self.kept_page(*id)? {
             self.pages.borrow_mut().add(*id, page.clone());
             return Ok(page);
         }
-        let read = read.unwrap_or_else(|| self.chunk(*id));
-        let page = read.map_err(|error| match error {
+        let page = self.chunk(*id).map_err(|error| match error {
             Error::Damaged { .. } => Error::damaged(Part::TreePage),
             Error::Missing { .. } => Error::Missing { what: Part::TreePage },
             other => other,
@@ -289,22 +258,5 @@ impl PageReader for ContentReader<'_> {
         }
         self.remember_page(*id, page.clone());
         Ok(page)
-    }
-
-    fn expect(&self, ids: &mut dyn Iterator<Item = ChunkId>) {
-        /// Enough for every hand; a walk that ends early has read few pages in vain.
-        const PAGES_AHEAD: usize = 8;
-        let Some(ahead) = &self.ahead else { return };
-        let ids: Vec<ChunkId> = ids.take(PAGES_AHEAD).collect();
-        let mut ahead = ahead.borrow_mut();
-        ahead.retain(|(of, _)| ids.contains(of));
-        for id in ids {
-            if ahead.iter().any(|(of, _)| *of == id) {
-                continue;
-            }
-            // What cannot be had is told when it is asked for.
-            let Ok(Some(later)) = self.read_ahead(id) else { return };
-            ahead.push_back((id, later));
-        }
     }
 }

@@ -413,6 +413,11 @@ pub(crate) fn decode_entry(value: &[u8]) -> Result<messages::Entry> {
     decode_lenient(value, RECORD_BYTES_MAX, Part::Record)
 }
 
+/// Bytes of the content that an entry has (F-60).
+pub(super) fn size_of(value: &[u8]) -> u64 {
+    decode_entry(value).ok().and_then(|entry| entry.content).map_or(0, |content| content.length)
+}
+
 /// The encoded record of an entry, wherever it lies.
 pub(crate) fn record_of<'e>(reader: &ContentReader<'_>, entry: &'e messages::Entry) -> Result<Cow<'e, [u8]>> {
     const RECORD_MAX: usize = 256 * 1024 * 1024;

@@ -6,9 +6,8 @@ use crate::{
     kinds::Kind,
     vault::{
         Job, Overwrite, Vault,
-        contents::{ContentReader, decode_entry, load_index},
-        crew::hands,
-        snapshots::{At, SnapshotId, entries_below, has_paths, prefix_of},
+        contents::{ContentReader, load_index},
+        snapshots::{At, SnapshotId, has_paths, measure_below, prefix_of},
     },
 };
 
@@ -110,19 +109,13 @@ impl RestorePlan {
 }
 
 impl Vault {
-    /// Looks up what `selections` mean at `at`, and how much it is. Reads the tree of what is selected, and so
-    /// takes a while for a large kind: `job` bounds its threads and memory, and can cancel it.
+    /// Looks up what `selections` mean at `at`, and how much it is. Reads no more of the tree than the way to the
+    /// ends of each selection; `job` can cancel it.
     ///
     /// # Errors
     /// [`Error::NotFound`] when a path is not there; [`Error::Rollback`], [`Error::Fork`]; [`Error::Cancelled`].
     pub fn plan_restore(&self, selections: &[Selection], at: &At, job: &Job) -> Result<RestorePlan> {
-        const MEMORY_BYTES: usize = 20 * 1024 * 1024;
-        /// The reader's, and what hands hold on to.
-        const FIRST_BYTES: usize = MEMORY_BYTES + 8 * 1024 * 1024;
-        const HAND_BYTES: usize = 4 * 1024 * 1024;
-        /// Entries between two looks at whether the job was cancelled.
-        const STEP_ENTRIES: u64 = 256;
-        let hands = hands(job, FIRST_BYTES, HAND_BYTES);
+        const MEMORY_BYTES: usize = 4 * 1024 * 1024;
         let work = &mut *self.work();
         let view = self.refresh(work)?;
         let (mut parts, mut unmerged) = (Vec::new(), Vec::new());
@@ -145,37 +138,13 @@ impl Vault {
             let prefix = prefix_of(kind, path)?;
             let access = self.access(kind.name(), &view)?;
             load_index(&access, &state)?;
-            // Everything reads all packs of pages, each once; a path reads a page here and there.
-            let reader = if path.is_empty() {
-                ContentReader::new(access, MEMORY_BYTES)?.of_now()?.with_hands(hands).reading_ahead()
-            } else {
-                ContentReader::sparse(access, MEMORY_BYTES)?.of_now()?
-            };
-            let (mut found, mut since_step) = (0, 0);
-            let mut below = entries_below(state.root, &reader, &prefix);
-            while let Some(entry) = below.next() {
-                match entry {
-                    Ok((_, value)) => {
-                        let content = decode_entry(&value).ok().and_then(|entry| entry.content);
-                        bytes += content.map_or(0, |content| content.length);
-                        (found, since_step) = (found + 1, since_step + 1);
-                    }
-                    // What cannot be read is counted by its parent; the restore itself names it.
-                    Err(error) if error.is_damage() => {
-                        let Some(lost) = below.skip_page() else { break };
-                        (found, since_step) = (found + lost, STEP_ENTRIES);
-                    }
-                    Err(error) => return Err(error),
-                }
-                if since_step >= STEP_ENTRIES {
-                    since_step = 0;
-                    job.step(|_| {})?;
-                }
-            }
-            if found == 0 && !prefix.is_empty() {
+            let reader = ContentReader::sparse(access, MEMORY_BYTES)?.of_now()?;
+            let found = measure_below(state.root, &reader, &prefix)?;
+            if found.entries == 0 && !prefix.is_empty() {
                 return Err(Error::NotFound("an entry at this path"));
             }
-            entries += found;
+            entries += found.entries;
+            bytes += found.size;
             parts.push(Part { kind: kind.clone(), state, prefix });
         }
         let (freshness, newest) = (view.freshness, *at == At::Latest);

@@ -210,7 +210,7 @@ fn what_a_folder_lists_is_noted_as_what_was_restored_is() {
 }
 
 #[test]
-fn a_plan_is_the_same_on_one_thread_and_on_many_and_can_be_cancelled() {
+fn a_plan_counts_what_lies_below_a_path_and_can_be_cancelled() {
     const FILES: u64 = 5000;
     let work = tempfile::tempdir().unwrap();
     let entry = |n: u64| {
@@ -219,9 +219,19 @@ fn a_plan_is_the_same_on_one_thread_and_on_many_and_can_be_cancelled() {
     };
     let vault = committed(work.path(), (0..FILES).map(entry).collect());
     let selections = [Selection::kind(Kind::FILES)];
-    for threads in [1, 2, 8] {
-        let plan = vault.plan_restore(&selections, &At::Latest, &Job::new().with_threads(threads)).unwrap();
-        assert_eq!((plan.entries(), plan.bytes()), (FILES, FILES * 7), "{threads} threads");
+    let plan = vault.plan_restore(&selections, &At::Latest, &Job::new()).unwrap();
+    assert_eq!((plan.entries(), plan.bytes()), (FILES, FILES * 7));
+    for (path, files) in
+        [("source/folder of 3", 100), ("source/folder of 49/file 4999", 1), ("source", FILES)]
+    {
+        let selection = [Selection::path(Kind::FILES, path).unwrap()];
+        let plan = vault.plan_restore(&selection, &At::Latest, &Job::new()).unwrap();
+        assert_eq!((plan.entries(), plan.bytes()), (files, files * 7), "{path}");
+    }
+    for path in ["source/folder of", "source/folder of 5/file 4999", "sourc"] {
+        let selection = [Selection::path(Kind::FILES, path).unwrap()];
+        let planned = vault.plan_restore(&selection, &At::Latest, &Job::new());
+        assert!(matches!(planned, Err(Error::NotFound(_))), "{path}: {planned:?}");
     }
     for selections in [&selections[..], &[Selection::path(Kind::FILES, "source/folder of 3").unwrap()]] {
         let job = Job::new();

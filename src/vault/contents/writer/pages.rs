@@ -1,6 +1,6 @@
 //! Tree pages, written like any other chunk, and read again before they are stored.
 
-use super::ContentWriter;
+use super::{super::values::size_of, ContentWriter};
 use crate::{
     Result,
     content::{ChunkId, Decompressor, Shelf, decode_chunk},
@@ -52,5 +52,9 @@ impl PageWriter for &ContentWriter<'_> {
         let id = self.put(Shelf::Pages, bytes.clone(), self.compress_pages)?;
         self.reader.remember_page(id, bytes);
         Ok(id)
+    }
+
+    fn size_of(&self, value: &[u8]) -> u64 {
+        size_of(value)
     }
 }
