@@ -65,7 +65,8 @@ fn a_measure_reads_a_path_at_each_end_and_nothing_of_the_whole() {
     for pair in keys.windows(2) {
         store.reset_counts();
         let found = measure(root, &store, &pair[0], Some(&pair[1])).unwrap();
-        assert_eq!(found.entries as usize, model.range(pair[0].clone()..pair[1].clone()).count());
+        let expected = model.range(pair[0].clone()..pair[1].clone()).count();
+        assert_eq!(found.entries, expected as u64);
         assert!(store.reads.get() <= 5, "{}", store.reads.get());
     }
 }
