@@ -413,9 +413,24 @@ pub(crate) fn decode_entry(value: &[u8]) -> Result<messages::Entry> {
     decode_lenient(value, RECORD_BYTES_MAX, Part::Record)
 }
 
-/// Bytes of the content that an entry has (F-60).
+/// Bytes of the content that an entry has (F-53). Asked of every entry that is written: nothing else is decoded.
 pub(super) fn size_of(value: &[u8]) -> u64 {
-    decode_entry(value).ok().and_then(|entry| entry.content).map_or(0, |content| content.length)
+    /// The part of [`messages::Entry`].
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct Entry {
+        #[prost(message, optional, tag = "3")]
+        content: Option<Content>,
+    }
+    /// The part of [`messages::Content`].
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct Content {
+        #[prost(uint64, tag = "1")]
+        length: u64,
+    }
+    decode_lenient::<Entry>(value, RECORD_BYTES_MAX, Part::Record)
+        .ok()
+        .and_then(|entry| entry.content)
+        .map_or(0, |content| content.length)
 }
 
 /// The encoded record of an entry, wherever it lies.
