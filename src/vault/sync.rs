@@ -205,7 +205,7 @@ impl Vault {
     /// A merge need not write a chunk, and would name packs that never arrived. Whether there was consent to do it.
     fn adopt_orphans(&self, view: &View, kind: &Kind) -> Result<bool> {
         let allowed = self.gate.consent().allows(kind.name());
-        if allowed && !self.database.uncommitted_packs(kind.name())?.is_empty() {
+        if allowed && !self.database.uncommitted_packs(kind.name(), 0)?.is_empty() {
             adopt_orphans(&self.access(kind.name(), view)?)?;
         }
         Ok(allowed)

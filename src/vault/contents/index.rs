@@ -112,11 +112,14 @@ pub(crate) fn write_index(
     before: &[ObjectRef],
     now_ms: i64,
 ) -> Result<(Vec<ObjectRef>, Vec<u64>)> {
-    let uncommitted = access.database.uncommitted_packs(access.kind)?;
+    let uncommitted = access.database.uncommitted_packs(access.kind, 0)?;
     if uncommitted.is_empty() {
         return Ok((before.to_vec(), Vec::new()));
     }
-    let mut packs = uncommitted.iter().map(|(_, row)| row.entry()).collect::<Result<Vec<_>>>()?;
+    let mut packs = Vec::new();
+    for number in &uncommitted {
+        packs.extend(access.database.pack(*number)?.map(|row| row.entry()).transpose()?);
+    }
     let mut older = live_fragments(access, before)?;
     merge_short(access, &mut older, &mut packs)?;
     let (epoch, key) = (access.current.0, access.keys.writing_key(access.current)?);
@@ -133,7 +136,7 @@ pub(crate) fn write_index(
             newest = vec![reference];
         }
     }
-    Ok((newest, uncommitted.into_iter().map(|(number, _)| number).collect()))
+    Ok((newest, uncommitted))
 }
 
 /// The fragments that `before` leads to.

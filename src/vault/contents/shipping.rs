@@ -81,7 +81,8 @@ impl Unlisted {
 /// may be written before, since it names all that are noted.
 pub(crate) fn adopt_orphans(access: &KindAccess<'_>) -> Result<()> {
     let mut arrived = false;
-    for (number, row) in access.database.uncommitted_packs(access.kind)? {
+    for number in access.database.uncommitted_packs(access.kind, 0)? {
+        let Some(row) = access.database.pack(number)? else { continue };
         if access.gate.length(Place::Object(row.id))? == Some(u64::from(row.length)) {
             arrived = true;
             continue;

@@ -163,20 +163,15 @@ impl Database {
         transaction.commit().map_err(failed)
     }
 
-    /// The packs of a kind that no committed fragment names yet.
-    pub(crate) fn uncommitted_packs(&self, kind: &str) -> Result<Vec<(u64, PackRow)>> {
-        self.uncommitted_from(kind, 0)
-    }
-
-    /// Those of them that have this number or a higher one.
-    fn uncommitted_from(&self, kind: &str, first: u64) -> Result<Vec<(u64, PackRow)>> {
+    /// The numbers, from `first` on, of the packs of a kind that no committed fragment names yet.
+    pub(crate) fn uncommitted_packs(&self, kind: &str, first: u64) -> Result<Vec<u64>> {
         let transaction = self.0.begin_read().map_err(failed)?;
         let packs = transaction.open_table(PACKS).map_err(failed)?;
         let mut found = Vec::new();
         for row in transaction.open_table(UNCOMMITTED).map_err(failed)?.range(first..).map_err(failed)? {
             let number = row.map_err(failed)?.0.value();
-            let pack = packs.get(number).map_err(failed)?.and_then(|row| pack_row(row.value()));
-            found.extend(pack.filter(|pack| pack.kind == kind).map(|pack| (number, pack)));
+            let pack = packs.get(number).map_err(failed)?;
+            found.extend(pack.filter(|pack| pack.value().3 == kind).map(|_| number));
         }
         Ok(found)
     }
@@ -211,10 +206,12 @@ impl Database {
     pub(crate) fn list_chunks(&self, kind: &str, first: u64, listed: &mut dyn FnMut(ChunkId)) -> Result<()> {
         const AT_ONCE: usize = 32_768;
         let mut chunks: Vec<(u64, ChunkSlot)> = Vec::new();
-        let mut packs = self.uncommitted_from(kind, first)?.into_iter().peekable();
-        while let Some((number, row)) = packs.next() {
-            chunks.extend(row.entry()?.chunks().map(|slot| (number, slot)));
-            if chunks.len() >= AT_ONCE || packs.peek().is_none() {
+        let mut numbers = self.uncommitted_packs(kind, first)?.into_iter().peekable();
+        while let Some(number) = numbers.next() {
+            if let Some(row) = self.pack(number)? {
+                chunks.extend(row.entry()?.chunks().map(|slot| (number, slot)));
+            }
+            if chunks.len() >= AT_ONCE || numbers.peek().is_none() {
                 self.list_new(&mut chunks)?;
                 chunks.drain(..).for_each(|(_, slot)| listed(slot.id));
             }
@@ -465,12 +462,14 @@ mod tests {
                 Database::forget_pack(transaction, lost, [].into_iter())
             })
             .unwrap();
-        let found = database.uncommitted_packs("notes").unwrap();
-        assert_eq!(found, [(waiting, row(vec![3]))]);
-        assert_eq!(database.uncommitted_packs("files").unwrap(), []);
+        assert_eq!(database.uncommitted_packs("notes", 0).unwrap(), [waiting]);
+        assert_eq!(database.pack(waiting).unwrap(), Some(row(vec![3])));
+        for (kind, first) in [("files", 0), ("notes", waiting + 1)] {
+            assert_eq!(database.uncommitted_packs(kind, first).unwrap(), []);
+        }
         database.write(|transaction| transaction.delete_table(UNCOMMITTED).map_err(failed)).unwrap();
         drop(database);
-        assert_eq!(open(&folder).uncommitted_packs("notes").unwrap(), found);
+        assert_eq!(open(&folder).uncommitted_packs("notes", 0).unwrap(), [waiting]);
     }
 
     #[test]
