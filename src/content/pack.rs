@@ -2,6 +2,8 @@
 //!
 //! The directory lets the index be rebuilt from packs alone. Its length is the last four plaintext bytes.
 
+use std::ops::ControlFlow;
+
 use prost::Message as _;
 
 use super::{
@@ -10,7 +12,9 @@ use super::{
 };
 use crate::{
     Error, Part, Result,
-    crypto::{Context, HEADER_BYTES, ObjectKey, ObjectType, Opener, Place, Random, SealBuffer, Sealed},
+    crypto::{
+        Context, HEADER_BYTES, ObjectKey, ObjectType, Opener, Place, Random, SealBuffer, Sealed, Sealing,
+    },
     keys::{AccountId, ObjectRef},
     limits::{OBJECT_BYTES_MAX, PACK_CHUNKS_MAX},
     wire::{decode_strict, messages},
@@ -94,9 +98,6 @@ pub struct PackBuilder {
 }
 
 impl PackBuilder {
-    /// Random bytes that sealing one takes.
-    pub const RANDOM_BYTES: usize = 48;
-
     /// Whether `memory` is that of a full pack.
     #[must_use]
     pub fn fits(memory: &Vec<u8>) -> bool {
@@ -190,13 +191,58 @@ impl PackBuilder {
         kind: &str,
         random: &mut dyn Random,
     ) -> Result<(PackEntry, Sealed)> {
+        let mut sealing = self.begin_sealing(key, account, epoch, kind, random)?;
+        loop {
+            match sealing.step()? {
+                ControlFlow::Break(sealed) => return Ok(sealed),
+                ControlFlow::Continue(rest) => sealing = rest,
+            }
+        }
+    }
+
+    /// The same in steps of some half a millisecond, so that whoever seals is not away for long.
+    ///
+    /// # Errors
+    /// As [`PackBuilder::seal`].
+    pub fn begin_sealing(
+        self,
+        key: &ObjectKey,
+        account: AccountId,
+        epoch: u32,
+        kind: &str,
+        random: &mut dyn Random,
+    ) -> Result<PackSealing> {
         let wire = messages::PackDirectory { chunks: self.chunks.iter().map(ChunkEntry::to_wire).collect() };
         let directory = wire.encode_to_vec();
         let length = u32::try_from(directory.len()).map_err(|_| Error::Internal("pack directory"))?;
         let trailer = [&directory[..], &length.to_le_bytes()].concat();
         let context = pack_context(account, epoch, kind, random.bytes()?);
-        let sealed = self.buffer.seal(key, context, &directory, &trailer, random)?;
-        Ok((PackEntry { object: ObjectRef::of(&sealed)?, chunks: self.chunks }, sealed))
+        let sealing = self.buffer.begin_sealing(key, context, &directory, &trailer, random)?;
+        Ok(PackSealing { sealing, chunks: self.chunks })
+    }
+}
+
+/// A pack that is being sealed.
+pub struct PackSealing {
+    sealing: Sealing,
+    chunks: Vec<ChunkEntry>,
+}
+
+impl PackSealing {
+    /// Seals a part; with the last it is named by its hash.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub fn step(self) -> Result<ControlFlow<(PackEntry, Sealed), Self>> {
+        const SEGMENTS: usize = 16;
+        let Self { sealing, chunks } = self;
+        Ok(match sealing.step(SEGMENTS)? {
+            ControlFlow::Continue(sealing) => ControlFlow::Continue(Self { sealing, chunks }),
+            ControlFlow::Break(sealed) => {
+                let object = ObjectRef::of(&sealed)?;
+                ControlFlow::Break((PackEntry { object, chunks }, sealed))
+            }
+        })
     }
 }
 

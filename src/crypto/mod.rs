@@ -35,9 +35,10 @@ pub use pad::{is_object_length, object_lengths};
 pub use password::{PasswordParameters, PasswordSeeds, derive_password_seeds};
 #[cfg(any(test, feature = "test-support"))]
 pub use random::SeededRandom;
-pub use random::{Drawn, OsRandom, Random};
+pub use random::{OsRandom, Random};
 pub use seal::{
-    FORMAT_VERSION, HEADER_BYTES, MAGIC, ObjectKey, Opener, SealBuffer, Sealed, open_message, seal_message,
+    FORMAT_VERSION, HEADER_BYTES, MAGIC, ObjectKey, Opener, SealBuffer, Sealed, Sealing, open_message,
+    seal_message,
 };
 pub(crate) use seal::{open_message_with_extra, seal_message_with_extra};
 #[cfg(any(test, feature = "test-support"))]

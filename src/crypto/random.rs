@@ -37,32 +37,6 @@ impl Random for OsRandom {
     }
 }
 
-/// Bytes drawn ahead, not secret, for work that is done elsewhere: its source is asked in the order of the
-/// job. It gives what was drawn and no more.
-pub struct Drawn<const N: usize> {
-    bytes: [u8; N],
-    given: usize,
-}
-
-impl<const N: usize> Drawn<N> {
-    /// Draws `N` bytes.
-    ///
-    /// # Errors
-    /// [`Error::Randomness`].
-    pub fn new(random: &mut dyn Random) -> Result<Self> {
-        Ok(Self { bytes: random.bytes()?, given: 0 })
-    }
-}
-
-impl<const N: usize> Random for Drawn<N> {
-    fn fill(&mut self, bytes: &mut [u8]) -> Result<()> {
-        let end = self.given + bytes.len();
-        bytes.copy_from_slice(self.bytes.get(self.given..end).ok_or(Error::Randomness)?);
-        self.given = end;
-        Ok(())
-    }
-}
-
 /// Sixteen zero bytes in a row do not come from a working source.
 pub(super) fn refuse_zeros(bytes: &[u8]) -> Result<()> {
     if bytes.len() >= 16 && bytes.iter().all(|byte| *byte == 0) { Err(Error::Randomness) } else { Ok(()) }

@@ -3,7 +3,7 @@
 //! Each object has a key of its own, from a salt and its whole context. The commitment is compared before
 //! the cipher is called; plaintext is released only after its tag; whatever fails leaves zeros (I9).
 
-use std::sync::OnceLock;
+use std::{ops::ControlFlow, sync::OnceLock};
 
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
@@ -212,29 +212,76 @@ impl SealBuffer {
     /// # Errors
     /// [`Error::Randomness`]; [`Error::Internal`] when the content does not fit into 8 MiB.
     pub fn seal(
-        mut self,
+        self,
         key: &ObjectKey,
         context: Context,
         content_id: &[u8],
         trailer: &[u8],
         random: &mut dyn Random,
     ) -> Result<Sealed> {
+        match self.begin_sealing(key, context, content_id, trailer, random)?.step(usize::MAX)? {
+            ControlFlow::Break(sealed) => Ok(sealed),
+            ControlFlow::Continue(_) => {
+                Err(Error::Internal("an object has more segments than can be counted"))
+            }
+        }
+    }
+
+    /// The same in steps, for whoever has to look after something else in between.
+    ///
+    /// # Errors
+    /// As [`SealBuffer::seal`].
+    pub fn begin_sealing(
+        mut self,
+        key: &ObjectKey,
+        context: Context,
+        content_id: &[u8],
+        trailer: &[u8],
+        random: &mut dyn Random,
+    ) -> Result<Sealing> {
         let layout = Layout::fitting(self.header, self.plain + trailer.len())?;
         self.append_zeros(layout.capacity() - self.plain - trailer.len());
         self.append(trailer);
         self.bytes.resize(layout.length(), 0);
         let salt = key.hedged_salt(random, &context, content_id)?;
         let secrets = key.derive(&salt, &context);
-        let (header, body) = self.bytes.split_at_mut(self.header);
-        put(header, SALT, &salt);
-        put(header, COMMITMENT, &secrets.commitment);
+        put(&mut self.bytes, SALT, &salt);
+        put(&mut self.bytes, COMMITMENT, &secrets.commitment);
+        Ok(Sealing { context, bytes: self.bytes, layout, secrets, done: 0 })
+    }
+}
+
+/// An object of which some segments are sealed and some are plaintext still.
+pub struct Sealing {
+    context: Context,
+    bytes: Vec<u8>,
+    layout: Layout,
+    secrets: ObjectSecrets,
+    /// Segments that are sealed.
+    done: usize,
+}
+
+impl Sealing {
+    /// Seals the next `segments`; the object, once that were all.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub fn step(mut self, segments: usize) -> Result<ControlFlow<Sealed, Self>> {
+        let Self { bytes, layout, secrets, done, .. } = &mut self;
+        let body = bytes.get_mut(layout.header()..).unwrap_or_default();
         let last = layout.segments() - 1;
-        for (index, segment) in body.chunks_mut(SEALED_SEGMENT_BYTES).enumerate() {
+        let open = body.chunks_mut(SEALED_SEGMENT_BYTES).enumerate().skip(*done).take(segments);
+        for (index, segment) in open {
             let (plain, tag_place) = split_tag(segment)?;
             let tag = secrets.aead.seal(&secrets.nonce(index, index == last)?, plain)?;
             tag_place.copy_from_slice(&tag);
+            *done = index + 1;
         }
-        Ok(Sealed { context, bytes: self.bytes })
+        Ok(if self.done > last {
+            ControlFlow::Break(Sealed { context: self.context, bytes: self.bytes })
+        } else {
+            ControlFlow::Continue(self)
+        })
     }
 }
 

@@ -8,9 +8,10 @@
 
 use std::{
     collections::VecDeque,
+    ops::ControlFlow,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        mpsc::{Receiver, TryRecvError, sync_channel},
+        mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
     },
     thread::{self, JoinHandle},
 };
@@ -101,10 +102,32 @@ impl Crew {
             return Ok(Later::Here(self.here(task)));
         }
         let (done, result) = sync_channel(1);
-        let task: Task = Box::new(move |tools| {
-            // Nobody waits any more when the job has failed.
-            let _ = done.send(task(tools));
-        });
+        self.put(line, Box::new(move |tools| answer(&done, task(tools))))?;
+        Ok(Later::Coming(Coming { result, queue: Arc::clone(&self.queue) }))
+    }
+
+    /// As [`Self::give_first`], for a task that takes long: after each step whoever does it looks for something
+    /// better to do, and anybody may do the next.
+    pub(crate) fn give_first_in_steps<S: Send + 'static, T: Send + 'static>(
+        &mut self,
+        mut state: S,
+        step: fn(S) -> Result<ControlFlow<T, S>>,
+    ) -> Result<Later<T>> {
+        if self.size == 0 {
+            return Ok(Later::Here(loop {
+                match step(state) {
+                    Ok(ControlFlow::Continue(rest)) => state = rest,
+                    Ok(ControlFlow::Break(result)) => break Ok(result),
+                    Err(error) => break Err(error),
+                }
+            }));
+        }
+        let (done, result) = sync_channel(1);
+        self.put(|open| &mut open.first, in_steps(Arc::clone(&self.queue), done, state, step))?;
+        Ok(Later::Coming(Coming { result, queue: Arc::clone(&self.queue) }))
+    }
+
+    fn put(&mut self, line: fn(&mut Open) -> &mut VecDeque<Task>, task: Task) -> Result<()> {
         self.begin()?;
         let mut open = self.queue.lock();
         if open.is_closed {
@@ -113,7 +136,7 @@ impl Crew {
         line(&mut open).push_back(task);
         drop(open);
         self.queue.more.notify_one();
-        Ok(Later::Coming(Coming { result, queue: Arc::clone(&self.queue) }))
+        Ok(())
     }
 
     #[expect(clippy::disallowed_methods, reason = "threads of the job, which end with it")]
@@ -129,6 +152,33 @@ impl Crew {
         }
         Ok(())
     }
+}
+
+/// The first step of what is left of a task, and the rest as the next task in line.
+fn in_steps<S: Send + 'static, T: Send + 'static>(
+    queue: Arc<Queue>,
+    done: SyncSender<Result<T>>,
+    state: S,
+    step: fn(S) -> Result<ControlFlow<T, S>>,
+) -> Task {
+    Box::new(move |_| match step(state) {
+        Ok(ControlFlow::Continue(rest)) => {
+            let next = in_steps(Arc::clone(&queue), done, rest, step);
+            let mut open = queue.lock();
+            if !open.is_closed {
+                open.first.push_front(next);
+                drop(open);
+                queue.more.notify_one();
+            }
+        }
+        Ok(ControlFlow::Break(result)) => answer(&done, Ok(result)),
+        Err(error) => answer(&done, Err(error)),
+    })
+}
+
+fn answer<T>(done: &SyncSender<Result<T>>, result: Result<T>) {
+    // Nobody waits any more when the job has failed.
+    let _ = done.send(result);
 }
 
 /// A hand at work. If it stops before the crew ends, the tasks that wait go, and with them whoever waits for them
@@ -393,6 +443,44 @@ mod tests {
         ];
         release.send(()).unwrap();
         assert_eq!(order.iter().take(3).collect::<Vec<_>>(), ["slow", "first", "later"]);
+    }
+
+    /// Counts down; the state is what is left and whatever else goes along.
+    fn count_down<T>((left, with): (u32, T)) -> Result<ControlFlow<T, (u32, T)>> {
+        Ok(if left == 0 { ControlFlow::Break(with) } else { ControlFlow::Continue((left - 1, with)) })
+    }
+
+    #[test]
+    fn a_task_in_steps_is_done_by_whoever_comes_and_tells_its_error() {
+        for hands in [0, 1, 3] {
+            let mut crew = Crew::new(hands);
+            let counted: Vec<_> =
+                (0..20).map(|n| crew.give_first_in_steps((n, n), count_down).unwrap()).collect();
+            for (n, later) in counted.into_iter().enumerate() {
+                assert_eq!(later.wait().unwrap() as usize, n);
+            }
+            let failed = crew.give_first_in_steps(3, |left: u32| match left {
+                0 => Err::<ControlFlow<(), u32>, _>(Error::Cancelled),
+                left => Ok(ControlFlow::Continue(left - 1)),
+            });
+            assert!(matches!(failed.unwrap().wait(), Err(Error::Cancelled)));
+        }
+    }
+
+    #[test]
+    fn who_waits_looks_for_his_result_after_each_step_and_what_is_left_goes_with_the_crew() {
+        let (mut crew, held, release) = busy();
+        let with = Arc::new(());
+        let endless = |with: Arc<()>| {
+            thread::sleep(Duration::from_millis(1));
+            Ok(ControlFlow::<(), _>::Continue(with))
+        };
+        let steps = crew.give_first_in_steps(Arc::clone(&with), endless).unwrap();
+        release.send(()).unwrap();
+        held.wait().unwrap();
+        drop(crew);
+        assert!(matches!(steps.wait(), Err(Error::Internal(_))));
+        assert_eq!(Arc::strong_count(&with), 1);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod pages;
 use std::{
     cell::{Cell, RefCell},
     collections::HashSet,
+    ops::ControlFlow,
     sync::Arc,
 };
 
@@ -21,7 +22,7 @@ use super::{
 use crate::{
     Error, Result,
     content::{ChunkId, Chunker, PackBuilder, PackEntry, Packer, Shelf, StoredFrame},
-    crypto::{Drawn, ObjectKey, Random, Sealed},
+    crypto::{ObjectKey, Random, Sealed},
     limits::CHUNK_BYTES_MAX,
     vault::{
         Job,
@@ -41,7 +42,7 @@ pub(crate) struct ContentWriter<'a> {
     job: &'a Job,
     clock: &'a dyn Clock,
     epoch: u32,
-    key: Arc<ObjectKey>,
+    key: ObjectKey,
     maker: Arc<ChunkMaker>,
     compress_pages: bool,
     inner: RefCell<Inner<'a>>,
@@ -110,7 +111,7 @@ impl<'a> ContentWriter<'a> {
             job,
             clock,
             epoch,
-            key: Arc::new(key),
+            key,
             compress_pages,
             inner: RefCell::new(inner),
             sent: Cell::new(0),
@@ -310,12 +311,13 @@ impl<'a> ContentWriter<'a> {
     fn seal(&self, inner: &mut Inner<'_>, pack: PackBuilder) -> Result<()> {
         self.ship_sealed(inner)?;
         let access = &self.reader.access;
-        let (key, account, epoch) = (Arc::clone(&self.key), access.account, self.epoch);
-        let (kind, notes) = (access.kind.to_owned(), std::mem::take(&mut inner.notes));
-        let mut drawn = Drawn::<{ PackBuilder::RANDOM_BYTES }>::new(inner.random)?;
-        let later = inner.crew.give_first(move |_| {
-            let (entry, sealed) = pack.seal(&key, account, epoch, &kind, &mut drawn)?;
-            Ok((entry, sealed, notes))
+        let notes = std::mem::take(&mut inner.notes);
+        let sealing = pack.begin_sealing(&self.key, access.account, self.epoch, access.kind, inner.random)?;
+        let later = inner.crew.give_first_in_steps((sealing, notes), |(sealing, notes)| {
+            Ok(match sealing.step()? {
+                ControlFlow::Continue(sealing) => ControlFlow::Continue((sealing, notes)),
+                ControlFlow::Break((entry, sealed)) => ControlFlow::Break((entry, sealed, notes)),
+            })
         })?;
         inner.sealing.push(later);
         self.ship_what_is_due(inner)
