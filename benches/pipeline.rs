@@ -115,9 +115,9 @@ struct WarmStore {
 }
 
 impl WarmStore {
-    /// With room for the packs of so many bytes.
+    /// With room for the packs of so many bytes, not all of which are full.
     fn new(bytes: usize) -> Self {
-        let packs = bytes.div_ceil(OBJECT_BYTES_MAX) + 2;
+        let packs = bytes.div_ceil(OBJECT_BYTES_MAX) * 5 / 4 + 4;
         let free = Mutex::new(vec![vec![1; OBJECT_BYTES_MAX]; packs]);
         Self { free, full: Mutex::default(), rest: MemoryStore::new() }
     }

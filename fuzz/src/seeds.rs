@@ -381,6 +381,11 @@ fn trees() -> Seeds {
         ("one-page", framed(&[leaves(&["a", "ab", "b", "m"])])),
         ("two-levels", framed(&low)),
         ("three-levels", framed(&high)),
+        ("a-size-that-is-too-much", {
+            let [mut top, mut left, right] = low.clone();
+            (top.children[0].size, left.leaves[0].size) = (u64::MAX, u64::MAX);
+            framed(&[top, left, right])
+        }),
         ("page-names-itself", framed(&[inner(1, &[("b", 0, 2), ("c", 0, 2)])])),
         ("keys-out-of-order", framed(&[leaves(&["b", "a"])])),
         ("count-overflows", framed(&[inner(1, &[("a", 1, u64::MAX), ("b", 2, 2)]), leaves(&["a"])])),

@@ -105,7 +105,7 @@ fn edits(data: &[u8]) -> impl Iterator<Item = Result<Edit>> {
 
 fn root_of(page: &[u8]) -> Option<Root> {
     let page: messages::TreePage = decode_lenient(page, 1 << 20, Part::TreePage).ok()?;
-    let sum = |parts: &mut dyn Iterator<Item = u64>| parts.fold(0_u64, u64::wrapping_add);
+    let sum = |parts: &mut dyn Iterator<Item = u64>| parts.fold(0_u64, u64::saturating_add);
     let (entries, size) = if page.level == 0 {
         (page.leaves.len() as u64, sum(&mut page.leaves.iter().map(|leaf| leaf.size)))
     } else {

@@ -223,6 +223,7 @@ impl PackBuilder {
 }
 
 /// A pack that is being sealed.
+#[must_use = "nothing of it leaves before all is sealed"]
 pub struct PackSealing {
     sealing: Sealing,
     chunks: Vec<ChunkEntry>,

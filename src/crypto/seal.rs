@@ -252,6 +252,7 @@ impl SealBuffer {
 }
 
 /// An object of which some segments are sealed and some are plaintext still.
+#[must_use = "nothing of it leaves before all is sealed"]
 pub struct Sealing {
     context: Context,
     bytes: Vec<u8>,
@@ -262,26 +263,29 @@ pub struct Sealing {
 }
 
 impl Sealing {
-    /// Seals the next `segments`; the object, once that were all.
+    /// Seals the next `segments`, at least one; gives the object, once that were all.
     ///
     /// # Errors
-    /// [`Error::Internal`].
+    /// [`Error::Internal`] when there is none to seal.
     pub fn step(mut self, segments: usize) -> Result<ControlFlow<Sealed, Self>> {
         let Self { bytes, layout, secrets, done, .. } = &mut self;
         let body = bytes.get_mut(layout.header()..).unwrap_or_default();
         let last = layout.segments() - 1;
-        let open = body.chunks_mut(SEALED_SEGMENT_BYTES).enumerate().skip(*done).take(segments);
+        let before = *done;
+        let open = body.chunks_mut(SEALED_SEGMENT_BYTES).enumerate().skip(before).take(segments.max(1));
         for (index, segment) in open {
             let (plain, tag_place) = split_tag(segment)?;
             let tag = secrets.aead.seal(&secrets.nonce(index, index == last)?, plain)?;
             tag_place.copy_from_slice(&tag);
             *done = index + 1;
         }
-        Ok(if self.done > last {
-            ControlFlow::Break(Sealed { context: self.context, bytes: self.bytes })
-        } else {
-            ControlFlow::Continue(self)
-        })
+        if self.done > last {
+            return Ok(ControlFlow::Break(Sealed { context: self.context, bytes: self.bytes }));
+        }
+        if self.done > before {
+            return Ok(ControlFlow::Continue(self));
+        }
+        Err(Error::Internal("an object has fewer segments than its length says"))
     }
 }
 

@@ -21,7 +21,7 @@
 //! (`TREE_LEVEL_MAX`) has `children` and no `leaves`, and they are pages of the level below. The keys of a
 //! page, which are `key` of leaves and `last_key` of children, ascend strictly. A child entry holds the last
 //! key below the child, the child's page id (32 bytes), the count of leaves below it (at least 1) and the sum
-//! of their sizes. A page of level 1 or more has at least two children, except the last page of its level,
+//! of their sizes, or 2^64 - 1 if that is more. A page of level 1 or more has at least two children, except the last page of its level,
 //! which may have one.
 //!
 //! **T4, what a reader checks.** Of a page reached through a child entry: T2 and T3; that its level is one
@@ -53,7 +53,8 @@
 //! **T9, root.** The root is the lowest level that consists of exactly one page; no level above it is
 //! written. `TreeRoot` holds that page's id, its level, the count of all leaves and the sum of their sizes.
 //!
-//! It follows that the root depends on the map and the two keys only. A page other than the last of its
+//! It follows that the root depends on the map and the two keys only, but for pages of earlier builds, which
+//! are taken over with the sizes 0 that they have. A page other than the last of its
 //! level depends on nothing outside it, so that an edit ([`apply`]) may take over pages as they are wherever
 //! its output stands at a page border.
 

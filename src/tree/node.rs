@@ -18,20 +18,20 @@ use crate::{
 pub struct Extent {
     /// Entries.
     pub entries: u64,
-    /// The sum of their sizes, as [`PageWriter::size_of`](super::PageWriter::size_of) told them.
+    /// The sum of their sizes, as [`PageWriter::size_of`](super::PageWriter::size_of) told them; 2^64 - 1 if it is
+    /// more, so that no size that a device claims keeps another from writing.
     pub size: u64,
 }
 
 impl Extent {
-    /// Damage when it is more than can be counted.
+    /// Damage when there are more entries than can be counted.
     pub(super) fn sum(parts: impl IntoIterator<Item = Self>) -> Result<Self> {
         parts.into_iter().try_fold(Self::default(), |sum, part| sum.plus(part))
     }
 
     pub(super) fn plus(self, other: Self) -> Result<Self> {
         let entries = self.entries.checked_add(other.entries).ok_or_else(damaged)?;
-        let size = self.size.checked_add(other.size).ok_or_else(damaged)?;
-        Ok(Self { entries, size })
+        Ok(Self { entries, size: self.size.saturating_add(other.size) })
     }
 }
 

@@ -40,7 +40,8 @@ pub fn scan_prefix<'a, R: PageReader + ?Sized>(
 }
 
 /// How much lies from the key `start` on and before `end`. Reads only pages that lie partly outside: a path
-/// from the root at each end. Of a damaged page all is counted that its parent counts.
+/// from the root at each end, and none at all for the whole map. Of a page there that cannot be read all is
+/// counted that its parent counts.
 ///
 /// # Errors
 /// [`Error::Damaged`] when the root page is, and whatever the reader says.
@@ -61,6 +62,9 @@ pub fn measure<R: PageReader + ?Sized>(
             Item::Page { child, .. } => (&child.last_key, child.extent, true),
             Item::Leaf(leaf) => (&leaf.key, leaf.extent(), false),
         };
+        if is_page && end.is_some_and(|end| cursor.before() >= end) {
+            break;
+        }
         let is_outside = last_key.as_slice() < start;
         let ends_inside = end.is_none_or(|end| last_key.as_slice() < end);
         let is_inside = ends_inside && (!is_page || cursor.before() >= start);

@@ -25,7 +25,7 @@ pub struct Sifted {
 
 /// Leaves out of `entries`, whose keys ascend strictly, what lies in pages of the tree that hold nothing else.
 /// Reads inner pages only. `id_of` gives the id of a page's bytes. For entries of size 0 alone: pages of others
-/// are never found to be known.
+/// are never found to be known, and all their entries are left.
 ///
 /// # Errors
 /// [`Error::Damaged`](crate::Error::Damaged), and whatever the reader says.

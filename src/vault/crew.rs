@@ -154,7 +154,8 @@ impl Crew {
     }
 }
 
-/// The first step of what is left of a task, and the rest as the next task in line.
+/// The first step of what is left of a task, and the rest as the next task in line. What waits in the queue so holds
+/// the queue: [`Crew`] empties it when it ends, and nothing comes in after that.
 fn in_steps<S: Send + 'static, T: Send + 'static>(
     queue: Arc<Queue>,
     done: SyncSender<Result<T>>,
@@ -298,7 +299,8 @@ impl<T> Coming<T> {
             if let Some(result) = self.try_take() {
                 break result;
             }
-            // Only the job's thread gives tasks: when there is none, none will come before the result.
+            // Only the job's thread gives tasks, and a hand that puts the rest of one back looks there next: when
+            // there is none, none will come before the result that is for somebody else to do.
             let Some(task) = self.queue.lock().next_own() else {
                 break self.result.recv().unwrap_or(Err(STOPPED));
             };

@@ -333,7 +333,7 @@ pub(super) fn entries_below<'r, 'a>(
     EntriesBelow { scan, prefix: prefix.to_vec(), ended: false }
 }
 
-/// How much [`entries_below`] gives.
+/// How much [`entries_below`] gives, as the tree counts it.
 pub(super) fn measure_below(
     root: Option<tree::Root>,
     reader: &ContentReader<'_>,

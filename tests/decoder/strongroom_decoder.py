@@ -934,7 +934,7 @@ class Content:
         need(len(data) <= 131072, "tree page")
         page, items, keys = parse_page(data)
         count = sum(child.entries for child in items) if level else len(items)
-        size = sum(item.size for item in items)
+        size = min(sum(item.size for item in items), 2**64 - 1)
         need(page.level == level and (count, size) == extent and (last_key is None or keys[-1] == last_key), "tree page")
         need(after < keys[0] and (level == 0 or len(items) >= fewest), "tree page")
         if level == 0:

@@ -179,6 +179,29 @@ fn sizes_that_do_not_add_up_are_refused() {
 }
 
 #[test]
+fn no_size_that_is_claimed_keeps_anybody_from_reading_or_writing() {
+    let huge = LeafEntry { size: u64::MAX, ..leaf("b") };
+    let left = TreePage { leaves: vec![leaf("a"), huge], ..leaves(&[]) };
+    let top = inner(1, vec![ChildEntry { size: u64::MAX, ..child("b", 2, 2) }, child("d", 3, 2)]);
+    let mut store = stored(&[(1, top), (2, left), (3, leaves(&["c", "d"]))]);
+    let root = Root::from_wire(&TreeRoot { size: u64::MAX, ..root(1, 4).unwrap().to_wire() }).ok();
+    assert_eq!(read_all(root, &store).unwrap(), [b"a", b"b", b"c", b"d"]);
+    assert_eq!(measure(root, &store, b"b", Some(b"d")).unwrap(), Extent { entries: 2, size: u64::MAX });
+    let edited = edited(root, vec![set(b"d", b"more")], &mut store);
+    assert_eq!(edited.unwrap().extent(), Extent { entries: 4, size: u64::MAX });
+    assert_eq!(read_all(edited, &store).unwrap().len(), 4);
+}
+
+#[test]
+fn a_measure_asks_for_no_page_behind_its_end_though_the_one_there_is_lost() {
+    let top = inner(1, vec![child("b", 2, 2), child("d", 3, 2), child("f", 4, 2), child("h", 5, 2)]);
+    let store = stored(&[(1, top), (2, leaves(&["a", "b"])), (5, leaves(&["g", "h"]))]);
+    store.reset_counts();
+    assert_eq!(measure(root(1, 8), &store, b"b", Some(b"d")).unwrap().entries, 3);
+    assert_eq!(store.reads.get(), 3);
+}
+
+#[test]
 fn of_a_page_that_is_lost_all_is_measured_that_its_parent_tells() {
     let top = inner(1, vec![child("b", 2, 2), child("d", 3, 2), child("f", 4, 2)]);
     let store = stored(&[(1, top), (2, leaves(&["a", "b"])), (4, leaves(&["e", "f"]))]);

@@ -152,6 +152,30 @@ proptest! {
     }
 
     #[test]
+    fn a_tree_from_before_there_were_sizes_is_edited_and_read_like_any_other(
+        old in steps(),
+        new in steps(),
+        length in key_lengths(),
+    ) {
+        let mut store = MemoryPages { sizeless: true, ..MemoryPages::default() };
+        let mut model = Model::new();
+        old.iter().for_each(|step| edit_model(&mut model, &edits_of(step, length)));
+        let mut root = build(&model, &mut store);
+        store.sizeless = false;
+        for step in &new {
+            let edits = edits_of(step, length);
+            edit_model(&mut model, &edits);
+            root = edited(root, edits, &mut store);
+        }
+        let found: Vec<_> = scan(root, &store, Bound::Unbounded).map(Result::unwrap).collect();
+        prop_assert!(found.iter().map(|(key, value)| (key, value)).eq(&model));
+        let anew = build(&model, &mut store);
+        prop_assert!(tree_diff(root, anew, &store).is_empty() && tree_diff(anew, root, &store).is_empty());
+        let (counted, whole) = (measure(root, &store, &[], None).unwrap(), measure(anew, &store, &[], None).unwrap());
+        prop_assert!(counted.entries == whole.entries && counted.size <= whole.size);
+    }
+
+    #[test]
     fn a_walk_names_every_page_once_and_a_build_writes_no_other(steps in steps(), length in key_lengths()) {
         let mut model = Model::new();
         steps.iter().for_each(|step| edit_model(&mut model, &edits_of(step, length)));

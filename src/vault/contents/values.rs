@@ -413,7 +413,8 @@ pub(crate) fn decode_entry(value: &[u8]) -> Result<messages::Entry> {
     decode_lenient(value, RECORD_BYTES_MAX, Part::Record)
 }
 
-/// Bytes of the content that an entry has (F-53). Asked of every entry that is written: nothing else is decoded.
+/// Bytes of the content that an entry has (F-53). Asked of every entry that is written: nothing else of it is
+/// decoded, and a value that is no entry has whatever size.
 pub(super) fn size_of(value: &[u8]) -> u64 {
     /// The part of [`messages::Entry`].
     #[derive(Clone, PartialEq, prost::Message)]
@@ -442,5 +443,32 @@ pub(crate) fn record_of<'e>(reader: &ContentReader<'_>, entry: &'e messages::Ent
         }
         Some(_) => Err(Error::damaged(Part::Record)),
         None => Ok(Cow::Borrowed(&entry.record)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+
+    #[test]
+    fn the_size_of_a_value_is_the_length_that_its_entry_tells() {
+        let content =
+            |length| Some(messages::Content { length, inline: b"inline".to_vec(), ..Default::default() });
+        let entries = [
+            messages::Entry::default(),
+            messages::Entry { record: b"record".to_vec(), ..Default::default() },
+            messages::Entry { record_content: content(9), ..Default::default() },
+            messages::Entry { record_content: content(9), content: content(6), record: b"record".to_vec() },
+            messages::Entry { content: content(u64::MAX), ..Default::default() },
+        ];
+        // Entries one after the other are one: what comes twice is merged.
+        let twice = entries.iter().map(messages::Entry::encode_to_vec).collect::<Vec<_>>().concat();
+        for value in entries.iter().map(messages::Entry::encode_to_vec).chain([twice]) {
+            let told = decode_entry(&value).unwrap().content.map_or(0, |content| content.length);
+            assert_eq!(size_of(&value), told);
+        }
+        assert_eq!(size_of(&[0xff; 20]), 0);
     }
 }

@@ -76,13 +76,14 @@ pub(super) struct Part {
 }
 
 impl RestorePlan {
-    /// Files, folders, links and records that it will write.
+    /// Files, folders, links and records that it is to write, as the device counted them that committed them.
     #[must_use]
     pub fn entries(&self) -> u64 {
         self.entries
     }
 
-    /// Bytes of content in them.
+    /// Bytes of content in them, as that device counted them: what a restore reports may differ, and content that
+    /// earlier builds wrote is not counted.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
@@ -110,10 +111,11 @@ impl RestorePlan {
 
 impl Vault {
     /// Looks up what `selections` mean at `at`, and how much it is. Reads no more of the tree than the way to the
-    /// ends of each selection; `job` can cancel it.
+    /// ends of each selection, so that it says nothing of whether the rest can be read; `job` can cancel it.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when a path is not there; [`Error::Rollback`], [`Error::Fork`]; [`Error::Cancelled`].
+    /// [`Error::NotFound`] when a path is not there; [`Error::Damaged`], [`Error::Missing`] when the way there cannot
+    /// be read; [`Error::Rollback`], [`Error::Fork`]; [`Error::Cancelled`].
     pub fn plan_restore(&self, selections: &[Selection], at: &At, job: &Job) -> Result<RestorePlan> {
         const MEMORY_BYTES: usize = 4 * 1024 * 1024;
         let work = &mut *self.work();
@@ -143,8 +145,8 @@ impl Vault {
             if found.entries == 0 && !prefix.is_empty() {
                 return Err(Error::NotFound("an entry at this path"));
             }
-            entries += found.entries;
-            bytes += found.size;
+            entries = u64::saturating_add(entries, found.entries);
+            bytes = u64::saturating_add(bytes, found.size);
             parts.push(Part { kind: kind.clone(), state, prefix });
         }
         let (freshness, newest) = (view.freshness, *at == At::Latest);

@@ -171,7 +171,8 @@ impl Database {
         for row in transaction.open_table(UNCOMMITTED).map_err(failed)?.range(first..).map_err(failed)? {
             let number = row.map_err(failed)?.0.value();
             let pack = packs.get(number).map_err(failed)?;
-            found.extend(pack.filter(|pack| pack.value().3 == kind).map(|_| number));
+            let is_one = pack.is_some_and(|pack| pack.value().3 == kind && pack_row(pack.value()).is_some());
+            found.extend(is_one.then_some(number));
         }
         Ok(found)
     }
