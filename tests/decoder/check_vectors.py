@@ -162,7 +162,8 @@ class Objects:
         elif name == "pack":
             read_directory(plain)
         elif name == "tree page":
-            decoder.parse_page(plain)
+            leaves = len(decoder.parse_page(plain)[0].leaves)
+            decoder.check_page(plain, 0, (leaves, 0), None, b"", 2)
 
     def fail(self, case):
         if "code" in case:

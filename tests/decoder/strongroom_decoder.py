@@ -932,11 +932,7 @@ class Content:
     def page(self, name, level, extent, last_key, after, fewest, is_last):
         data = self.chunk(name)
         need(len(data) <= 131072, "tree page")
-        page, items, keys = parse_page(data)
-        count = sum(child.entries for child in items) if level else len(items)
-        size = min(sum(item.size for item in items), 2**64 - 1)
-        need(page.level == level and (count, size) == extent and (last_key is None or keys[-1] == last_key), "tree page")
-        need(after < keys[0] and (level == 0 or len(items) >= fewest), "tree page")
+        items = check_page(data, level, extent, last_key, after, fewest)
         if level == 0:
             yield from ((leaf.key, leaf.value) for leaf in items)
             return
@@ -946,6 +942,16 @@ class Content:
             below = (child.page, level - 1, extent, child.last_key, after, 1 if at_end else 2, at_end)
             yield from self.page(*below)
             after = child.last_key
+
+
+def check_page(data, level, extent, last_key, after, fewest):
+    """F-54: what is in the page."""
+    page, items, keys = parse_page(data)
+    count = sum(child.entries for child in items) if level else len(items)
+    size = min(sum(item.size for item in items), 2**64 - 1)
+    need(page.level == level and (count, size) == extent and (last_key is None or keys[-1] == last_key), "tree page")
+    need(after < keys[0] and (level == 0 or len(items) >= fewest), "tree page")
+    return items
 
 
 def parse_page(data):

@@ -143,6 +143,9 @@ fn structures(cases: &mut Vec<Value>) {
     case("tree page", "a key twice", page(0, &["a", "a"], Vec::new()));
     case("tree page", "an empty key", page(0, &[""], Vec::new()));
     case("tree page", "no entries", Vec::new());
+    let sized = messages::LeafEntry { size: 1, ..leaf("a") };
+    let sized = messages::TreePage { level: 0, leaves: vec![sized], children: Vec::new() };
+    case("tree page", "a size that the root does not tell", sized.encode_to_vec());
 }
 
 /// A keyring of the account with something changed that a reader must notice.
@@ -252,8 +255,8 @@ fn what_must_fail_fails_as_it_must() {
             "about": "`object` with `change`: an object of objects.json, where `flip` inverts the lowest bit of the byte \
                       at that offset, `byte` sets one, `zero` sets some to zero, `length` cuts or fills with zeros, \
                       `context` replaces the context. `parse` with `plain`: a message (a whole plaintext for a pack, \
-                      a page as a root for a tree page, what the envelope of objects.json holds for an \
-                      envelope) of that account. `code`: a recovery code. An implementation \
+                      for a tree page a root that is said to have level 0, as many entries as it has leaves, and \
+                      the size 0, for an envelope what that of objects.json holds) of that account. `code`: a recovery code. An implementation \
                       need not tell the classes of `error` apart, but for `newer format` and `mistyped code`.",
             "cases": must_fail(),
         }),
