@@ -184,3 +184,27 @@ fn a_backup_that_failed_on_the_way_sends_nothing_again_that_arrived() {
     let report = backup().unwrap();
     assert!(report.sent_bytes < (FILES - 3 * 7 + 2) << 20, "{} bytes sent", report.sent_bytes);
 }
+
+#[test]
+fn in_the_least_memory_too_small_neighbours_are_fetched_together() {
+    const FILES: usize = 400;
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("folder");
+    fs::create_dir(&folder).unwrap();
+    for n in 0..FILES {
+        let line = format!("the {n}th file says the same on each of its lines\n");
+        fs::write(folder.join(format!("{n:03}.txt")), line.repeat(120)).unwrap();
+    }
+    let store = MemoryStore::new();
+    let (vault, _) = Vault::create(store.clone(), home.path().join("home"), device("phone")).unwrap();
+    vault.consent().grant(&Kind::NOTES).unwrap();
+    vault.backup(&Kind::NOTES, "notes", Source::Folder(&Folder::at(&folder)), &Job::new()).unwrap();
+    let job = Job::new().with_memory(Job::MEMORY_BYTES_MIN);
+    let plan = vault.plan_restore(&[Selection::kind(Kind::NOTES)], &At::Latest, &job).unwrap();
+    let before = store.traffic();
+    let restored = vault.restore(plan, home.path().join("out"), &job).unwrap();
+    assert_eq!(restored.failures, []);
+    assert_eq!(contents(&home.path().join("out/notes/notes")), contents(&folder));
+    let gets = store.traffic().gets - before.gets;
+    assert!(gets < FILES as u64 / 4, "{gets} requests");
+}

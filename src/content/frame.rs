@@ -133,6 +133,19 @@ impl Decompressor {
 
 const DAMAGED: Error = Error::Damaged { what: Part::Chunk };
 
+/// The plain bytes of a chunk whose frame was unpacked last, if they are the ones named: nothing has to be fetched.
+#[must_use]
+pub fn kept_chunk(
+    id_key: &Secret<32>,
+    (pack, slot): ([u8; 16], &ChunkSlot),
+    decompressor: &Decompressor,
+) -> Option<Vec<u8>> {
+    decompressor.kept.filter(|kept| *kept == (pack, slot.frame) && slot.is_sound())?;
+    let (at, length) = (usize::try_from(slot.at).ok()?, usize::try_from(slot.length).ok()?);
+    let plain = decompressor.plain.get(at..)?.get(..length)?;
+    (ChunkId::derive(id_key, plain) == slot.id).then(|| plain.to_vec())
+}
+
 /// Gives back the plain bytes of a chunk of the pack `pack` from its frame's `stored` bytes, and checks that they
 /// are the ones named (promise 3).
 ///

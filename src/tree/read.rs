@@ -59,32 +59,34 @@ pub fn measure<R: PageReader + ?Sized>(
     let mut found = Extent::default();
     while let Some(item) = cursor.item() {
         let (last_key, extent, is_page) = match item {
-            Item::Page { child, .. } => (&child.last_key, child.extent, true),
-            Item::Leaf(leaf) => (&leaf.key, leaf.extent(), false),
+            Item::Page { child, .. } => (child.last_key.as_slice(), child.extent, true),
+            Item::Leaf(leaf) => (leaf.key.as_slice(), leaf.extent(), false),
         };
-        if is_page && end.is_some_and(|end| cursor.before() >= end) {
+        // All keys of a page lie after this one.
+        let after = cursor.before();
+        let is_behind = end.is_some_and(|end| if is_page { after >= end } else { last_key >= end });
+        let is_before = last_key < start;
+        let is_partly = is_page && (after < start || end.is_some_and(|end| last_key >= end));
+        if is_behind {
             break;
         }
-        let is_outside = last_key.as_slice() < start;
-        let ends_inside = end.is_none_or(|end| last_key.as_slice() < end);
-        let is_inside = ends_inside && (!is_page || cursor.before() >= start);
-        if is_page && !is_outside && !is_inside {
-            match cursor.enter(reader) {
-                Err(error) if error.is_damage() => {}
-                entered => {
-                    entered?;
-                    continue;
-                }
+        if !is_before {
+            if is_partly && enter_if_whole(&mut cursor, reader)? {
+                continue;
             }
-        } else if !is_outside && !is_inside {
-            break;
-        }
-        if !is_outside {
             found = found.plus(extent)?;
         }
         cursor.step();
     }
     Ok(found)
+}
+
+/// Opens the page that lies next, unless it cannot be read.
+fn enter_if_whole(cursor: &mut Cursor, reader: &(impl PageReader + ?Sized)) -> Result<bool> {
+    match cursor.enter(reader) {
+        Err(error) if error.is_damage() => Ok(false),
+        entered => entered.map(|()| true),
+    }
 }
 
 /// Looks up keys that ascend: cheaper than one [`get`] after the other, since each page is read once.

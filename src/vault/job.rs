@@ -96,8 +96,8 @@ impl Job {
         self.threads
     }
 
-    /// Lets the job delete any number of entries; without it more than a fifth of a kind, and at least
-    /// fifty, are [`Error::TooManyDeletions`].
+    /// Lets the job delete any number of entries; without it more than a fifth of a kind, and more
+    /// than fifty, are [`Error::TooManyDeletions`].
     #[must_use]
     pub fn with_deletions(mut self) -> Self {
         self.deletions = true;

@@ -354,7 +354,7 @@ impl Replaced<'_> {
     }
 }
 
-/// Deleting more than a fifth of a kind, and at least fifty entries, needs its owner's word.
+/// Deleting more than a fifth of a kind, and more than fifty entries, needs its owner's word.
 pub(super) fn guard_deletions(kind: &Kind, deleted: u64, before: Option<Root>, job: &Job) -> Result<()> {
     const UNASKED: u64 = 50;
     let entries = before.map_or(0, Root::entries);

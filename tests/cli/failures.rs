@@ -205,3 +205,33 @@ fn a_secret_is_one_line() {
     let ran = desk.run("old", ["password", "set", "--password-file", &desk.arg("two")]).exits(2);
     assert!(ran.stderr.contains("a secret is one line") && !ran.stderr.contains("one two"), "{}", ran.stderr);
 }
+
+#[test]
+fn nothing_is_restored_into_the_store_nor_among_the_keys() {
+    let desk = Desk::with_vault();
+    fs::create_dir(desk.path("docs")).unwrap();
+    fs::write(desk.path("docs/letter"), "dear").unwrap();
+    desk.run("old", ["backup", "files", "docs"]).exits(0);
+    for into in ["store", "store/new/deep", "old", "docs/../old/x"] {
+        let ran = desk.run("old", ["restore", "--into", into]).exits(2);
+        assert!(ran.stderr.contains("--into lies in the store or in the home"), "{}", ran.stderr);
+        assert!(!desk.path(into).join("files").exists());
+    }
+    desk.run("old", ["restore", "--into", "store next to it"]).exits(0);
+    assert_eq!(fs::read(desk.path("store next to it/files/docs/letter")).unwrap(), b"dear");
+}
+
+#[test]
+fn an_error_that_an_option_would_have_avoided_names_it() {
+    let desk = Desk::with_vault();
+    desk.run("old", ["consent", "revoke", "files"]).exits(0);
+    fs::create_dir(desk.path("docs")).unwrap();
+    let ran = desk.run("old", ["backup", "files", "docs"]).exits(6);
+    assert!(ran.stderr.contains("strongroom consent grant files"), "{}", ran.stderr);
+    desk.run("old", ["consent", "grant", "files"]).exits(0);
+    (0..60).for_each(|n| fs::write(desk.path(&format!("docs/{n}")), "text").unwrap());
+    desk.run("old", ["backup", "files", "docs"]).exits(0);
+    (0..60).for_each(|n| fs::remove_file(desk.path(&format!("docs/{n}"))).unwrap());
+    let ran = desk.run("old", ["backup", "files", "docs"]).exits(1);
+    assert!(ran.stderr.contains("--confirm-deletions"), "{}", ran.stderr);
+}

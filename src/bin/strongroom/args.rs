@@ -15,7 +15,7 @@ const STATUSES: &str = "Exit status:
   0    done
   1    failed, or something was left out (named on standard error)
   2    wrong usage
-  3    data of the store is damaged or missing (named)
+  3    data of the store is damaged or missing (named), or was written after this device was revoked
   4    wrong recovery code, password or device secret
   5    rollback or fork, a copied or revoked device; or a device was not let in
   6    no consent for this kind of data

@@ -125,6 +125,10 @@ impl fmt::Display for Fault {
                 write!(f, "{error}: is it the right store? (README: When it says rollback or fork)")
             }
             Self::Vault(error @ Error::NoVault) => write!(f, "{error}: the store is empty, or another one"),
+            Self::Vault(error @ Error::NotConsented { kind }) => {
+                write!(f, "{error}: strongroom consent grant {kind} gives it")
+            }
+            Self::Vault(error @ Error::TooManyDeletions { .. }) => write!(f, "{error} (--confirm-deletions)"),
             Self::Vault(error) => write!(f, "{error}"),
             Self::NoHome(home) => {
                 write!(f, "{}: no vault in this home: init, recover or devices join make one", home.display())

@@ -1,5 +1,7 @@
 //! `restore`: plan, then act. What could not be restored is named on standard error, one line each.
 
+use std::path::{Path, absolute};
+
 use serde_json::{Value, json};
 use strongroom::{
     history::Freshness,
@@ -20,6 +22,7 @@ pub(crate) fn run(session: &Session, restore: &Restore, output: &mut Output) -> 
         [] => Selection::all(),
         some => some.iter().map(What::selection).collect::<Result<_, _>>()?,
     };
+    refuse_own_folders(session, &restore.into)?;
     let vault = session.vault()?;
     let watched = Watched::start(session.job(), output)?;
     let plan = vault.plan_restore(&selections, &restore.at, watched.job())?;
@@ -44,6 +47,17 @@ pub(crate) fn run(session: &Session, restore: &Restore, output: &mut Output) -> 
     let lines = [format!("restored {entries} entries, {bytes} bytes"), freshness_line(report.freshness)];
     output.summary(&object, &lines)?;
     Ok(Status::of_failures(&report.failures))
+}
+
+/// What is restored is not for the store to read, nor does it belong among the keys.
+fn refuse_own_folders(session: &Session, into: &Path) -> Result<(), Fault> {
+    let into = absolute(into).map_err(Fault::local("looking for the folder", into))?;
+    let there = into.ancestors().find_map(|folder| folder.canonicalize().ok()).unwrap_or_default();
+    let mut own = session.own_folders().filter_map(|folder| folder.canonicalize().ok());
+    if own.any(|own| there.starts_with(own)) {
+        return Err(Fault::Usage("--into lies in the store or in the home: choose another folder".into()));
+    }
+    Ok(())
 }
 
 /// One line for each.

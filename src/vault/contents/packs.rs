@@ -9,7 +9,7 @@ use std::{
 use super::{KindAccess, spare::Spare};
 use crate::{
     Error, Part, Result,
-    content::{ChunkSlot, Decompressor, PackEntry, decode_chunk, pack_context, read_directory},
+    content::{ChunkSlot, Decompressor, PackEntry, decode_chunk, kept_chunk, pack_context, read_directory},
     crypto::{HEADER_BYTES, Opener, Place},
     keys::{AccountId, KindKeys},
     privacy::Gate,
@@ -101,13 +101,17 @@ impl PackSource {
         Ok(read)
     }
 
-    /// Fetches the header and only the segments that hold a chunk, and gives its plain bytes.
+    /// Fetches the header and only the segments that hold a chunk, unless its frame was unpacked last, and gives its
+    /// plain bytes.
     pub(super) fn read_alone(
         &self,
         row: &PackRow,
         slot: &ChunkSlot,
         decompressor: &mut Decompressor,
     ) -> Result<Vec<u8>> {
+        if let Some(plain) = kept_chunk(self.keys.chunk_id_key(), (row.id, slot), decompressor) {
+            return Ok(plain);
+        }
         let missing = || Error::Missing { what: Part::Pack };
         let at = Place::Object(row.id);
         let length = usize::try_from(row.length).map_err(|_| damaged(Error::Internal("length")))?;
