@@ -44,7 +44,7 @@ pub fn scan_prefix<'a, R: PageReader + ?Sized>(
 /// counted that its parent counts.
 ///
 /// # Errors
-/// [`Error::Damaged`] when the root page is, and whatever the reader says.
+/// [`Error::Damaged`](crate::Error::Damaged) when the root page is, and whatever the reader says.
 pub fn measure<R: PageReader + ?Sized>(
     root: Option<Root>,
     reader: &R,
