@@ -133,6 +133,12 @@ impl Decompressor {
 
 const DAMAGED: Error = Error::Damaged { what: Part::Chunk };
 
+/// A chunk's part of its unpacked frame.
+fn part_of<'p>(slot: &ChunkSlot, plain: &'p [u8]) -> Option<&'p [u8]> {
+    let (at, length) = (usize::try_from(slot.at).ok()?, usize::try_from(slot.length).ok()?);
+    plain.get(at..)?.get(..length)
+}
+
 /// The plain bytes of a chunk whose frame was unpacked last, if they are the ones named: nothing has to be fetched.
 #[must_use]
 pub fn kept_chunk(
@@ -141,8 +147,7 @@ pub fn kept_chunk(
     decompressor: &Decompressor,
 ) -> Option<Vec<u8>> {
     decompressor.kept.filter(|kept| *kept == (pack, slot.frame) && slot.is_sound())?;
-    let (at, length) = (usize::try_from(slot.at).ok()?, usize::try_from(slot.length).ok()?);
-    let plain = decompressor.plain.get(at..)?.get(..length)?;
+    let plain = part_of(slot, &decompressor.plain)?;
     (ChunkId::derive(id_key, plain) == slot.id).then(|| plain.to_vec())
 }
 
@@ -169,10 +174,8 @@ pub fn decode_chunk<'s>(
     } else if slot.frame.plain == 0 {
         return Err(DAMAGED);
     } else {
-        let number = |value| usize::try_from(value).map_err(|_| DAMAGED);
-        let (at, length) = (number(slot.at)?, number(slot.length)?);
         let shared = decompressor.shared(pack, slot.frame, stored)?;
-        Cow::Borrowed(shared.get(at..).and_then(|rest| rest.get(..length)).ok_or(DAMAGED)?)
+        Cow::Borrowed(part_of(slot, shared).ok_or(DAMAGED)?)
     };
     if ChunkId::derive(id_key, &plain) == slot.id { Ok(plain) } else { Err(DAMAGED) }
 }
