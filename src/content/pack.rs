@@ -2,8 +2,6 @@
 //!
 //! The directory lets the index be rebuilt from packs alone. Its length is the last four plaintext bytes.
 
-use std::ops::ControlFlow;
-
 use prost::Message as _;
 
 use super::{
@@ -13,7 +11,8 @@ use super::{
 use crate::{
     Error, Part, Result,
     crypto::{
-        Context, HEADER_BYTES, ObjectKey, ObjectType, Opener, Place, Random, SealBuffer, Sealed, Sealing,
+        Context, HEADER_BYTES, ObjectKey, ObjectType, OpenPart, Opener, Place, Random, SealBuffer, Sealed,
+        SealedPart, Sealing,
     },
     keys::{AccountId, ObjectRef},
     limits::{OBJECT_BYTES_MAX, PACK_CHUNKS_MAX},
@@ -191,16 +190,11 @@ impl PackBuilder {
         kind: &str,
         random: &mut dyn Random,
     ) -> Result<(PackEntry, Sealed)> {
-        let mut sealing = self.begin_sealing(key, account, epoch, kind, random)?;
-        loop {
-            match sealing.step()? {
-                ControlFlow::Break(sealed) => return Ok(sealed),
-                ControlFlow::Continue(rest) => sealing = rest,
-            }
-        }
+        let (sealing, parts) = self.begin_sealing(key, account, epoch, kind, random)?;
+        sealing.join(parts.into_iter().map(OpenPart::seal).collect::<Result<_>>()?)
     }
 
-    /// The same in steps of some half a millisecond, so that whoever seals is not away for long.
+    /// The same in parts of some half a millisecond, for several threads.
     ///
     /// # Errors
     /// As [`PackBuilder::seal`].
@@ -211,18 +205,20 @@ impl PackBuilder {
         epoch: u32,
         kind: &str,
         random: &mut dyn Random,
-    ) -> Result<PackSealing> {
+    ) -> Result<(PackSealing, Vec<OpenPart>)> {
+        const SEGMENTS: usize = 16;
         let wire = messages::PackDirectory { chunks: self.chunks.iter().map(ChunkEntry::to_wire).collect() };
         let directory = wire.encode_to_vec();
         let length = u32::try_from(directory.len()).map_err(|_| Error::Internal("pack directory"))?;
         let trailer = [&directory[..], &length.to_le_bytes()].concat();
         let context = pack_context(account, epoch, kind, random.bytes()?);
-        let sealing = self.buffer.begin_sealing(key, context, &directory, &trailer, random)?;
-        Ok(PackSealing { sealing, chunks: self.chunks })
+        let (sealing, parts) =
+            self.buffer.begin_sealing(key, context, (&directory, &trailer), SEGMENTS, random)?;
+        Ok((PackSealing { sealing, chunks: self.chunks }, parts))
     }
 }
 
-/// A pack that is being sealed.
+/// A pack whose parts are being sealed.
 #[must_use = "nothing of it leaves before all is sealed"]
 pub struct PackSealing {
     sealing: Sealing,
@@ -230,20 +226,14 @@ pub struct PackSealing {
 }
 
 impl PackSealing {
-    /// Seals a part; with the last it is named by its hash.
+    /// Joins all its parts, in order, and names it by its hash.
     ///
     /// # Errors
-    /// [`Error::Internal`].
-    pub fn step(self) -> Result<ControlFlow<(PackEntry, Sealed), Self>> {
-        const SEGMENTS: usize = 16;
-        let Self { sealing, chunks } = self;
-        Ok(match sealing.step(SEGMENTS)? {
-            ControlFlow::Continue(sealing) => ControlFlow::Continue(Self { sealing, chunks }),
-            ControlFlow::Break(sealed) => {
-                let object = ObjectRef::of(&sealed)?;
-                ControlFlow::Break((PackEntry { object, chunks }, sealed))
-            }
-        })
+    /// [`Error::Internal`] for other parts than its own.
+    pub fn join(self, parts: Vec<SealedPart>) -> Result<(PackEntry, Sealed)> {
+        let sealed = self.sealing.join(parts)?;
+        let object = ObjectRef::of(&sealed)?;
+        Ok((PackEntry { object, chunks: self.chunks }, sealed))
     }
 }
 

@@ -19,6 +19,7 @@ mod random;
 mod seal;
 #[cfg(any(test, feature = "test-support"))]
 mod seal_log;
+mod sealing;
 mod secret;
 mod sign;
 
@@ -37,11 +38,11 @@ pub use password::{PasswordParameters, PasswordSeeds, derive_password_seeds};
 pub use random::SeededRandom;
 pub use random::{OsRandom, Random};
 pub use seal::{
-    FORMAT_VERSION, HEADER_BYTES, MAGIC, ObjectKey, Opener, SealBuffer, Sealed, Sealing, open_message,
-    seal_message,
+    FORMAT_VERSION, HEADER_BYTES, MAGIC, ObjectKey, Opener, SealBuffer, Sealed, open_message, seal_message,
 };
 pub(crate) use seal::{open_message_with_extra, seal_message_with_extra};
 #[cfg(any(test, feature = "test-support"))]
 pub use seal_log::{SealCounts, SealLog};
+pub use sealing::{OpenPart, SealedPart, Sealing};
 pub use secret::Secret;
 pub use sign::{SIGNATURE_BYTES, Signature, SigningKey, VERIFYING_KEY_BYTES, VerifyingKey};

@@ -3,13 +3,13 @@
 //! Each object has a key of its own, from a salt and its whole context. The commitment is compared before
 //! the cipher is called; plaintext is released only after its tag; whatever fails leaves zeros (I9).
 
-use std::{ops::ControlFlow, sync::OnceLock};
+use std::sync::OnceLock;
 
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
 use super::{
-    Context, Label, Random, Secret,
+    Context, Label, OpenPart, Random, Sealing, Secret,
     aead::{Aead, NONCE_BYTES, TAG_BYTES},
     derive_from_key, keyed_hash,
     opened::{Opened, gather},
@@ -72,7 +72,8 @@ impl ObjectKey {
     }
 }
 
-struct ObjectSecrets {
+/// What an object is sealed with.
+pub(super) struct ObjectSecrets {
     aead: Aead,
     base_nonce: [u8; NONCE_BYTES],
     commitment: [u8; 32],
@@ -96,6 +97,11 @@ pub struct Sealed {
 }
 
 impl Sealed {
+    /// Joined from parts that were sealed.
+    pub(super) fn of(context: Context, bytes: Vec<u8>) -> Self {
+        Self { context, bytes }
+    }
+
     /// What it is and where it goes.
     #[must_use]
     pub fn context(&self) -> &Context {
@@ -219,74 +225,62 @@ impl SealBuffer {
         trailer: &[u8],
         random: &mut dyn Random,
     ) -> Result<Sealed> {
-        match self.begin_sealing(key, context, content_id, trailer, random)?.step(usize::MAX)? {
-            ControlFlow::Break(sealed) => Ok(sealed),
-            ControlFlow::Continue(_) => {
-                Err(Error::Internal("an object has more segments than can be counted"))
-            }
-        }
+        let header = self.header;
+        let (mut bytes, layout, secrets) = self.complete(key, &context, (content_id, trailer), random)?;
+        let body = bytes.get_mut(header..).unwrap_or_default();
+        seal_segments(&secrets, (0, layout.segments() - 1), body)?;
+        Ok(Sealed { context, bytes })
     }
 
-    /// The same in steps, for whoever has to look after something else in between.
+    /// The same in parts of `segments` segments, for several threads: `content` are the content id and the trailer.
     ///
     /// # Errors
     /// As [`SealBuffer::seal`].
     pub fn begin_sealing(
-        mut self,
+        self,
         key: &ObjectKey,
         context: Context,
-        content_id: &[u8],
-        trailer: &[u8],
+        content: (&[u8], &[u8]),
+        segments: usize,
         random: &mut dyn Random,
-    ) -> Result<Sealing> {
+    ) -> Result<(Sealing, Vec<OpenPart>)> {
+        let header = self.header;
+        let (bytes, _, secrets) = self.complete(key, &context, content, random)?;
+        Ok(Sealing::split(context, secrets, (bytes, header), segments))
+    }
+
+    /// An object's whole length, its header sealed and its segments plaintext.
+    fn complete(
+        mut self,
+        key: &ObjectKey,
+        context: &Context,
+        (content_id, trailer): (&[u8], &[u8]),
+        random: &mut dyn Random,
+    ) -> Result<(Vec<u8>, Layout, ObjectSecrets)> {
         let layout = Layout::fitting(self.header, self.plain + trailer.len())?;
         self.append_zeros(layout.capacity() - self.plain - trailer.len());
         self.append(trailer);
         self.bytes.resize(layout.length(), 0);
-        let salt = key.hedged_salt(random, &context, content_id)?;
-        let secrets = key.derive(&salt, &context);
+        let salt = key.hedged_salt(random, context, content_id)?;
+        let secrets = key.derive(&salt, context);
         put(&mut self.bytes, SALT, &salt);
         put(&mut self.bytes, COMMITMENT, &secrets.commitment);
-        Ok(Sealing { context, bytes: self.bytes, layout, secrets, done: 0 })
+        Ok((self.bytes, layout, secrets))
     }
 }
 
-/// An object of which some segments are sealed and some are plaintext still.
-#[must_use = "nothing of it leaves before all is sealed"]
-pub struct Sealing {
-    context: Context,
-    bytes: Vec<u8>,
-    layout: Layout,
-    secrets: ObjectSecrets,
-    /// Segments that are sealed.
-    done: usize,
-}
-
-impl Sealing {
-    /// Seals the next `segments`, at least one; gives the object, once that were all.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] when there is none to seal.
-    pub fn step(mut self, segments: usize) -> Result<ControlFlow<Sealed, Self>> {
-        let Self { bytes, layout, secrets, done, .. } = &mut self;
-        let body = bytes.get_mut(layout.header()..).unwrap_or_default();
-        let last = layout.segments() - 1;
-        let before = *done;
-        let open = body.chunks_mut(SEALED_SEGMENT_BYTES).enumerate().skip(before).take(segments.max(1));
-        for (index, segment) in open {
-            let (plain, tag_place) = split_tag(segment)?;
-            let tag = secrets.aead.seal(&secrets.nonce(index, index == last)?, plain)?;
-            tag_place.copy_from_slice(&tag);
-            *done = index + 1;
-        }
-        if self.done > last {
-            return Ok(ControlFlow::Break(Sealed { context: self.context, bytes: self.bytes }));
-        }
-        if self.done > before {
-            return Ok(ControlFlow::Continue(self));
-        }
-        Err(Error::Internal("an object has fewer segments than its length says"))
+/// Seals consecutive segments in place: `first` is the number of the first, `last` that of the object's last.
+pub(super) fn seal_segments(
+    secrets: &ObjectSecrets,
+    (first, last): (usize, usize),
+    segments: &mut [u8],
+) -> Result<()> {
+    for (index, segment) in segments.chunks_mut(SEALED_SEGMENT_BYTES).enumerate() {
+        let index = first + index;
+        let (plain, tag_place) = split_tag(segment)?;
+        *tag_place = secrets.aead.seal(&secrets.nonce(index, index == last)?, plain)?;
     }
+    Ok(())
 }
 
 /// Seals one message: the bytes, zeros, and the length as the last four bytes (F-16).

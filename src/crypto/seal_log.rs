@@ -82,8 +82,6 @@ impl KeyPrint {
 
 #[cfg(test)]
 mod tests {
-    use std::ops::ControlFlow;
-
     use super::*;
     use crate::crypto::{
         Context, ObjectKey, ObjectType, Place, SealBuffer, SeededRandom, aead::Aead, seal_message,
@@ -114,30 +112,6 @@ mod tests {
         assert_eq!(log.counts(), SealCounts { fresh: 3, same: 0, repeated: 0 });
         seal(1, b"one");
         assert_eq!(log.counts(), SealCounts { fresh: 3, same: 1, repeated: 0 });
-    }
-
-    #[test]
-    fn an_object_sealed_in_steps_is_the_object_sealed_at_once() {
-        let key = ObjectKey::new(Secret::from_slice(&[9; 32]).unwrap());
-        let buffer = || {
-            let mut buffer = SealBuffer::with_capacity(300_000);
-            buffer.append(&[7; 300_000]);
-            buffer
-        };
-        let random = || SeededRandom::new(1);
-        let whole = buffer().seal(&key, context(1), b"id", b"end", &mut random()).unwrap();
-        for segments in 0..9 {
-            let log = SealLog::start();
-            let mut sealing = buffer().begin_sealing(&key, context(1), b"id", b"end", &mut random()).unwrap();
-            let sealed = loop {
-                match sealing.step(segments).unwrap() {
-                    ControlFlow::Break(sealed) => break sealed,
-                    ControlFlow::Continue(rest) => sealing = rest,
-                }
-            };
-            assert!(sealed.bytes() == whole.bytes(), "{segments} segments a step");
-            assert_eq!(log.counts(), SealCounts { fresh: 8, same: 0, repeated: 0 });
-        }
     }
 
     #[test]

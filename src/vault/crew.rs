@@ -8,7 +8,6 @@
 
 use std::{
     collections::VecDeque,
-    ops::ControlFlow,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
@@ -23,6 +22,8 @@ use crate::{
 };
 
 type Task = Box<dyn FnOnce(&mut Tools) + Send>;
+/// What is to be done with all parts of a task, or with the first error.
+type End<Q> = Box<dyn FnOnce(Result<Vec<Q>>) + Send>;
 
 /// What each hand keeps from task to task.
 pub(crate) struct Tools {
@@ -106,24 +107,25 @@ impl Crew {
         Ok(Later::Coming(Coming { result, queue: Arc::clone(&self.queue) }))
     }
 
-    /// As [`Self::give_first`], for a task that takes long: after each step whoever does it looks for something
-    /// better to do, and anybody may do the next.
-    pub(crate) fn give_first_in_steps<S: Send + 'static, T: Send + 'static>(
+    /// As [`Self::give_first`], for a task that takes long: anybody may do a part of it, and whoever does the last
+    /// one joins what came of them, in order.
+    pub(crate) fn give_first_in_parts<P: Send + 'static, Q: Send + 'static, T: Send + 'static>(
         &mut self,
-        mut state: S,
-        step: fn(S) -> Result<ControlFlow<T, S>>,
+        parts: Vec<P>,
+        work: fn(P) -> Result<Q>,
+        join: impl FnOnce(Vec<Q>) -> Result<T> + Send + 'static,
     ) -> Result<Later<T>> {
-        if self.size == 0 {
-            return Ok(Later::Here(loop {
-                match step(state) {
-                    Ok(ControlFlow::Continue(rest)) => state = rest,
-                    Ok(ControlFlow::Break(result)) => break Ok(result),
-                    Err(error) => break Err(error),
-                }
-            }));
+        if self.size == 0 || parts.is_empty() {
+            return Ok(Later::Here(parts.into_iter().map(work).collect::<Result<_>>().and_then(join)));
         }
         let (done, result) = sync_channel(1);
-        self.put(|open| &mut open.first, in_steps(Arc::clone(&self.queue), done, state, step))?;
+        let end = Box::new(move |parts: Result<_>| answer(&done, parts.and_then(join)));
+        let none = parts.iter().map(|_| None).collect();
+        let whole = Arc::new(Mutex::new(Whole { parts: none, end: Some(end) }));
+        for (number, part) in parts.into_iter().enumerate() {
+            let whole = Arc::clone(&whole);
+            self.put(|open| &mut open.first, Box::new(move |_| Whole::add(&whole, number, work(part))))?;
+        }
         Ok(Later::Coming(Coming { result, queue: Arc::clone(&self.queue) }))
     }
 
@@ -154,27 +156,33 @@ impl Crew {
     }
 }
 
-/// The first step of what is left of a task, and the rest as the next task in line. What waits in the queue so holds
-/// the queue: [`Crew`] empties it when it ends, and nothing comes in after that.
-fn in_steps<S: Send + 'static, T: Send + 'static>(
-    queue: Arc<Queue>,
-    done: SyncSender<Result<T>>,
-    state: S,
-    step: fn(S) -> Result<ControlFlow<T, S>>,
-) -> Task {
-    Box::new(move |_| match step(state) {
-        Ok(ControlFlow::Continue(rest)) => {
-            let next = in_steps(Arc::clone(&queue), done, rest, step);
-            let mut open = queue.lock();
-            if !open.is_closed {
-                open.first.push_front(next);
-                drop(open);
-                queue.more.notify_one();
+/// What came of the parts of a task so far.
+struct Whole<Q> {
+    parts: Vec<Option<Q>>,
+    /// None once it was called.
+    end: Option<End<Q>>,
+}
+
+impl<Q> Whole<Q> {
+    fn add(whole: &Mutex<Self>, number: usize, part: Result<Q>) {
+        let mut open = whole.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(end) = open.end.take() else { return };
+        let all = match part {
+            Err(error) => Err(error),
+            Ok(part) => {
+                if let Some(place) = open.parts.get_mut(number) {
+                    *place = Some(part);
+                }
+                if open.parts.iter().any(Option::is_none) {
+                    open.end = Some(end);
+                    return;
+                }
+                Ok(open.parts.drain(..).flatten().collect())
             }
-        }
-        Ok(ControlFlow::Break(result)) => answer(&done, Ok(result)),
-        Err(error) => answer(&done, Err(error)),
-    })
+        };
+        drop(open);
+        end(all);
+    }
 }
 
 fn answer<T>(done: &SyncSender<Result<T>>, result: Result<T>) {
@@ -299,8 +307,7 @@ impl<T> Coming<T> {
             if let Some(result) = self.try_take() {
                 break result;
             }
-            // Only the job's thread gives tasks, and a hand that puts the rest of one back looks there next: when
-            // there is none, none will come before the result that is for somebody else to do.
+            // Only the job's thread gives tasks: when there is none, none will come before the result.
             let Some(task) = self.queue.lock().next_own() else {
                 break self.result.recv().unwrap_or(Err(STOPPED));
             };
@@ -357,7 +364,10 @@ impl<T> Line<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::mpsc::SyncSender, time::Duration};
+    use std::{
+        sync::{Barrier, mpsc::SyncSender},
+        time::Duration,
+    };
 
     use super::*;
 
@@ -447,42 +457,59 @@ mod tests {
         assert_eq!(order.iter().take(3).collect::<Vec<_>>(), ["slow", "first", "later"]);
     }
 
-    /// Counts down; the state is what is left and whatever else goes along.
-    fn count_down<T>((left, with): (u32, T)) -> Result<ControlFlow<T, (u32, T)>> {
-        Ok(if left == 0 { ControlFlow::Break(with) } else { ControlFlow::Continue((left - 1, with)) })
+    fn squared(number: u32) -> Result<u32> {
+        number.checked_mul(number).ok_or(Error::Cancelled)
     }
 
     #[test]
-    fn a_task_in_steps_is_done_by_whoever_comes_and_tells_its_error() {
+    fn a_task_in_parts_is_joined_in_order_and_tells_its_first_error() {
         for hands in [0, 1, 3] {
             let mut crew = Crew::new(hands);
-            let counted: Vec<_> =
-                (0..20).map(|n| crew.give_first_in_steps((n, n), count_down).unwrap()).collect();
-            for (n, later) in counted.into_iter().enumerate() {
-                assert_eq!(later.wait().unwrap() as usize, n);
+            let tasks: Vec<_> =
+                (0..20).map(|n| crew.give_first_in_parts((0..n).collect(), squared, Ok).unwrap()).collect();
+            for (n, later) in (0..20).zip(tasks) {
+                assert_eq!(later.wait().unwrap(), (0..n).map(|n| n * n).collect::<Vec<_>>());
             }
-            let failed = crew.give_first_in_steps(3, |left: u32| match left {
-                0 => Err::<ControlFlow<(), u32>, _>(Error::Cancelled),
-                left => Ok(ControlFlow::Continue(left - 1)),
-            });
+            let failed = crew.give_first_in_parts(vec![1, u32::MAX, 2, u32::MAX], squared, Ok).unwrap();
+            assert!(matches!(failed.wait(), Err(Error::Cancelled)));
+            let failed = crew.give_first_in_parts(vec![1, 2], squared, |_| Err::<(), _>(Error::Cancelled));
             assert!(matches!(failed.unwrap().wait(), Err(Error::Cancelled)));
         }
     }
 
     #[test]
-    fn who_waits_looks_for_his_result_after_each_step_and_what_is_left_goes_with_the_crew() {
+    fn parts_are_done_by_several_at_once() {
         let (mut crew, held, release) = busy();
-        let with = Arc::new(());
-        let endless = |with: Arc<()>| {
-            thread::sleep(Duration::from_millis(1));
-            Ok(ControlFlow::<(), _>::Continue(with))
+        let meet = Arc::new(Barrier::new(2));
+        let parts = vec![Arc::clone(&meet), meet];
+        let met = |meet: Arc<Barrier>| {
+            meet.wait();
+            Ok(thread::current().id())
         };
-        let steps = crew.give_first_in_steps(Arc::clone(&with), endless).unwrap();
+        let both = crew.give_first_in_parts(parts, met, Ok).unwrap();
         release.send(()).unwrap();
         held.wait().unwrap();
+        let both = both.wait().unwrap();
+        assert!(both[0] != both[1]);
+    }
+
+    /// Lets a hand go on when it goes.
+    struct Releasing(SyncSender<()>);
+
+    impl Drop for Releasing {
+        fn drop(&mut self) {
+            self.0.send(()).unwrap();
+        }
+    }
+
+    #[test]
+    fn parts_that_nobody_began_go_with_the_crew() {
+        let (mut crew, held, release) = busy();
+        let never = |_: Releasing| Err::<(), _>(Error::Cancelled);
+        let parts = crew.give_first_in_parts(vec![Releasing(release)], never, Ok).unwrap();
         drop(crew);
-        assert!(matches!(steps.wait(), Err(Error::Internal(_))));
-        assert_eq!(Arc::strong_count(&with), 1);
+        held.wait().unwrap();
+        assert!(matches!(parts.wait(), Err(Error::Internal(_))));
     }
 
     #[test]

@@ -10,7 +10,6 @@ mod pages;
 use std::{
     cell::{Cell, RefCell},
     collections::HashSet,
-    ops::ControlFlow,
     sync::Arc,
 };
 
@@ -22,7 +21,7 @@ use super::{
 use crate::{
     Error, Result,
     content::{ChunkId, Chunker, PackBuilder, PackEntry, Packer, Shelf, StoredFrame},
-    crypto::{ObjectKey, Random, Sealed},
+    crypto::{ObjectKey, OpenPart, Random, Sealed},
     limits::CHUNK_BYTES_MAX,
     vault::{
         Job,
@@ -312,12 +311,11 @@ impl<'a> ContentWriter<'a> {
         self.ship_sealed(inner)?;
         let access = &self.reader.access;
         let notes = std::mem::take(&mut inner.notes);
-        let sealing = pack.begin_sealing(&self.key, access.account, self.epoch, access.kind, inner.random)?;
-        let later = inner.crew.give_first_in_steps((sealing, notes), |(sealing, notes)| {
-            Ok(match sealing.step()? {
-                ControlFlow::Continue(sealing) => ControlFlow::Continue((sealing, notes)),
-                ControlFlow::Break((entry, sealed)) => ControlFlow::Break((entry, sealed, notes)),
-            })
+        let (sealing, parts) =
+            pack.begin_sealing(&self.key, access.account, self.epoch, access.kind, inner.random)?;
+        let later = inner.crew.give_first_in_parts(parts, OpenPart::seal, |parts| {
+            let (entry, sealed) = sealing.join(parts)?;
+            Ok((entry, sealed, notes))
         })?;
         inner.sealing.push(later);
         self.ship_what_is_due(inner)
