@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_with_more_places_for_a_cut_than_a_list_holds_are_cut_at_the_minimum() {
+    fn blocks_full_of_places_for_a_cut_are_cut_at_the_minimum() {
         let mut random = SeededRandom::new(12);
         let mut bytes = vec![0; 3_000_000];
         random.fill(&mut bytes).unwrap();
@@ -257,7 +257,7 @@ mod tests {
             let many: Vec<u8> = low.iter().copied().cycle().take(length).collect();
             assert_same(&chunker, &many);
             assert!(cut_in_blocks(&chunker, &many).iter().all(|length| *length < Chunker::BYTES_MIN + 64));
-            // And beside others, so that a list ends within a block.
+            // And beside others.
             let mixed = [&bytes[..first + 100_000], &many, &bytes, &many[7..]].concat();
             assert_same(&chunker, &mixed);
         }
