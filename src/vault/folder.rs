@@ -338,10 +338,10 @@ impl SourceFile {
         FileMeta::from_stat(&Stat::of_file(&self.file)?).ok_or_else(|| io::ErrorKind::InvalidInput.into())
     }
 
-    /// Appends the next bytes, at most `limit`; fewer only at the end. Straight into the memory that `bytes` has
-    /// to spare: going through [`Read`], it would be filled with zeros first.
-    pub(super) fn read_on(&mut self, bytes: &mut Vec<u8>, limit: u64) -> io::Result<()> {
-        (&mut self.file).take(limit).read_to_end(bytes).map(drop)
+    /// For reading straight into the memory that bytes have to spare: this type's own [`Read`] would fill it with
+    /// zeros first.
+    pub(super) fn reader(&mut self) -> &mut impl Read {
+        &mut self.file
     }
 }
 

@@ -1,7 +1,7 @@
 //! Entries of a folder that look different, gathered so that the small files among them are read, named and
 //! compressed beside the job's thread, many at a time. What they become follows in the order of the walk.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, io::Read as _};
 
 use super::files::{is_picture, taken_from};
 use crate::{
@@ -193,75 +193,94 @@ impl WholeFile {
             Err(reason) => return Ok(ReadFile::LeftOut(reason)),
         };
         let meta = file.meta_when_opened();
-        let Some((cutting, pieces)) = read_pieces(&mut file, (meta.size, longest), policy, maker)? else {
+        let mut making = Making {
+            policy,
+            is_new: self.is_new,
+            maker,
+            tools,
+            length: 0,
+            chunks: Vec::new(),
+            taken_ms: None,
+        };
+        let Some((cutting, rest)) = making.read(&mut file, (meta.size, longest), self.is_picture)? else {
             return Ok(ReadFile::TooLong(file));
         };
         let settled = file.meta().is_ok_and(|after| after == meta);
-        let head = pieces.first().map_or(&[][..], Vec::as_slice);
-        let taken_ms = if self.is_picture { taken_from(head) } else { None };
-        let content = make(pieces, cutting, (policy, self.is_new), maker, tools)?;
+        let taken_ms = making.taken_ms;
+        let content = making.finish(cutting, rest)?;
         Ok(ReadFile::Whole(FileContent { meta, settled, taken_ms, content }))
     }
 }
 
-/// Reads a file of about `size` bytes in pieces. None if it turns out longer than `longest`, or has more than
-/// one piece and is cut otherwise.
-fn read_pieces(
-    file: &mut SourceFile,
-    (size, longest): (u64, u64),
+/// A file on its way into chunks. Each piece is made one at once, while a processor's cache still has it.
+struct Making<'m> {
     policy: Policy,
-    maker: &ChunkMaker,
-) -> Result<Option<(Cutting, Vec<Vec<u8>>)>> {
-    const PIECE_BYTES: u64 = MEDIA_PIECE_BYTES as u64;
-    let mut pieces: Vec<Vec<u8>> = Vec::new();
-    let mut length = 0;
-    loop {
-        let limit = PIECE_BYTES.min(longest + 1 - length);
-        // One byte more, so that the end is seen without growing.
-        let mut piece = maker.memory(usize::try_from(limit.min(size.saturating_sub(length))).unwrap_or(0));
-        file.read_on(&mut piece, limit).map_err(Error::io("reading the source"))?;
-        let read = u64::try_from(piece.len()).unwrap_or(u64::MAX);
-        length += read;
-        if read > 0 || pieces.is_empty() {
-            pieces.push(piece);
-        }
-        let cutting = policy.cutting_of(size, pieces.first().map_or(&[], Vec::as_slice));
-        if length > longest || (read == PIECE_BYTES && cutting != Cutting::Fixed) {
-            return Ok(None);
-        }
-        if read < PIECE_BYTES {
-            return Ok(Some((cutting, pieces)));
-        }
-    }
+    is_new: bool,
+    maker: &'m ChunkMaker,
+    tools: &'m mut Tools,
+    /// Bytes that were read.
+    length: u64,
+    chunks: Vec<MadeChunk>,
+    taken_ms: Option<i64>,
 }
 
-/// Makes the chunks of a file that was read.
-fn make(
-    mut pieces: Vec<Vec<u8>>,
-    cutting: Cutting,
-    (policy, is_new): (Policy, bool),
-    maker: &ChunkMaker,
-    tools: &mut Tools,
-) -> Result<Whole> {
-    let length: usize = pieces.iter().map(Vec::len).sum();
-    if length <= INLINE_BYTES_MAX {
-        return Ok(Whole::Inline(pieces.pop().unwrap_or_default()));
+impl Making<'_> {
+    /// Reads a file of about `size` bytes in pieces, and gives the last one, which is not full, with how the file is
+    /// to be cut. None if it turns out longer than `longest`, or has more than one piece and is cut otherwise.
+    fn read(
+        &mut self,
+        file: &mut SourceFile,
+        (size, longest): (u64, u64),
+        is_picture: bool,
+    ) -> Result<Option<(Cutting, Vec<u8>)>> {
+        const PIECE_BYTES: u64 = MEDIA_PIECE_BYTES as u64;
+        let mut cutting = None;
+        loop {
+            let limit = PIECE_BYTES.min(longest + 1 - self.length);
+            // One byte more, so that the end is seen without growing.
+            let expected = limit.min(size.saturating_sub(self.length));
+            let mut piece = self.maker.memory(usize::try_from(expected).unwrap_or(0));
+            let read = file.reader().take(limit).read_to_end(&mut piece);
+            read.map_err(Error::io("reading the source"))?;
+            let cutting = *cutting.get_or_insert_with(|| {
+                self.taken_ms = if is_picture { taken_from(&piece) } else { None };
+                self.policy.cutting_of(size, &piece)
+            });
+            let read = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+            self.length += read;
+            if self.length > longest || (read == PIECE_BYTES && cutting != Cutting::Fixed) {
+                return Ok(None);
+            }
+            if read < PIECE_BYTES {
+                return Ok(Some((cutting, piece)));
+            }
+            self.make(piece)?;
+        }
     }
-    if cutting != Cutting::Fixed && length > Chunker::BYTES_MIN {
-        pieces = pieces.iter().flat_map(|bytes| cut(maker.chunker(), bytes)).collect();
-    }
-    let chunk = |bytes: Vec<u8>| {
-        let packing = if !policy.compress || looks_incompressible(&bytes) {
+
+    fn make(&mut self, chunk: Vec<u8>) -> Result<()> {
+        let packing = if !self.policy.compress || looks_incompressible(&chunk) {
             Packing::AsItIs
-        } else if is_new {
+        } else if self.is_new {
             Packing::WithOthers
         } else {
             Packing::Compressed
         };
-        maker.make(bytes, packing, tools)
-    };
-    let chunks = pieces.into_iter().map(chunk).collect::<Result<_>>()?;
-    Ok(Whole::Chunks(chunks, u64::try_from(length).unwrap_or(u64::MAX)))
+        self.chunks.push(self.maker.make(chunk, packing, self.tools)?);
+        Ok(())
+    }
+
+    fn finish(mut self, cutting: Cutting, rest: Vec<u8>) -> Result<Whole> {
+        if self.length <= INLINE_BYTES_MAX as u64 {
+            return Ok(Whole::Inline(rest));
+        }
+        if cutting != Cutting::Fixed && rest.len() > Chunker::BYTES_MIN {
+            cut(self.maker.chunker(), &rest).into_iter().try_for_each(|chunk| self.make(chunk))?;
+        } else if !rest.is_empty() {
+            self.make(rest)?;
+        }
+        Ok(Whole::Chunks(self.chunks, self.length))
+    }
 }
 
 fn cut(chunker: &Chunker, bytes: &[u8]) -> Vec<Vec<u8>> {

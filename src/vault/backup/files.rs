@@ -302,7 +302,7 @@ impl FolderSource {
         let failed = || Error::io("reading the source");
         let meta = file.meta().map_err(failed())?;
         let mut head = Vec::new();
-        (&mut file).take(MEDIA_PIECE_BYTES as u64).read_to_end(&mut head).map_err(failed())?;
+        file.reader().take(MEDIA_PIECE_BYTES as u64).read_to_end(&mut head).map_err(failed())?;
         let taken_ms = if is_picture(&self.kind, item) { taken_from(&head) } else { None };
         let policy = Policy::of(&self.kind);
         let cut = match policy.cutting_of(meta.size, &head) {
@@ -310,7 +310,7 @@ impl FolderSource {
             _ => Cut::ByContent(pass.writer.chunker()),
         };
         let compress = if policy.compress { Compress::Sampled } else { Compress::Never };
-        let content = write_content(pass.writer, &mut head.as_slice().chain(&mut file), cut, compress)?;
+        let content = write_content(pass.writer, &mut head.as_slice().chain(file.reader()), cut, compress)?;
         let settled = file.meta().is_ok_and(|after| after == meta);
         Ok(FileContent { meta, settled, taken_ms, content })
     }
