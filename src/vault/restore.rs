@@ -126,7 +126,9 @@ impl Vault {
         report: &mut RestoreReport,
         job: &Job,
     ) -> Result<()> {
-        const OTHER_BYTES: usize = 32 * 1024 * 1024;
+        /// What is left of the usual budget has room for four packs: three of which files are written, and one that
+        /// is being opened meanwhile.
+        const OTHER_BYTES: usize = 30 * 1024 * 1024;
         /// Tree pages, at least.
         const LEAST_BYTES: usize = 8 * 1024 * 1024;
         /// With less than this and a hand's share there is room for few packs, and the caller's thread works alone.

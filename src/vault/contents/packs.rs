@@ -3,7 +3,10 @@
 use std::{
     borrow::Cow,
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use super::{KindAccess, spare::Spare};
@@ -142,6 +145,8 @@ impl PackSource {
 pub(super) struct Pack {
     row: PackRow,
     opened: Mutex<Opened>,
+    /// Whether somebody was told to open it.
+    awaited: AtomicBool,
 }
 
 /// What came of opening a pack. One that cannot be opened is not fetched again for each chunk.
@@ -156,7 +161,17 @@ enum Opened {
 
 impl Pack {
     pub(super) fn new(row: PackRow) -> Self {
-        Self { row, opened: Mutex::default() }
+        Self { row, opened: Mutex::default(), awaited: AtomicBool::new(false) }
+    }
+
+    /// Whether nobody was told to open it: whoever asks will see to it.
+    pub(super) fn is_to_be_opened(&self) -> bool {
+        !self.awaited.swap(true, Ordering::Relaxed)
+    }
+
+    /// Opens it before a piece of it is read. What hinders that is told to whoever reads the piece.
+    pub(super) fn open(&self, source: &PackSource) {
+        drop(self.plain(source));
     }
 
     /// Opens it, or waits until another thread has.
