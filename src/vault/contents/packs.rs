@@ -306,8 +306,50 @@ fn damaged(error: Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::{thread, time::Duration};
+
     use super::*;
-    use crate::limits::OBJECT_BYTES_MAX;
+    use crate::{
+        kinds::Kind,
+        limits::OBJECT_BYTES_MAX,
+        store::MemoryStore,
+        vault::{
+            Job, NewDevice, Vault,
+            contents::{ContentReader, ContentWriter},
+            testing::MemoryHome,
+        },
+    };
+
+    #[test]
+    fn a_hand_opens_a_pack_as_soon_as_a_piece_of_it_is_asked_for() {
+        let device = NewDevice::named("phone").unwrap();
+        let (vault, _) = Vault::create(MemoryStore::new(), &MemoryHome::new(), device).unwrap();
+        vault.consent().grant(&Kind::FILES).unwrap();
+        let work = &mut *vault.work();
+        let view = vault.refresh(work).unwrap();
+        let (job, run) = (Job::new(), vault.database.begin_run("files").unwrap());
+        let (clock, random) = (vault.clock.as_ref(), work.random.as_mut());
+        let access = vault.access("files", &view).unwrap();
+        let writer = ContentWriter::new(access, run, &job, clock, random, false).unwrap();
+        let id = writer.put_chunk(vec![7; 100_000], false).unwrap();
+        writer.flush().unwrap();
+        drop(writer);
+
+        for hands in [0, 1] {
+            let access = vault.access("files", &view).unwrap();
+            let reader = ContentReader::new(access, 4 * OBJECT_BYTES_MAX).unwrap().with_hands(hands);
+            let piece = reader.piece(id).unwrap();
+            let is_open = || matches!(*piece.pack.opened.lock().unwrap(), Opened::Plain(_));
+            for _ in 0..1000 * hands {
+                if is_open() {
+                    break;
+                }
+                thread::sleep(Duration::from_millis(10));
+            }
+            assert_eq!(is_open(), hands > 0);
+            assert_eq!(piece.bytes(&mut Decompressor::new().unwrap()).unwrap(), [7; 100_000]);
+        }
+    }
 
     fn pack() -> Arc<Pack> {
         let length = u32::try_from(OBJECT_BYTES_MAX).unwrap_or(u32::MAX);
