@@ -169,9 +169,9 @@ impl Pack {
         !self.awaited.swap(true, Ordering::Relaxed)
     }
 
-    /// Opens it before a piece of it is read. What hinders that is told to whoever reads the piece.
-    pub(super) fn open(&self, source: &PackSource) {
-        drop(self.plain(source));
+    /// Opens it before a piece of it is read. What hinders that, whoever reads the piece meets too.
+    pub(super) fn open(&self, source: &PackSource) -> Result<()> {
+        self.plain(source).map(drop)
     }
 
     /// Opens it, or waits until another thread has.

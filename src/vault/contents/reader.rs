@@ -159,7 +159,7 @@ impl<'a> ContentReader<'a> {
         };
         if self.hands() > 0 && pack.is_to_be_opened() {
             let (source, pack) = (Arc::clone(&self.source), Arc::clone(&pack));
-            drop(self.crew.borrow_mut().give_first(move |_| Ok(pack.open(&source)))?);
+            drop(self.crew.borrow_mut().give_first(move |_| pack.open(&source))?);
         }
         Ok(Piece::new(Arc::clone(&self.source), pack, place.slot))
     }
