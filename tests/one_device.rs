@@ -103,6 +103,38 @@ fn a_lost_phone_comes_back_with_the_code_alone() {
 }
 
 #[test]
+fn a_file_comes_back_whatever_pieces_it_fills() {
+    const PIECE: usize = strongroom::content::MEDIA_PIECE_BYTES;
+    const LONG: usize = 4 * 1024 * 1024;
+    let lengths = [0, 1, 4096, 300_000, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 4 * PIECE, LONG, LONG + 1];
+    let work = tempfile::tempdir().unwrap();
+    let source = work.path().join("source");
+    fs::create_dir(&source).unwrap();
+    let mut bytes = vec![0; LONG + 1];
+    SeededRandom::new(21).fill(&mut bytes).unwrap();
+    for length in lengths {
+        fs::write(source.join(format!("{length}.jpg")), &bytes[bytes.len() - length..]).unwrap();
+        fs::write(source.join(format!("{length}.txt")), vec![b'a'; length]).unwrap();
+    }
+    for threads in [1, 3] {
+        let at = |name: &str| work.path().join(format!("{name}-{threads}"));
+        let (vault, _) = Vault::create(MemoryStore::new(), at("home"), device("phone")).unwrap();
+        let job = Job::new().with_threads(threads);
+        for kind in [Kind::PHOTOS, Kind::FILES] {
+            vault.consent().grant(&kind).unwrap();
+            vault.backup(&kind, "source", Source::Folder(&Folder::at(&source)), &job).unwrap();
+        }
+        let selections = [Kind::PHOTOS, Kind::FILES].map(Selection::kind);
+        let plan = vault.plan_restore(&selections, &At::Latest, &job).unwrap();
+        let report = vault.restore(plan, at("out"), &job).unwrap();
+        assert!(report.failures.is_empty(), "{:?}", report.failures);
+        for kind in ["photos", "files"] {
+            assert!(contents(&at("out").join(kind).join("source")) == contents(&source), "{kind}, {threads}");
+        }
+    }
+}
+
+#[test]
 fn a_card_without_its_line_end_does_not_swallow_the_next() {
     let work = tempfile::tempdir().unwrap();
     let store = MemoryStore::new();

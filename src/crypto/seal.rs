@@ -227,7 +227,7 @@ impl SealBuffer {
     ) -> Result<Sealed> {
         let header = self.header;
         let (mut bytes, layout, secrets) = self.complete(key, &context, (content_id, trailer), random)?;
-        let body = bytes.get_mut(header..).unwrap_or_default();
+        let body = bytes.get_mut(header..).ok_or(Error::Internal("an object is shorter than its header"))?;
         seal_segments(&secrets, (0, layout.segments() - 1), body)?;
         Ok(Sealed { context, bytes })
     }

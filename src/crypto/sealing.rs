@@ -82,6 +82,9 @@ impl Sealing {
     /// [`Error::Internal`] for other parts than its own.
     pub fn join(self, parts: Vec<SealedPart>) -> Result<Sealed> {
         let Self { context, secrets, header: mut bytes, length } = self;
+        if parts.is_empty() {
+            return Err(FOREIGN);
+        }
         for part in parts {
             let joined = Arc::ptr_eq(&part.of, &secrets) && bytes.try_unsplit(part.bytes).is_ok();
             if !joined {
@@ -105,50 +108,56 @@ mod tests {
         Context::new([1; 16], 0, ObjectType::Pack, "notes", Place::Object([1; 16]))
     }
 
-    fn buffer() -> SealBuffer {
-        let mut buffer = SealBuffer::with_capacity(300_000);
+    fn buffer(capacity: usize) -> SealBuffer {
+        let mut buffer = SealBuffer::with_capacity(capacity);
         buffer.append(&[7; 300_000]);
         buffer
     }
 
-    fn parts(segments: usize) -> (Sealing, Vec<OpenPart>) {
+    fn parts(segments: usize, capacity: usize) -> (Sealing, Vec<OpenPart>) {
         let key = ObjectKey::new(Secret::from_slice(&[9; 32]).unwrap());
         let mut random = SeededRandom::new(1);
-        buffer().begin_sealing(&key, context(), (b"id", b"end"), segments, &mut random).unwrap()
+        buffer(capacity).begin_sealing(&key, context(), (b"id", b"end"), segments, &mut random).unwrap()
     }
 
     #[test]
     fn an_object_sealed_in_parts_is_the_object_sealed_at_once_in_the_same_memory() {
         let key = ObjectKey::new(Secret::from_slice(&[9; 32]).unwrap());
-        let whole = buffer().seal(&key, context(), b"id", b"end", &mut SeededRandom::new(1)).unwrap();
+        let whole = buffer(0).seal(&key, context(), b"id", b"end", &mut SeededRandom::new(1)).unwrap();
         for (segments, count) in [(0, 8), (1, 8), (2, 4), (3, 3), (7, 2), (8, 1), (usize::MAX, 1)] {
-            let log = SealLog::start();
-            let (sealing, parts) = parts(segments);
-            assert_eq!(parts.len(), count);
-            let place = sealing.header.as_ptr();
-            let mut parts: Vec<_> = parts.into_iter().rev().map(|part| part.seal().unwrap()).collect();
-            parts.reverse();
-            let sealed = sealing.join(parts).unwrap();
-            assert!(sealed.bytes() == whole.bytes(), "{segments} segments a part");
-            assert_eq!(log.counts(), SealCounts { fresh: 8, same: 0, repeated: 0 });
-            let memory = sealed.into_memory();
-            assert_eq!(memory.as_ptr(), place);
+            for (capacity, least) in [(300_000, 1 << 19), (3_000_000, 1 << 22)] {
+                let log = SealLog::start();
+                let (sealing, parts) = parts(segments, capacity);
+                assert_eq!(parts.len(), count);
+                let place = sealing.header.as_ptr();
+                let mut parts: Vec<_> = parts.into_iter().rev().map(|part| part.seal().unwrap()).collect();
+                parts.reverse();
+                let sealed = sealing.join(parts).unwrap();
+                assert!(sealed.bytes() == whole.bytes(), "{segments} segments a part");
+                assert_eq!(log.counts(), SealCounts { fresh: 8, same: 0, repeated: 0 });
+                let memory = sealed.into_memory();
+                assert_eq!((memory.as_ptr(), memory.capacity()), (place, least));
+            }
         }
     }
 
     #[test]
-    fn attack_i9_nothing_but_all_parts_of_one_object_in_order_makes_an_object() {
+    fn nothing_but_all_parts_of_one_object_in_order_makes_an_object() {
         let sealed =
             |parts: Vec<OpenPart>| parts.into_iter().map(|part| part.seal().unwrap()).collect::<Vec<_>>();
-        let (sealing, open) = parts(2);
-        let mut missing = sealed(open);
-        missing.pop();
-        assert!(sealing.join(missing).is_err());
-        let (sealing, open) = parts(2);
+        let (sealing, _) = parts(2, 0);
+        assert!(sealing.join(Vec::new()).is_err());
+        for missing in 0..4 {
+            let (sealing, open) = parts(2, 0);
+            let mut others = sealed(open);
+            others.remove(missing);
+            assert!(sealing.join(others).is_err());
+        }
+        let (sealing, open) = parts(2, 0);
         let mut swapped = sealed(open);
         swapped.swap(0, 1);
         assert!(sealing.join(swapped).is_err());
-        let ((sealing, open), (_, others)) = (parts(2), parts(2));
+        let ((sealing, open), (_, others)) = (parts(2, 0), parts(2, 0));
         let mut foreign = sealed(open);
         foreign.splice(3.., sealed(others).into_iter().skip(3));
         assert!(sealing.join(foreign).is_err());

@@ -22,7 +22,7 @@ use crate::{
 };
 
 type Task = Box<dyn FnOnce(&mut Tools) + Send>;
-/// What is to be done with all parts of a task, or with the first error.
+/// What is to be done with all parts of a task, or with the error that came first.
 type End<Q> = Box<dyn FnOnce(Result<Vec<Q>>) + Send>;
 
 /// What each hand keeps from task to task.
@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_in_parts_is_joined_in_order_and_tells_its_first_error() {
+    fn a_task_in_parts_is_joined_in_order_and_tells_an_error() {
         for hands in [0, 1, 3] {
             let mut crew = Crew::new(hands);
             let tasks: Vec<_> =

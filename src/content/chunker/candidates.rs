@@ -9,8 +9,8 @@ use super::Chunker;
 
 /// Places in a block before which a chunk may end.
 pub(crate) struct Candidates {
-    /// In order, counted from the block's first byte; a chunk may end before the block. Between two of them, none
-    /// is left out but less than the shortest chunk behind the first.
+    /// In order, counted from the block's first byte; a chunk may end before the block. None is left out but less than
+    /// the shortest chunk behind one of them.
     places: Vec<usize>,
 }
 

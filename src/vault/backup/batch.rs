@@ -212,7 +212,7 @@ impl WholeFile {
     }
 }
 
-/// A file on its way into chunks. Each piece is made one at once, while a processor's cache still has it.
+/// A file on its way into chunks. Each piece is made into one at once, while a processor's cache still has it.
 struct Making<'m> {
     policy: Policy,
     is_new: bool,

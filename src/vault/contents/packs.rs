@@ -165,12 +165,12 @@ impl Pack {
     }
 
     /// Whether nobody was told to open it: whoever asks will see to it.
-    pub(super) fn is_to_be_opened(&self) -> bool {
+    fn is_to_be_opened(&self) -> bool {
         !self.awaited.swap(true, Ordering::Relaxed)
     }
 
     /// Opens it before a piece of it is read. What hinders that, whoever reads the piece meets too.
-    pub(super) fn open(&self, source: &PackSource) -> Result<()> {
+    fn open(&self, source: &PackSource) -> Result<()> {
         self.plain(source).map(drop)
     }
 
@@ -208,6 +208,12 @@ pub(crate) struct Piece {
 impl Piece {
     pub(super) fn new(source: Arc<PackSource>, pack: Arc<Pack>, slot: ChunkSlot) -> Self {
         Self { source, pack, slot }
+    }
+
+    /// What opens its pack, if nobody was told to yet.
+    pub(super) fn opening(&self) -> Option<impl FnOnce() -> Result<()> + Send + use<>> {
+        let (source, pack) = (Arc::clone(&self.source), Arc::clone(&self.pack));
+        self.pack.is_to_be_opened().then_some(move || pack.open(&source))
     }
 
     /// Whether both lie in one frame.
@@ -306,8 +312,6 @@ fn damaged(error: Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::{thread, time::Duration};
-
     use super::*;
     use crate::{
         kinds::Kind,
@@ -321,7 +325,7 @@ mod tests {
     };
 
     #[test]
-    fn a_hand_opens_a_pack_as_soon_as_a_piece_of_it_is_asked_for() {
+    fn a_hand_opens_a_pack_before_a_piece_of_it_is_read() {
         let device = NewDevice::named("phone").unwrap();
         let (vault, _) = Vault::create(MemoryStore::new(), &MemoryHome::new(), device).unwrap();
         vault.consent().grant(&Kind::FILES).unwrap();
@@ -339,14 +343,11 @@ mod tests {
             let access = vault.access("files", &view).unwrap();
             let reader = ContentReader::new(access, 4 * OBJECT_BYTES_MAX).unwrap().with_hands(hands);
             let piece = reader.piece(id).unwrap();
-            let is_open = || matches!(*piece.pack.opened.lock().unwrap(), Opened::Plain(_));
-            for _ in 0..1000 * hands {
-                if is_open() {
-                    break;
-                }
-                thread::sleep(Duration::from_millis(10));
-            }
-            assert_eq!(is_open(), hands > 0);
+            reader.open_ahead(&piece).unwrap();
+            // What was given before is begun before, and ends before the hands do.
+            reader.give(|_| Ok(())).unwrap().wait().unwrap();
+            drop(reader);
+            assert_eq!(matches!(*piece.pack.opened.lock().unwrap(), Opened::Plain(_)), hands > 0);
             assert_eq!(piece.bytes(&mut Decompressor::new().unwrap()).unwrap(), [7; 100_000]);
         }
     }

@@ -149,19 +149,25 @@ impl<'a> ContentReader<'a> {
         }
     }
 
-    /// A chunk, to be read by whichever thread: it fetches a pack as a whole, whatever there is of memory. A hand
-    /// opens the pack right away, before all else: else both the first piece and the second would wait for it.
+    /// A chunk, to be read by whichever thread: it fetches a pack as a whole, whatever there is of memory.
     pub(crate) fn piece(&self, id: ChunkId) -> Result<Piece> {
         let place = self.locate(id)?;
         let pack = match self.pack(&place)? {
             Ok(pack) => pack,
             Err(row) => self.keep_pack(place.pack, row),
         };
-        if self.hands() > 0 && pack.is_to_be_opened() {
-            let (source, pack) = (Arc::clone(&self.source), Arc::clone(&pack));
-            drop(self.crew.borrow_mut().give_first(move |_| pack.open(&source))?);
-        }
         Ok(Piece::new(Arc::clone(&self.source), pack, place.slot))
+    }
+
+    /// Lets a hand open the pack of a piece that will be read, before all else: when the first who reads of it opens
+    /// it, the second waits for him.
+    pub(crate) fn open_ahead(&self, piece: &Piece) -> Result<()> {
+        if self.hands() > 0
+            && let Some(open) = piece.opening()
+        {
+            drop(self.crew.borrow_mut().give_first(move |_| open())?);
+        }
+        Ok(())
     }
 
     fn locate(&self, id: ChunkId) -> Result<ChunkPlace> {
