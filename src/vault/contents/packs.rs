@@ -277,9 +277,18 @@ impl Packs {
     /// Whether there is no room for another pack before one is let go that a piece still needs.
     pub(super) fn is_crowded(&self) -> bool {
         const ONE: usize = crate::limits::OBJECT_BYTES_MAX;
+        self.needed().saturating_add(ONE) > self.limit
+    }
+
+    /// Whether pieces need more than there is room for.
+    pub(super) fn is_over(&self) -> bool {
+        self.needed() > self.limit
+    }
+
+    /// Bytes of packs that a piece needs.
+    fn needed(&self) -> usize {
         let needed = self.packs.iter().filter(|(_, pack)| Arc::strong_count(pack) > 1);
-        let needed = needed.fold(0, |bytes: usize, (_, pack)| bytes.saturating_add(pack.bytes()));
-        needed.saturating_add(ONE) > self.limit
+        needed.fold(0, |bytes: usize, (_, pack)| bytes.saturating_add(pack.bytes()))
     }
 
     /// Lets the oldest go that nobody needs.
@@ -369,11 +378,12 @@ mod tests {
         assert!(!packs.is_crowded());
 
         let also_needed = (packs.get(4), packs.get(5));
-        assert!(packs.is_crowded());
+        assert!(packs.is_crowded() && !packs.is_over());
         let new = pack();
         packs.add(6, Arc::clone(&new));
         let there: Vec<u64> = (0..7).filter(|number| packs.get(*number).is_some()).collect();
         assert_eq!(there, [0, 4, 5, 6]);
+        assert!(packs.is_over());
 
         drop((needed, also_needed, new));
         assert!(!packs.is_crowded());

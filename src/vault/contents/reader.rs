@@ -136,6 +136,11 @@ impl<'a> ContentReader<'a> {
         self.packs.borrow().is_crowded()
     }
 
+    /// Whether pieces that were asked for need more memory than there is.
+    pub(super) fn is_over(&self) -> bool {
+        self.packs.borrow().is_over()
+    }
+
     /// The plain bytes of a chunk, checked against its id.
     pub(crate) fn chunk(&self, id: ChunkId) -> Result<Vec<u8>> {
         let place = self.locate(id)?;

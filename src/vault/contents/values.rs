@@ -345,7 +345,7 @@ impl Parcel {
             let piece = reader.piece(id)?;
             packs += usize::from(!pieces.iter().any(|other| other.is_beside(&piece)));
             pieces.push(piece);
-            if packs > PACKS && reader.is_crowded() {
+            if (packs > PACKS && reader.is_crowded()) || (packs > 1 && reader.is_over()) {
                 return Ok(None);
             }
         }
