@@ -75,8 +75,8 @@ impl Reference {
 
     /// Length of the first chunk of a file.
     fn next_cut(&self, file: &[u8]) -> usize {
-        let low = |n: &usize| self.value(&file[n - 64..*n]) < 23_456_248_059_221;
-        (262_144..file.len().min(4_194_304)).find(low).unwrap_or(file.len().min(4_194_304))
+        let low = |n: &usize| self.value(&file[n - 64..*n]) < 1 << 45;
+        (524_288..file.len().min(4_194_304)).find(low).unwrap_or(file.len().min(4_194_304))
     }
 }
 
@@ -162,7 +162,7 @@ fn lengths_past_the_minimum_are_geometric() {
     let chunker = Chunker::new(&key(5), 0);
     let bytes = random_bytes(5, 64 * MIB);
     let lengths = cut(&chunker, &bytes);
-    let past = |length: &&usize| **length > Chunker::BYTES_MIN + 545_112; // The median: 786 432 × ln 2.
+    let past = |length: &&usize| **length > Chunker::BYTES_MIN + 363_409; // The median: 524 288 × ln 2.
     let (count, long) = (lengths.len(), lengths.iter().filter(past).count());
     // Five standard deviations and more on either side, for this seed to be no accident.
     assert!((40..=90).contains(&count), "{count} chunks");

@@ -565,7 +565,7 @@ fn files() -> Seeds {
     };
     vec![
         ("short", file(0, 1000, b"abc")),
-        ("around-the-minimum", file(128, 262_144, b"")),
+        ("around-the-minimum", file(128, 524_288, b"")),
         ("longest", file(393_215, 400_000, b"The quick brown fox")),
         ("repeats", file(393_215, 655_000, &[0; 2000])),
     ]

@@ -18,12 +18,25 @@
 //!    `a`, of bit `(j - a) mod 192` of `K_b`.
 //! 3. Value of a window: encipher the 16 bytes of the digest with AES-128; the first 8 bytes are the
 //!    value, a `u64`.
-//! 4. Cut. A chunk ends after its `n`-th byte, for the smallest `n` such that `n` is at least 262 144 and
-//!    the value of the chunk's last 64 bytes is below 23 456 248 059 221; or after 4 194 304 bytes; or
-//!    where the file ends. The next chunk starts afresh: nothing before the cut has any influence.
+//! 4. Cut. A chunk ends after its `n`-th byte, for the smallest `n` such that `n` is at least 524 288 and
+//!    the value of the chunk's last 64 bytes is below 2^45; or after 4 194 304 bytes; or where the file
+//!    ends. The next chunk starts afresh: nothing before the cut has any influence.
 //!
-//! 23 456 248 059 221 is 2^64 divided by 786 432, the distance from the minimum to the average, rounded
-//! down. The distance past the minimum is therefore geometric; one chunk in 150 meets the maximum.
+//! 2^45 is 2^64 divided by 524 288, the distance from the minimum to the average. The distance past the
+//! minimum is therefore geometric; one chunk in 1100 meets the maximum.
+//!
+//! # Why the minimum is half the average
+//!
+//! No window before the minimum is looked at, so this is what one byte of two costs nothing. And the closer
+//! the chunks are to one length, the less of a file is new when a little of it changes. Simulated, 3000 changes
+//! of files of 64 MiB, average 1 MiB, KiB that are new beyond the change itself:
+//!
+//! | minimum, KiB | 4 KiB overwritten | 100 bytes inserted | 1 MiB inserted | 10 MiB inserted |
+//! |---|---|---|---|---|
+//! | 256 | 1540 | 1586 | 1600 | 1654 |
+//! | 384 | 1391 | 1410 | 1498 | 1501 |
+//! | 512 | 1276 | 1264 | 1509 | 1495 |
+//! | 640 | 1172 | 1151 | 1642 | 1678 |
 //!
 //! # How it rolls
 //!
@@ -97,7 +110,7 @@ pub struct Chunker {
 
 impl Chunker {
     /// Shortest chunk, but for the last of a file.
-    pub const BYTES_MIN: usize = 256 * 1024;
+    pub const BYTES_MIN: usize = 512 * 1024;
     /// What chunks of random bytes measure on average, but for the maximum.
     pub const BYTES_AVERAGE: usize = 1024 * 1024;
     /// Longest chunk.
@@ -194,11 +207,11 @@ impl Chunker {
 /// first cache.
 const BATCH: usize = 256;
 
-/// 2^64 over the distance from minimum to average (no power of two, so that `u64::MAX` gives the same).
-const THRESHOLD: u64 = u64::MAX / (Chunker::BYTES_AVERAGE - Chunker::BYTES_MIN) as u64;
+/// A low value has nothing but zeros above these bits: one in so many is, as the average lies beyond the minimum.
+const LOW_BITS: u32 = u64::BITS - (Chunker::BYTES_AVERAGE - Chunker::BYTES_MIN).ilog2();
 
 fn is_low(value: &[u8; 16]) -> bool {
-    value.first_chunk().is_some_and(|value| u64::from_le_bytes(*value) < THRESHOLD)
+    value.first_chunk().is_some_and(|value| u64::from_le_bytes(*value) >> LOW_BITS == 0)
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]

@@ -13,7 +13,7 @@ use fearless_simd::{Avx2, Avx512, Level, prelude::*, u8x32, u8x64, u64x4, u64x8}
 use zeroize::Zeroize;
 
 use super::{
-    THRESHOLD, is_low,
+    LOW_BITS, is_low,
     window::{WINDOW_BYTES, WindowHash, Words},
 };
 use crate::crypto::CutCipher;
@@ -21,18 +21,15 @@ use crate::crypto::CutCipher;
 /// Places that are hashed at a time.
 const LANES: usize = 8;
 /// Digests of one place at a time.
-const STEP: usize = 64;
+const STEP: usize = 32;
 /// Bytes from one place to the next: about 6 KiB, but no power of two, which would put all places into the
 /// same lines of the first cache.
-const STRIDE: usize = 101 * STEP;
+const STRIDE: usize = 202 * STEP;
 /// Bytes that one step sees: the windows of all places and what enters them.
 const SEEN_BYTES: usize = (LANES - 1) * STRIDE + WINDOW_BYTES + STEP;
 
 /// Windows that [`Lanes::first_low`] looks at.
 pub(super) const BLOCK: usize = LANES * STRIDE;
-
-/// A low value has nothing but zeros above these bits.
-const LOW_BITS: u32 = u64::BITS - THRESHOLD.leading_zeros();
 
 /// The digests of one step, one place's after the other's.
 pub(super) type Digests = [[u8; 16]; LANES * STEP];
