@@ -44,7 +44,7 @@ impl Layout {
     pub(crate) fn fitting(header: usize, plain: usize) -> Result<Self> {
         object_lengths()
             .into_iter()
-            .map(|length| Self { header, length })
+            .filter_map(|length| Self::new(header, length).ok())
             .find(|layout| layout.capacity() >= plain)
             .ok_or(Error::Internal("more plaintext than the longest object holds"))
     }

@@ -32,10 +32,8 @@ use super::component::{BadName, Component, os_string};
 use super::folder::{Attributes, EntryType, Handles, Identity, Stat, is_not_a_folder};
 use crate::Error;
 
-/// Mode of a folder while it is being filled.
+/// Mode of a folder while it is being filled, and of one that the backup says nothing about: what was private stays so.
 const FOLDER_MODE: u32 = 0o700;
-/// Mode of a folder that the backup says nothing about; the umask applies.
-const FOLDER_MODE_UNSAID: u32 = 0o777;
 
 /// What to do when a name is taken already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -188,7 +186,7 @@ impl Target {
         let names = path.iter().map(Component::as_os_str);
         let common = self.handles.names().zip(names).take_while(|(here, there)| here == there).count();
         self.leave_to(common);
-        path.iter().skip(common).try_for_each(|name| self.step(name, FOLDER_MODE_UNSAID).map(drop))
+        path.iter().skip(common).try_for_each(|name| self.step(name, FOLDER_MODE).map(drop))
     }
 
     fn leave_to(&mut self, depth: usize) {

@@ -187,6 +187,22 @@ fn what_is_in_the_way_of_a_restore_stays_and_is_named() {
     let ran = desk.run("old", ["restore", "--into", "out"]).exits(1);
     assert_eq!(ran.stderr, "strongroom: left out: files:docs/a: the name is taken\n");
     assert_eq!(fs::read(desk.path("out/files/docs/a")).unwrap(), b"mine");
+    desk.run("old", ["restore", "--into", "out", "--replace"]).exits(0);
+    assert_eq!(fs::read(desk.path("out/files/docs/a")).unwrap(), b"new");
+}
+
+#[cfg(unix)]
+#[test]
+fn nobody_else_looks_into_what_a_restore_makes() {
+    use std::os::unix::fs::PermissionsExt;
+    let desk = Desk::with_vault();
+    fs::create_dir(desk.path("docs")).unwrap();
+    fs::write(desk.path("docs/a"), "mine").unwrap();
+    desk.run("old", ["backup", "files", "docs"]).exits(0);
+    desk.run("old", ["restore", "--into", "out"]).exits(0);
+    for folder in ["out/files", "out/files/docs"] {
+        assert_eq!(fs::metadata(desk.path(folder)).unwrap().permissions().mode() & 0o777, 0o700, "{folder}");
+    }
 }
 
 #[test]

@@ -219,6 +219,9 @@ pub(crate) struct Restore {
     /// The folder to write to; made if need be
     #[arg(long, value_name = "DIR")]
     pub(crate) into: PathBuf,
+    /// Replace files that are there already
+    #[arg(long)]
+    pub(crate) replace: bool,
     /// A snapshot such as 1f2e3d4c-17, or latest
     #[arg(long, value_name = "SNAPSHOT", value_parser = parse_at, default_value = "latest")]
     pub(crate) at: At,

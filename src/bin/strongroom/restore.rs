@@ -27,6 +27,7 @@ pub(crate) fn run(session: &Session, restore: &Restore, output: &mut Output) -> 
     let watched = Watched::start(session.job(), output)?;
     let plan = vault.plan_restore(&selections, &restore.at, watched.job())?;
     let unmerged = plan.unmerged().to_vec();
+    let plan = if restore.replace { plan.replacing() } else { plan };
     let done = vault.restore(plan, &restore.into, watched.job());
     drop(watched);
     let report = done.map_err(Fault::from)?;

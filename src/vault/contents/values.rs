@@ -283,7 +283,7 @@ impl<'r, 'a> ValueReader<'r, 'a> {
     /// Lets the hands read a chunk.
     fn ask(&self, id: ChunkId) -> Later<Vec<u8>> {
         let asked = self.reader.piece(id).and_then(|piece| {
-            self.reader.open_ahead(&piece)?;
+            self.reader.open_ahead(&piece);
             self.reader.give(move |tools| piece.bytes(&mut tools.decompressor))
         });
         asked.unwrap_or_else(|error| Later::Here(Err(error)))
@@ -349,7 +349,7 @@ impl Parcel {
                 return Ok(None);
             }
         }
-        pieces.iter().try_for_each(|piece| reader.open_ahead(piece))?;
+        pieces.iter().for_each(|piece| reader.open_ahead(piece));
         Ok(Some(Self { content: content.clone(), pieces }))
     }
 
