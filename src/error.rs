@@ -126,7 +126,7 @@ pub enum Error {
     #[error("store: {0}")]
     Store(#[from] crate::store::StoreError),
     /// A local file operation failed.
-    #[error("local {action}: {source}")]
+    #[error("{action}: {source}")]
     Io {
         /// What was being done.
         action: &'static str,

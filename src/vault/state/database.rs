@@ -83,7 +83,7 @@ impl Database {
                 return Err(Error::InUse);
             }
             Err(_) => {
-                medium.put_database_aside().map_err(Error::io("database"))?;
+                medium.put_database_aside().map_err(Error::io("putting the old database aside"))?;
                 open().map_err(failed)?
             }
         };

@@ -76,7 +76,7 @@ impl Home {
     }
 
     pub(crate) fn ledger(&self) -> Result<Ledger> {
-        Ledger::in_file(self.medium.ledger().map_err(Error::io("ledger"))?)
+        Ledger::in_file(self.medium.ledger().map_err(Error::io("opening the ledger"))?)
     }
 
     pub(crate) fn database(&self) -> Result<Database> {

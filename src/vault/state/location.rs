@@ -37,7 +37,7 @@ impl StateLocation {
     pub(crate) fn open(&self) -> Result<Arc<dyn Medium>> {
         match &self.0 {
             Location::Folder(path) => {
-                Ok(Arc::new(FolderMedium::open(path).map_err(Error::io("state folder"))?))
+                Ok(Arc::new(FolderMedium::open(path).map_err(Error::io("opening the state folder"))?))
             }
             #[cfg(any(test, feature = "test-support"))]
             Location::Memory(home) => Ok(Arc::new(home.medium())),

@@ -57,12 +57,15 @@ impl StateFile {
         bytes.extend(counter.to_le_bytes());
         bytes.extend(checksum(counter, value));
         bytes.extend_from_slice(value);
-        self.medium.write(self.copy_name(target)?, &bytes).map_err(Error::io("state file"))
+        self.medium.write(self.copy_name(target)?, &bytes).map_err(Error::io("writing the state file"))
     }
 
     /// Removes both copies.
     pub(crate) fn remove(&self) -> Result<()> {
-        self.copies.iter().try_for_each(|copy| self.medium.remove(copy)).map_err(Error::io("state file"))
+        self.copies
+            .iter()
+            .try_for_each(|copy| self.medium.remove(copy))
+            .map_err(Error::io("removing the state file"))
     }
 
     fn read_copies(&self) -> Result<[Copy; 2]> {
@@ -79,7 +82,7 @@ impl StateFile {
 
     fn read_copy(&self, copy: usize) -> Result<Copy> {
         let read = self.medium.read(self.copy_name(copy)?, FILE_BYTES_MAX);
-        Ok(match read.map_err(Error::io("state file"))? {
+        Ok(match read.map_err(Error::io("reading the state file"))? {
             Some(bytes) => parse(&bytes).unwrap_or(Copy::Torn),
             None => Copy::Absent,
         })
