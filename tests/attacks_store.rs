@@ -35,7 +35,7 @@ use strongroom::{
         MemoryStore, ObjectName, Store, StoreError, StoreErrorKind, StoredObject,
         faults::{Fault, FaultStore, Method},
     },
-    vault::{Environment, Job, RestoreReport, Source, SystemClock, Vault},
+    vault::{At, Environment, Job, RestoreReport, Selection, Source, SystemClock, Vault},
 };
 
 type Tree = BTreeMap<String, Vec<u8>>;
@@ -405,6 +405,47 @@ fn attack_f7_a_lost_pack_is_reported_as_exactly_the_files_in_it() {
             assert_eq!(files(&out.join("files/source")), rest, "{who}");
         }
     }
+}
+
+#[test]
+fn attack_f7_an_export_that_lost_records_replaces_no_older_one() {
+    let phone = Phone::new();
+    let back_up = |kind: &Kind, name: &str, text: &str| {
+        phone.vault.consent().grant(kind).unwrap();
+        phone.vault.backup(kind, name, Source::Stream(&mut text.as_bytes()), &Job::new()).unwrap();
+    };
+    // Too long to lie in the tree: it has a chunk, and that a pack, of its own.
+    let long: String = noise(5, 20_000).iter().map(|byte| format!("{byte:02x}")).collect();
+    let message = |body: &str| {
+        let head = "<?xml version='1.0' encoding='UTF-8' standalone='yes' ?>\n<smses count=\"1\">\n";
+        format!("{head}<sms address=\"+49\" date=\"1700000000000\" type=\"1\" body=\"{body}\" />\n</smses>\n")
+    };
+    let card = |note: &str| format!("BEGIN:VCARD\r\nVERSION:3.0\r\nFN:A\r\nNOTE:{note}\r\nEND:VCARD\r\n");
+    // The second time the tree goes into another pack.
+    back_up(&Kind::MESSAGES, "sms", &message(&long));
+    back_up(&Kind::MESSAGES, "sms", &message("short"));
+    back_up(&Kind::CONTACTS, "book.vcf", &card(&long));
+    back_up(&Kind::CONTACTS, "book.vcf", &(card(&long) + &card("short")));
+    let out = phone.path("out");
+    let restore = || {
+        let plan = phone.vault.plan_restore(&Selection::all(), &At::Latest, &Job::new()).unwrap();
+        phone.vault.restore(plan.replacing(), &out, &Job::new()).unwrap()
+    };
+    assert_eq!(restore().failures, []);
+    let whole = files(&out);
+    assert!(whole.values().all(|file| file.len() > 40_000) && whole.len() == 2);
+    let honest = phone.store.snapshot();
+    let mut shortened = BTreeSet::new();
+    for pack in phone.written("pack") {
+        phone.store.restore(&honest);
+        remove(&phone.store, &pack);
+        let failures = restore().failures;
+        assert_eq!(files(&out), whole);
+        shortened.extend(failures.iter().filter(|failure| !failure.damage).map(|taken| taken.kind.clone()));
+    }
+    assert_eq!(shortened, BTreeSet::from(["contacts".to_owned(), "messages".to_owned()]));
+    phone.store.restore(&honest);
+    assert_eq!(restore().failures, []);
 }
 
 #[test]

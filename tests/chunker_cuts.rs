@@ -85,7 +85,7 @@ fn a_plain_reading_of_the_rule_gives_the_same_cuts() {
     let chunker = Chunker::new(&key(1), 7);
     let reference = Reference::new(&key(1), 7);
     let random = random_bytes(1, 3 * MIB);
-    let text = b"the quick brown fox ".repeat(20_000);
+    let text = b"the quick brown fox ".repeat(60_000);
     let counter: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
     for bytes in [random, text, counter] {
         let mut rest = bytes.as_slice();

@@ -566,8 +566,8 @@ fn files() -> Seeds {
     vec![
         ("short", file(0, 1000, b"abc")),
         ("around-the-minimum", file(128, 524_288, b"")),
-        ("longest", file(393_215, 400_000, b"The quick brown fox")),
-        ("repeats", file(393_215, 655_000, &[0; 2000])),
+        ("longest", file(393_215, 662_144, b"The quick brown fox")),
+        ("repeats", file(393_215, 917_000, &[0; 2000])),
     ]
 }
 

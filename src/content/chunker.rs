@@ -207,6 +207,8 @@ impl Chunker {
 /// first cache.
 const BATCH: usize = 256;
 
+const _: () = assert!((Chunker::BYTES_AVERAGE - Chunker::BYTES_MIN).is_power_of_two());
+
 /// A low value has nothing but zeros above these bits: one in so many is, as the average lies beyond the minimum.
 const LOW_BITS: u32 = u64::BITS - (Chunker::BYTES_AVERAGE - Chunker::BYTES_MIN).ilog2();
 

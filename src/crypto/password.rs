@@ -124,7 +124,7 @@ fn stretch(password: &str, parameters: &PasswordParameters) -> Result<Secret<32>
 /// Our own blocks: the crate does not wipe those that it allocates (V4).
 fn blocks(count: usize) -> Result<Zeroizing<Vec<Block>>> {
     let mut blocks = Vec::new();
-    let no_memory = |_| Error::io("password hashing")(std::io::ErrorKind::OutOfMemory.into());
+    let no_memory = |_| Error::io("hashing the password")(std::io::ErrorKind::OutOfMemory.into());
     blocks.try_reserve_exact(count).map_err(no_memory)?;
     blocks.resize(count, Block::new());
     Ok(Zeroizing::new(blocks))

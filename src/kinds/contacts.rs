@@ -45,7 +45,7 @@ impl<R: BufRead> CardReader<R> {
         // One byte more than a card may have, so that a card of just this length is told from a longer one.
         let room = CONTACT_BYTES_MAX.saturating_sub(card.len()).saturating_add(1);
         let mut limited = self.reader.by_ref().take(u64::try_from(room).unwrap_or(u64::MAX));
-        let length = limited.read_until(b'\n', card).map_err(Error::io("reading"))?;
+        let length = limited.read_until(b'\n', card).map_err(Error::io("reading the export"))?;
         if card.len() > CONTACT_BYTES_MAX {
             return Err(self.bad("a card that is too long"));
         }
@@ -98,10 +98,10 @@ impl<W: Write> CardWriter<W> {
     /// [`Error::Io`] when writing fails.
     pub fn write(&mut self, card: &[u8]) -> Result<()> {
         if self.line_open {
-            self.writer.write_all(b"\r\n").map_err(Error::io("writing"))?;
+            self.writer.write_all(b"\r\n").map_err(Error::io("writing the export"))?;
         }
         self.line_open = !card.ends_with(b"\n");
-        self.writer.write_all(card).map_err(Error::io("writing"))
+        self.writer.write_all(card).map_err(Error::io("writing the export"))
     }
 
     /// Gives the writer back.
@@ -109,7 +109,7 @@ impl<W: Write> CardWriter<W> {
     /// # Errors
     /// [`Error::Io`] when writing fails.
     pub fn finish(mut self) -> Result<W> {
-        self.writer.flush().map_err(Error::io("writing"))?;
+        self.writer.flush().map_err(Error::io("writing the export"))?;
         Ok(self.writer)
     }
 }

@@ -57,7 +57,7 @@ impl<R: BufRead> ElementReader<R> {
     pub fn new(mut reader: R, document: Document) -> Result<Self> {
         let bad = |reason| Error::BadInput { format: document.format(), reason, offset: 0 };
         let mut head = Vec::with_capacity(4);
-        reader.by_ref().take(4).read_to_end(&mut head).map_err(Error::io("reading"))?;
+        reader.by_ref().take(4).read_to_end(&mut head).map_err(Error::io("reading the export"))?;
         if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, ..] | [_, 0, ..] = head.as_slice() {
             return Err(bad("the text is UTF-16 or UTF-32; save it as UTF-8"));
         }

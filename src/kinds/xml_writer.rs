@@ -60,7 +60,7 @@ impl<W: Write> ElementWriter<W> {
             return Err(Error::InvalidArgument("another number of records than announced"));
         }
         self.put(&format!("</{}>\n", self.document.root()))?;
-        self.writer.flush().map_err(Error::io("writing"))?;
+        self.writer.flush().map_err(Error::io("writing the export"))?;
         Ok(self.writer)
     }
 
@@ -112,7 +112,7 @@ impl<W: Write> ElementWriter<W> {
     }
 
     fn flush_line(&mut self) -> Result<()> {
-        self.writer.write_all(self.line.as_bytes()).map_err(Error::io("writing"))?;
+        self.writer.write_all(self.line.as_bytes()).map_err(Error::io("writing the export"))?;
         self.line.clear();
         // A long body must not keep its memory.
         self.line.shrink_to(64 * 1024);
@@ -120,7 +120,7 @@ impl<W: Write> ElementWriter<W> {
     }
 
     fn put(&mut self, text: &str) -> Result<()> {
-        self.writer.write_all(text.as_bytes()).map_err(Error::io("writing"))
+        self.writer.write_all(text.as_bytes()).map_err(Error::io("writing the export"))
     }
 }
 

@@ -82,7 +82,7 @@ impl Ledger {
     /// # Errors
     /// [`Error::Io`].
     pub fn open(path: &Path) -> Result<Self> {
-        Self::in_file(Self::disk_file(path).map_err(Error::io("ledger"))?)
+        Self::in_file(Self::disk_file(path).map_err(Error::io("opening the ledger"))?)
     }
 
     /// A file on the disk for the lines, readable for its owner only.
@@ -95,8 +95,8 @@ impl Ledger {
     /// # Errors
     /// [`Error::Io`].
     pub(crate) fn in_file(mut file: Box<dyn LedgerFile>) -> Result<Self> {
-        let whole = whole_lines(file.read().map_err(Error::io("ledger"))?);
-        file.cut(whole.map_err(Error::io("ledger"))?).map_err(Error::io("ledger"))?;
+        let whole = whole_lines(file.read().map_err(Error::io("reading the ledger"))?);
+        file.cut(whole.map_err(Error::io("reading the ledger"))?).map_err(Error::io("writing the ledger"))?;
         Ok(Self(file))
     }
 
@@ -105,7 +105,7 @@ impl Ledger {
     /// # Errors
     /// [`Error::Io`]; then nothing may leave.
     pub fn append(&mut self, line: &LedgerLine) -> Result<()> {
-        self.0.append(format!("{line}\n").as_bytes()).map_err(Error::io("ledger"))
+        self.0.append(format!("{line}\n").as_bytes()).map_err(Error::io("writing the ledger"))
     }
 
     /// The lines from `time_ms` on, oldest first, one at a time.
@@ -113,10 +113,10 @@ impl Ledger {
     /// # Errors
     /// [`Error::Io`].
     pub fn since(&self, time_ms: i64) -> Result<impl Iterator<Item = Result<LedgerLine>> + use<>> {
-        let file = self.0.read().map_err(Error::io("ledger"))?;
+        let file = self.0.read().map_err(Error::io("reading the ledger"))?;
         let lines = BufReader::new(file).lines().filter_map(move |line| match line {
             Ok(line) => LedgerLine::parse(&line).filter(|line| line.time_ms >= time_ms).map(Ok),
-            Err(source) => Some(Err(Error::Io { action: "ledger", source })),
+            Err(source) => Some(Err(Error::Io { action: "reading the ledger", source })),
         });
         Ok(lines)
     }

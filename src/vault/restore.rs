@@ -142,7 +142,8 @@ impl Vault {
         let memory = job.memory_bytes().saturating_sub(OTHER_BYTES).max(LEAST_BYTES);
         let reader = ContentReader::new(access, memory)?.of_now()?.with_hands(hands);
         let files = Files::new(hands);
-        let mut run = Run { part, reader: &reader, target, report, noting, files, job };
+        let failed_before = report.failures.len();
+        let mut run = Run { part, reader: &reader, target, report, failed_before, noting, files, job };
         if has_paths(&part.kind) { run.paths() } else { run.elements() }
     }
 
@@ -183,6 +184,8 @@ struct Run<'r, 'a> {
     reader: &'r ContentReader<'a>,
     target: &'r mut Target,
     report: &'r mut RestoreReport,
+    /// Failures of other parts.
+    failed_before: usize,
     /// Where to note what was restored, if it is to be noted.
     noting: Option<&'r mut Noting>,
     files: Files,
@@ -224,10 +227,15 @@ impl Run<'_, '_> {
         }
         self.write_files(true)?;
         self.lose_between(lost_after, None)?;
-        match cards.finish() {
+        match cards.finish(self.has_lost()) {
             Ok(()) => Ok(()),
             Err(failed) => self.note("contacts", failed),
         }
+    }
+
+    /// Whether anything of this part was lost so far.
+    fn has_lost(&self) -> bool {
+        self.report.failures.len() > self.failed_before
     }
 
     fn path_entry(
@@ -243,7 +251,8 @@ impl Run<'_, '_> {
             Record::Contact(card) => {
                 let path = [kind, parse_contact_key(key)?.as_bytes()];
                 Component::parse_next(names, &path).map_err(ItemError::from)?;
-                cards.add(names, &card, self.target).map(Placing::Done)
+                let has_lost = self.has_lost();
+                cards.add(names, &card, self.target, has_lost).map(Placing::Done)
             }
             Record::File(meta) => {
                 let (source, parts) = parse_file_key(key)?;

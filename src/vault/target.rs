@@ -73,7 +73,7 @@ impl Target {
     /// [`Error::Io`].
     pub fn create(path: impl AsRef<Path>) -> crate::Result<Self> {
         let path = path.as_ref();
-        Dir::create_ambient_dir_all(path, ambient_authority()).map_err(Error::io("making the target"))?;
+        make_root(path).map_err(Error::io("making the target"))?;
         let root =
             Dir::open_ambient_dir(path, ambient_authority()).map_err(Error::io("opening the target"))?;
         Ok(Self {
@@ -321,6 +321,15 @@ fn may_replace(
     } else {
         Err(ItemError::AlreadyThere)
     }
+}
+
+/// Makes what is missing of a path, for the owner alone.
+fn make_root(path: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, FOLDER_MODE);
+    builder.create(path)
 }
 
 /// Whether it was made; not, if something has just taken the name.

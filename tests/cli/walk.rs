@@ -189,6 +189,11 @@ fn what_is_in_the_way_of_a_restore_stays_and_is_named() {
     assert_eq!(fs::read(desk.path("out/files/docs/a")).unwrap(), b"mine");
     desk.run("old", ["restore", "--into", "out", "--replace"]).exits(0);
     assert_eq!(fs::read(desk.path("out/files/docs/a")).unwrap(), b"new");
+
+    fs::create_dir(desk.path("files")).unwrap();
+    desk.run("files/home", ["recover", "--code-file", &desk.arg("code")]).exits(0);
+    desk.run("files/home", ["restore", "--into", &desk.arg("."), "--replace"]).exits(2);
+    desk.run("files/home", ["restore", "--into", &desk.arg(".")]).exits(0);
 }
 
 #[cfg(unix)]
@@ -200,7 +205,7 @@ fn nobody_else_looks_into_what_a_restore_makes() {
     fs::write(desk.path("docs/a"), "mine").unwrap();
     desk.run("old", ["backup", "files", "docs"]).exits(0);
     desk.run("old", ["restore", "--into", "out"]).exits(0);
-    for folder in ["out/files", "out/files/docs"] {
+    for folder in ["out", "out/files", "out/files/docs"] {
         assert_eq!(fs::metadata(desk.path(folder)).unwrap().permissions().mode() & 0o777, 0o700, "{folder}");
     }
 }

@@ -1074,7 +1074,7 @@ class Target:
         for name in names[:-1]:
             path = os.path.join(path, name)
             try:
-                os.mkdir(path)
+                os.mkdir(path, 0o700)
             except FileExistsError:
                 need(os.path.isdir(path) and not os.path.islink(path), "path")
         return os.path.join(path, names[-1])

@@ -219,7 +219,7 @@ pub(crate) struct Restore {
     /// The folder to write to; made if need be
     #[arg(long, value_name = "DIR")]
     pub(crate) into: PathBuf,
-    /// Replace files that are there already
+    /// Replace files and links that are there already
     #[arg(long)]
     pub(crate) replace: bool,
     /// A snapshot such as 1f2e3d4c-17, or latest

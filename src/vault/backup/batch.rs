@@ -261,7 +261,7 @@ impl Making<'_> {
     fn make(&mut self, chunk: Vec<u8>) -> Result<()> {
         let packing = if !self.policy.compress || looks_incompressible(&chunk) {
             Packing::AsItIs
-        } else if self.is_new {
+        } else if self.is_new && u64::try_from(chunk.len()).is_ok_and(|length| length == self.length) {
             Packing::WithOthers
         } else {
             Packing::Compressed

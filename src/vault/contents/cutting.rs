@@ -287,7 +287,7 @@ mod tests {
         let mut random = vec![0; 7_000_000];
         SeededRandom::new(13).fill(&mut random).unwrap();
         let value = [random.as_slice(), &[0; 5_000_000], &random].concat();
-        for length in [70_000, 300_000, 4 * BLOCK_BYTES, value.len()] {
+        for length in [70_000, 600_000, 4 * BLOCK_BYTES, value.len()] {
             let alone = written(&vault, 1, &value[..length]);
             assert_eq!(alone.length, u64::try_from(length).unwrap());
             for threads in [2, 3, 5] {

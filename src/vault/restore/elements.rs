@@ -16,7 +16,7 @@ use crate::{
 
 impl Run<'_, '_> {
     /// Messages and calls: one XML file. Its head says how many records follow, so that when some are
-    /// damaged it is written once more without them.
+    /// damaged it is written once more without them. Then it replaces no older file, which may have them.
     pub(super) fn elements(&mut self) -> Result<()> {
         let name = self.part.kind.name();
         let file_name = format!("{name}.xml");
@@ -28,7 +28,8 @@ impl Run<'_, '_> {
         let mut first = true;
         while count > 0 {
             let written = match self.target.file(&names) {
-                Ok(file) => self.write_elements(file, count, first),
+                Ok(file) if first => self.write_elements(file, count, first),
+                Ok(file) => self.write_elements(file.replacing_nothing(), count, first),
                 Err(error) => Err(Failed::Item(error)),
             };
             match written {

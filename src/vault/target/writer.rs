@@ -83,6 +83,12 @@ impl FileWriter {
         self.length
     }
 
+    /// Lets it replace nothing, whatever the target allows.
+    pub(in crate::vault) fn replacing_nothing(mut self) -> Self {
+        self.rules.overwrite = Overwrite::No;
+        self
+    }
+
     /// Gives the whole file its attributes and its name. Call it only after the last byte was verified.
     ///
     /// # Errors
