@@ -30,7 +30,7 @@ const MEDIA_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 impl Policy {
     /// How a file of `length` bytes is cut that begins with `head`, its first piece. A picture is one wherever
-    /// it lies: equal pieces cost a fifth of what borders in its content do, and those find nothing in it.
+    /// it lies: equal pieces cost a fraction of what borders in its content do, and those find nothing in it.
     #[must_use]
     pub fn cutting_of(self, length: u64, head: &[u8]) -> Cutting {
         let is_media = length <= MEDIA_BYTES_MAX && looks_incompressible(head);
