@@ -47,7 +47,7 @@ pub enum FileType {
 pub struct FileMeta {
     /// What it is.
     pub file_type: FileType,
-    /// Permission bits, at most `0o7777`; 0 where the system has none.
+    /// Permission bits, at most `0o7777`; the owner's alone where the system has none.
     pub mode: u32,
     /// Modification time, seconds since 1970.
     pub modified_s: i64,

@@ -585,7 +585,7 @@ pub struct ContactCard {
 pub struct FileEntry {
     #[prost(enumeration = "FileType", tag = "1")]
     pub r#type: i32,
-    /// Permission bits, 0 to 07777; 0 where the system has none.
+    /// Permission bits, 0 to 07777; the owner's alone where the system has none.
     #[prost(uint32, tag = "2")]
     pub mode: u32,
     /// Modification time.

@@ -20,7 +20,7 @@ pub enum EntryType {
 /// The attributes that a restore gives back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Attributes {
-    /// Permission bits, 0 to 07777; 0 where the system has none.
+    /// Permission bits, 0 to 07777; the owner's alone where the system has none.
     pub mode: u32,
     /// Modification time: seconds since the Unix epoch, may be negative.
     pub modified_s: i64,

@@ -99,10 +99,12 @@ impl Stat {
         } else {
             meta.is_symlink().then_some(EntryType::Symlink)
         };
+        // What a restore elsewhere gives it.
+        let mode = if entry_type == Some(EntryType::Directory) { 0o700 } else { 0o600 };
         Self {
             entry_type,
             identity: Identity(meta.dev(), meta.ino()),
-            attributes: Attributes { mode: 0, modified_s, modified_ns },
+            attributes: Attributes { mode, modified_s, modified_ns },
             size: meta.len(),
             changed_s: 0,
             changed_ns: 0,
