@@ -191,3 +191,71 @@ fn every_key_and_epoch_cuts_in_its_own_way() {
         assert!(!other.is_empty() && other.iter().all(|end| !one.contains(end)));
     }
 }
+
+/// Why the minimum is half the average: the least of a long file is new when a little of it changed. Places for a cut
+/// are drawn here, as the rule makes them: each byte with the same small chance. `--nocapture` prints the table of the
+/// chunker's documentation.
+#[test]
+fn a_minimum_of_half_the_average_makes_least_new() {
+    const KIB: usize = 1024;
+    const FILE: usize = 64 * MIB;
+    const ROUNDS: usize = 3000;
+    fn draw(random: &mut impl FnMut() -> f64, length: usize, distance: f64) -> Vec<usize> {
+        let mut at = 0;
+        std::iter::from_fn(|| {
+            at += (-random().ln() * distance) as usize + 1;
+            Some(at).filter(|at| *at < length)
+        })
+        .collect()
+    }
+    fn cut(places: &[usize], length: usize, least: usize) -> Vec<(usize, usize)> {
+        let mut start = 0;
+        std::iter::from_fn(|| {
+            let place = places.get(places.partition_point(|place| *place < start + least));
+            let end = place.map_or(length, |place| *place).min(start + Chunker::BYTES_MAX).min(length);
+            let chunk = (start, end);
+            start = end;
+            Some(chunk).filter(|(start, end)| start < end)
+        })
+        .collect()
+    }
+    /// KiB that are new beyond the change: `inserted` bytes, or as many overwritten.
+    fn new(least: usize, changed: usize, inserts: bool) -> f64 {
+        let mut bytes = random_bytes(7, 64 * MIB).into_iter().cycle();
+        let mut random = || {
+            let draw = u32::from_le_bytes(std::array::from_fn(|_| bytes.next().unwrap()));
+            (f64::from(draw) + 0.5) / 4_294_967_296.0
+        };
+        let distance = (Chunker::BYTES_AVERAGE - least) as f64;
+        let mut sum = 0;
+        for _ in 0..ROUNDS {
+            let (before, at) = (draw(&mut random, FILE, distance), (random() * FILE as f64) as usize);
+            let known: std::collections::HashSet<_> = cut(&before, FILE, least).into_iter().collect();
+            let (shift, gone) = if inserts { (changed, 64) } else { (0, changed + 64) };
+            let fresh = draw(&mut random, changed + 64, distance).into_iter().map(|place| at + place);
+            let behind = before.iter().filter(|place| **place >= at + gone).map(|place| place + shift);
+            let mut after: Vec<_> = before.iter().copied().filter(|place| *place < at).collect();
+            after.extend(fresh.chain(behind));
+            after.sort_unstable();
+            let is_known = |&(start, end): &(usize, usize)| {
+                let behind = start >= at + changed && known.contains(&(start - shift, end - shift));
+                behind || (end <= at && known.contains(&(start, end)))
+            };
+            let chunks = cut(&after, FILE + shift, least);
+            sum +=
+                chunks.iter().filter(|chunk| !is_known(chunk)).map(|(start, end)| end - start).sum::<usize>();
+            sum -= shift;
+        }
+        sum as f64 / ROUNDS as f64 / KIB as f64
+    }
+    let changes = [(4 * KIB, false), (100, true), (MIB, true), (10 * MIB, true)];
+    let row = |least: usize| changes.map(|(changed, inserts)| new(least * KIB, changed, inserts));
+    let table = [256, 384, 512, 640].map(|least| (least, row(least)));
+    for (least, row) in table {
+        println!("| {least} | {} |", row.map(|kib| format!("{kib:.0}")).join(" | "));
+    }
+    let [(_, quarter), _, (_, half), (_, more)] = table;
+    assert_eq!(Chunker::BYTES_MIN, 512 * KIB);
+    assert!(half.iter().zip(quarter).all(|(half, quarter)| *half < quarter));
+    assert!(half.iter().sum::<f64>() < more.iter().sum());
+}

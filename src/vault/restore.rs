@@ -142,8 +142,7 @@ impl Vault {
         let memory = job.memory_bytes().saturating_sub(OTHER_BYTES).max(LEAST_BYTES);
         let reader = ContentReader::new(access, memory)?.of_now()?.with_hands(hands);
         let files = Files::new(hands);
-        let failed_before = report.failures.len();
-        let mut run = Run { part, reader: &reader, target, report, failed_before, noting, files, job };
+        let mut run = Run { part, reader: &reader, target, report, noting, files, job };
         if has_paths(&part.kind) { run.paths() } else { run.elements() }
     }
 
@@ -184,8 +183,6 @@ struct Run<'r, 'a> {
     reader: &'r ContentReader<'a>,
     target: &'r mut Target,
     report: &'r mut RestoreReport,
-    /// Failures of other parts.
-    failed_before: usize,
     /// Where to note what was restored, if it is to be noted.
     noting: Option<&'r mut Noting>,
     files: Files,
@@ -233,9 +230,9 @@ impl Run<'_, '_> {
         }
     }
 
-    /// Whether anything of this part was lost so far.
+    /// Whether anything of this kind was lost so far: kinds come one after the other.
     fn has_lost(&self) -> bool {
-        self.report.failures.len() > self.failed_before
+        self.report.failures.last().is_some_and(|failure| failure.kind == self.part.kind.name())
     }
 
     fn path_entry(

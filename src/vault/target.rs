@@ -33,6 +33,7 @@ use super::folder::{Attributes, EntryType, Handles, Identity, Stat, is_not_a_fol
 use crate::Error;
 
 /// Mode of a folder while it is being filled, and of one that the backup says nothing about: what was private stays so.
+#[cfg(unix)]
 const FOLDER_MODE: u32 = 0o700;
 
 /// What to do when a name is taken already.
@@ -117,7 +118,7 @@ impl Target {
     ) -> Result<(), ItemError> {
         let (name, parents) = path.split_last().ok_or(ItemError::NoName)?;
         self.descend(parents)?;
-        let owner = self.step(name, FOLDER_MODE)?;
+        let owner = self.step(name)?;
         let is_dressed = owner == Owner::Restore || self.rules.overwrite == Overwrite::Replace;
         if let Some(identity) = self.handles.identity()
             && (is_dressed || mark.is_some())
@@ -186,7 +187,7 @@ impl Target {
         let names = path.iter().map(Component::as_os_str);
         let common = self.handles.names().zip(names).take_while(|(here, there)| here == there).count();
         self.leave_to(common);
-        path.iter().skip(common).try_for_each(|name| self.step(name, FOLDER_MODE).map(drop))
+        path.iter().skip(common).try_for_each(|name| self.step(name).map(drop))
     }
 
     fn leave_to(&mut self, depth: usize) {
@@ -195,12 +196,12 @@ impl Target {
     }
 
     /// Steps into one folder, making it if it is missing.
-    fn step(&mut self, name: &Component, mode: u32) -> Result<Owner, ItemError> {
+    fn step(&mut self, name: &Component) -> Result<Owner, ItemError> {
         let mut created = false;
         let entered = match self.handles.enter(name.as_os_str()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let dir = self.handles.current().map_err(ItemError::from_step)?;
-                created = make_folder(&dir, name, mode)?;
+                created = make_folder(&dir, name)?;
                 self.handles.enter(name.as_os_str())
             }
             entered => entered,
@@ -333,8 +334,8 @@ fn make_root(path: &Path) -> io::Result<()> {
 }
 
 /// Whether it was made; not, if something has just taken the name.
-fn make_folder(dir: &Dir, name: &Component, mode: u32) -> Result<bool, ItemError> {
-    match dir.create_dir_with(name.as_os_str(), &folder_builder(mode)) {
+fn make_folder(dir: &Dir, name: &Component) -> Result<bool, ItemError> {
+    match dir.create_dir_with(name.as_os_str(), &folder_builder()) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(ItemError::io("making a folder")(error)),
@@ -342,15 +343,15 @@ fn make_folder(dir: &Dir, name: &Component, mode: u32) -> Result<bool, ItemError
 }
 
 #[cfg(unix)]
-fn folder_builder(mode: u32) -> DirBuilder {
+fn folder_builder() -> DirBuilder {
     use cap_std::fs::DirBuilderExt as _;
     let mut builder = DirBuilder::new();
-    builder.mode(mode);
+    builder.mode(FOLDER_MODE);
     builder
 }
 
 #[cfg(not(unix))]
-fn folder_builder(_mode: u32) -> DirBuilder {
+fn folder_builder() -> DirBuilder {
     DirBuilder::new()
 }
 

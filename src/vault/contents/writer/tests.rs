@@ -4,8 +4,10 @@ use std::{fs, path::Path};
 
 use super::*;
 use crate::{
+    content::Chunker,
     crypto::SeededRandom,
     kinds::Kind,
+    limits::CHUNK_BYTES_MAX,
     store::MemoryStore,
     tree::{PageReader as _, PageWriter as _},
     vault::{At, Folder, NewDevice, Selection, Source, Vault, contents::fetch_fragment, testing::MemoryHome},
@@ -81,6 +83,37 @@ fn attack_l6_a_file_that_changes_is_never_compressed_with_another() {
         let there = fs::read(into.join("files/folder").join(&name)).unwrap();
         assert_eq!(there, fs::read(folder.join(&name)).unwrap(), "{name}");
     }
+}
+
+#[test]
+fn attack_l6_the_last_piece_of_a_long_file_shares_no_frame() {
+    let home = tempfile::tempdir().unwrap();
+    let device = NewDevice::named("phone").unwrap();
+    let (vault, _) = Vault::create(MemoryStore::new(), &MemoryHome::new(), device).unwrap();
+    vault.consent().grant(&Kind::FILES).unwrap();
+    // A beginning that the vault's own key ends a chunk with, wherever that may be.
+    let beginning = {
+        let work = &mut *vault.work();
+        let view = vault.refresh(work).unwrap();
+        let (access, job) = (vault.access("files", &view).unwrap(), Job::new());
+        let run = vault.database.begin_run("files").unwrap();
+        let (clock, random) = (vault.clock.as_ref(), work.random.as_mut());
+        let writer = ContentWriter::new(access, run, &job, clock, random, false).unwrap();
+        let mut bytes = vec![0; CHUNK_BYTES_MAX];
+        SeededRandom::new(3).fill(&mut bytes).unwrap();
+        let cut = writer.chunker().next_cut(&bytes, false).unwrap();
+        let text = text(0).into_iter().cycle().take(Chunker::BYTES_MIN);
+        let text: Vec<u8> = text.chain(bytes[cut - 64..cut].iter().copied()).collect();
+        assert_eq!(writer.chunker().next_cut(&[text.as_slice(), &[0]].concat(), true), Some(text.len()));
+        text
+    };
+    let ends: Vec<_> = (1..100).map(text).collect();
+    for (n, end) in ends.iter().enumerate() {
+        fs::write(home.path().join(format!("{n}.txt")), [beginning.as_slice(), end].concat()).unwrap();
+    }
+    let (folder, job) = (Folder::at(home.path()), Job::new().with_threads(2));
+    vault.backup(&Kind::FILES, "folder", Source::Folder(&folder), &job).unwrap();
+    assert_eq!(frames(&vault, &ends), (ends.len(), 0));
 }
 
 #[test]
