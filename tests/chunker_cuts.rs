@@ -196,6 +196,7 @@ fn every_key_and_epoch_cuts_in_its_own_way() {
 /// are drawn here, as the rule makes them: each byte with the same small chance. `--nocapture` prints the table of the
 /// chunker's documentation.
 #[test]
+#[expect(clippy::cast_possible_truncation, reason = "places in a file")]
 fn a_minimum_of_half_the_average_makes_least_new() {
     const KIB: usize = 1024;
     const FILE: usize = 64 * MIB;
