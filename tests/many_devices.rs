@@ -227,6 +227,66 @@ fn folders_on_two_devices_are_one_source() {
     assert_eq!(texts, ["a", "b", "edited by a, longer", "edited by b, much longer"]);
 }
 
+/// Text that is cut in several places.
+fn long_text() -> String {
+    (0..200_000_u64).map(|n| format!("{:016x}\n", (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect()
+}
+
+#[test]
+fn the_same_long_file_backed_up_elsewhere_in_another_epoch_is_no_conflict() {
+    let world = world(2, &[Kind::NOTES]);
+    let [a, b] = ["a/notes", "b/notes"].map(|name| world.folder.path().join(name));
+    let text = long_text();
+    write(&a, "long.txt", &text);
+    write(&a, "other.txt", &text);
+    backup(&world, 0, &a);
+    world.devices[0].rotate().unwrap();
+    world.settle();
+    write(&b, "long.txt", &text);
+    write(&b, "other.txt", &text.replacen("cafe", "babe", 1));
+    let report = backup(&world, 1, &b);
+    assert_eq!(report.conflicts.len(), 1, "of the other, which differs: {report:?}");
+    let edited = format!("{text}, edited");
+    write(&b, "long.txt", &edited);
+    let report = backup(&world, 1, &b);
+    assert_eq!((report.changed, report.conflicts.len()), (1, 0), "{report:?}");
+    world.settle();
+    assert_eq!(restored(&world, 0, "out")["long.txt"], edited);
+}
+
+#[test]
+fn long_files_that_two_epochs_cut_are_merged_by_their_bytes() {
+    let world = world(2, &[Kind::NOTES]);
+    let [a, b] = ["a/notes", "b/notes"].map(|name| world.folder.path().join(name));
+    let text = long_text();
+    for folder in [&a, &b] {
+        write(folder, "touched.txt", &text);
+    }
+    backup(&world, 0, &a);
+    world.settle();
+    backup(&world, 1, &b);
+    world.settle();
+    let before = world.store.snapshot();
+    let edited = format!("{text}, edited");
+    write(&a, "touched.txt", &edited);
+    write(&a, "new.txt", &text);
+    backup(&world, 0, &a);
+    let of_first = objects(&world.store);
+    world.store.restore(&before);
+    // Device 1 hears nothing of that, and goes on in an epoch of its own.
+    world.devices[1].rotate().unwrap();
+    write(&b, "touched.txt", &text);
+    write(&b, "new.txt", &text);
+    assert_eq!(backup(&world, 1, &b).changed, 2);
+    of_first.iter().for_each(|(name, bytes)| drop(world.store.put(name, bytes)));
+    world.settle();
+    for device in 0..2 {
+        let all = restored(&world, device, &format!("out-{device}"));
+        assert_eq!(all.keys().collect::<Vec<_>>(), ["new.txt", "touched.txt"]);
+        assert!(all["new.txt"] == text && all["touched.txt"] == edited);
+    }
+}
+
 #[test]
 fn lists_of_messages_unite_without_duplicates() {
     let world = world(2, &[Kind::MESSAGES]);

@@ -21,7 +21,10 @@ use crate::{
     },
     tree::Edit,
     vault::{
-        contents::{Compress, ContentWriter, Cut, encode_entry, write_content},
+        contents::{
+            Compress, ContentWriter, Cut, ValueReader, decode_entry, encode_entry, has_bytes,
+            may_be_cut_otherwise, write_content,
+        },
         folder::{EntryType, FileMeta, Folder, SkipReason, Skipped, SourceFile, SourceItem, Walk},
         merge::{Conflict, Decision, conflict_key, content_id, keep_both, kept_both, value_id},
         state::{FileStat, Note, Replica},
@@ -206,9 +209,11 @@ impl FolderSource {
         Ok(Some(Edit { key, value: None }))
     }
 
-    fn present(&self, entry: Entry, pass: &mut Pass<'_, '_>) -> Result<Option<Edit>> {
+    fn present(&mut self, entry: Entry, pass: &mut Pass<'_, '_>) -> Result<Option<Edit>> {
         let Entry { key, item, note, content } = entry;
-        let Some((value, settled)) = self.value(&item, content, pass)? else { return Ok(None) };
+        let Some((value, settled)) = self.value(&key, (&item, note.as_ref(), content), pass)? else {
+            return Ok(None);
+        };
         let noted = if settled { stat_of(&item.meta) } else { FileStat([0; 6]) };
         pass.writer.note(self.replica.note(&key, Some((noted, content_id(&value)?))))?;
         self.edit(key, value, note, pass)
@@ -248,9 +253,9 @@ impl FolderSource {
 
     /// The entry's value, and whether it stood still while it was read; `None` when it cannot be had.
     fn value(
-        &self,
-        item: &SourceItem,
-        content: Content,
+        &mut self,
+        key: &[u8],
+        (item, note, content): (&SourceItem, Option<&Note>, Content),
         pass: &mut Pass<'_, '_>,
     ) -> Result<Option<(Vec<u8>, bool)>> {
         let read = match content {
@@ -279,8 +284,39 @@ impl FolderSource {
         };
         pass.tally.read_bytes += content.length;
         pass.writer.job().step(|progress| progress.bytes += content.length)?;
+        let content = match self.as_known(key, (item, note), &content, pass)? {
+            Some(known) => known,
+            None => content,
+        };
         let value = self.encode(record_of(&meta, None, taken_ms), Some(content), pass)?;
         Ok(Some((value, settled)))
+    }
+
+    /// The chunks in which the tree holds the same bytes, where it has them from elsewhere: cut under another
+    /// epoch's key, the same file would look as if two devices had edited it.
+    fn as_known(
+        &mut self,
+        key: &[u8],
+        (item, note): (&SourceItem, Option<&Note>),
+        content: &messages::Content,
+        pass: &mut Pass<'_, '_>,
+    ) -> Result<Option<messages::Content>> {
+        let Some(known) = pass.known(key)? else { return Ok(None) };
+        let is_own = note.is_some_and(|note| content_id(known).is_ok_and(|known| known == note.value));
+        let known = decode_entry(known)?.content;
+        let Some(known) = known.filter(|known| !is_own && may_be_cut_otherwise(known, content)) else {
+            return Ok(None);
+        };
+        let Ok(Some(mut file)) = self.walk.opening(item).open() else { return Ok(None) };
+        let (value, job) = (ValueReader::new(pass.writer.reader(), &known)?, pass.writer.job());
+        let is_same = has_bytes(value, || {
+            let mut piece = Vec::new();
+            job.step(|_| {})?;
+            let read = file.reader().take(MEDIA_PIECE_BYTES as u64).read_to_end(&mut piece);
+            read.map_err(Error::io("reading the source"))?;
+            Ok(Some(piece).filter(|piece| !piece.is_empty()))
+        })?;
+        Ok(is_same.then_some(known))
     }
 
     fn encode(

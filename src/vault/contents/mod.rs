@@ -1,5 +1,6 @@
 //! Chunks of one kind, between the pure content room, the local database and the gate.
 
+mod compare;
 mod cutting;
 mod index;
 mod maker;
@@ -10,6 +11,7 @@ mod spare;
 mod values;
 mod writer;
 
+pub(crate) use compare::{has_bytes, may_be_cut_otherwise};
 pub(crate) use index::{fetch_fragment, load_index, write_index};
 pub(crate) use maker::{ChunkMaker, MadeChunk, Packing};
 pub(crate) use packs::{PackSource, Piece};
