@@ -91,12 +91,14 @@ impl Folder {
 
     /// File system and number of what is passed over.
     fn passed_over(&self) -> Vec<(u64, u64)> {
-        let stat = |path: &PathBuf| {
-            let path = path.canonicalize().ok()?;
-            Some(Stat::at(&open_root(path.parent()?).ok()?, path.file_name()?).ok()?.identity.numbers())
-        };
-        self.without.iter().filter_map(stat).collect()
+        self.without.iter().filter_map(|path| Some(identity_of(path)?.numbers())).collect()
     }
+}
+
+/// What `path` leads to, if it is there.
+pub(super) fn identity_of(path: &Path) -> Option<Identity> {
+    let path = path.canonicalize().ok()?;
+    Some(Stat::at(&open_root(path.parent()?).ok()?, path.file_name()?).ok()?.identity)
 }
 
 /// A path is private.

@@ -87,7 +87,8 @@ impl Vault {
         let work = &mut *self.work();
         let view = self.refresh(work)?;
         let into = into.as_ref();
-        let mut target = Target::create(into)?.overwrite(plan.overwrite);
+        let mut target =
+            Target::create(into)?.overwrite(plan.overwrite).without_all(plan.without.iter().copied());
         let mut notings = Noting::all(&self.database, &plan, into);
         let mut report =
             RestoreReport { entries: 0, bytes: 0, failures: Vec::new(), freshness: plan.freshness };

@@ -29,7 +29,7 @@ pub(super) use self::names::keeps_names;
 use self::writer::TemporaryNames;
 pub use self::writer::{FileWriter, Placed};
 use super::component::{BadName, Component, os_string};
-use super::folder::{Attributes, EntryType, Handles, Identity, Stat, is_not_a_folder};
+use super::folder::{Attributes, EntryType, Handles, Identity, Stat, identity_of, is_not_a_folder};
 use crate::Error;
 
 /// Mode of a folder while it is being filled, and of one that the backup says nothing about: what was private stays so.
@@ -58,6 +58,8 @@ pub struct Target {
     links: Vec<PendingLink>,
     rules: Rules,
     temporary: Arc<TemporaryNames>,
+    /// Folders that are not entered.
+    without: Vec<Identity>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -84,6 +86,7 @@ impl Target {
             links: Vec::new(),
             rules: Rules { overwrite: Overwrite::No, mode_mask: 0o777 },
             temporary: Arc::new(TemporaryNames::new()?),
+            without: Vec::new(),
         })
     }
 
@@ -91,6 +94,18 @@ impl Target {
     #[must_use]
     pub fn overwrite(mut self, overwrite: Overwrite) -> Self {
         self.rules.overwrite = overwrite;
+        self
+    }
+
+    /// Leaves the folder at `path` alone, with all in it: such as a vault's own state, or a store on the same disk.
+    /// What does not exist is no reason to stop.
+    #[must_use]
+    pub fn without(self, path: impl AsRef<Path>) -> Self {
+        self.without_all(identity_of(path.as_ref()))
+    }
+
+    pub(super) fn without_all(mut self, folders: impl IntoIterator<Item = Identity>) -> Self {
+        self.without.extend(folders);
         self
     }
 
@@ -207,7 +222,8 @@ impl Target {
             entered => entered,
         };
         entered.map_err(ItemError::from_step)?;
-        let owner = self.owner(name, created);
+        let is_left_alone = self.handles.identity().is_some_and(|identity| self.without.contains(&identity));
+        let owner = if is_left_alone { Err(ItemError::LeftAlone) } else { self.owner(name, created) };
         match owner {
             Ok(_) => self.made.push(Arc::default()),
             Err(_) => self.handles.leave_to(self.handles.depth().saturating_sub(1)),
@@ -372,6 +388,9 @@ pub enum ItemError {
     /// A file or a link stands where a folder should be.
     #[error("something else stands where a folder should be")]
     NotAFolder,
+    /// What keeps the vault, or its store, lies there ([`Target::without`]).
+    #[error("a folder of the vault's own is left alone")]
+    LeftAlone,
     /// A folder is not the one any more that was restored.
     #[error("a folder was moved during the restore")]
     Moved,

@@ -5,8 +5,7 @@ use std::path::{Path, absolute};
 use serde_json::{Value, json};
 use strongroom::{
     history::Freshness,
-    kinds::Kind,
-    vault::{Failure, Selection, Unmerged},
+    vault::{Failure, RestorePlan, Selection, Unmerged},
 };
 
 use super::{
@@ -23,12 +22,13 @@ pub(crate) fn run(session: &Session, restore: &Restore, output: &mut Output) -> 
         [] => Selection::all(),
         some => some.iter().map(What::selection).collect::<Result<_, _>>()?,
     };
-    refuse_own_folders(session, &restore.into, restore.replace)?;
+    refuse_own_folders(session, &restore.into)?;
     let vault = session.vault()?;
     let watched = Watched::start(session.job(), output)?;
     let plan = vault.plan_restore(&selections, &restore.at, watched.job())?;
     let unmerged = plan.unmerged().to_vec();
     let plan = if restore.replace { plan.replacing() } else { plan };
+    let plan = session.own_folders().fold(plan, RestorePlan::without);
     let done = vault.restore(plan, &restore.into, watched.job());
     drop(watched);
     let report = done.map_err(Fault::from)?;
@@ -51,19 +51,13 @@ pub(crate) fn run(session: &Session, restore: &Restore, output: &mut Output) -> 
     Ok(Status::of_failures(&report.failures))
 }
 
-/// What is restored is not for the store to read, nor does it belong among the keys, nor may it replace them.
-fn refuse_own_folders(session: &Session, into: &Path, replaces: bool) -> Result<(), Fault> {
+/// What is restored is not for the store to read, nor does it belong among the keys.
+fn refuse_own_folders(session: &Session, into: &Path) -> Result<(), Fault> {
     let into = absolute(into).map_err(Fault::local("looking for the folder", into))?;
     let there = into.ancestors().find_map(|folder| folder.canonicalize().ok()).unwrap_or_default();
-    let own: Vec<_> = session.own_folders().filter_map(|folder| folder.canonicalize().ok()).collect();
-    if own.iter().any(|own| there.starts_with(own)) {
+    let mut own = session.own_folders().filter_map(|folder| folder.canonicalize().ok());
+    if own.any(|own| there.starts_with(own)) {
         return Err(Fault::Usage("--into lies in the store or in the home: choose another folder".into()));
-    }
-    let mut kinds = Kind::ALL.iter().filter_map(|kind| into.join(kind.name()).canonicalize().ok());
-    if replaces && kinds.any(|kind| own.iter().any(|own| own.starts_with(&kind))) {
-        return Err(Fault::Usage(
-            "--replace: the store or the home lies there: choose another folder".into(),
-        ));
     }
     Ok(())
 }

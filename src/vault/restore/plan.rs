@@ -1,5 +1,7 @@
 //! What a restore will do: found out first, shown, and carried out only then.
 
+use std::path::Path;
+
 use crate::{
     Error, Result,
     history::{Freshness, KindState},
@@ -7,6 +9,7 @@ use crate::{
     vault::{
         Job, Overwrite, Vault,
         contents::{ContentReader, load_index},
+        folder::{Identity, identity_of},
         snapshots::{At, SnapshotId, has_paths, measure_below, prefix_of},
     },
 };
@@ -56,6 +59,8 @@ pub struct RestorePlan {
     pub(super) newest: bool,
     unmerged: Vec<Unmerged>,
     pub(super) overwrite: Overwrite,
+    /// Folders that it does not enter.
+    pub(super) without: Vec<Identity>,
 }
 
 /// A device's state of a kind that no device has merged yet: it may have what the plan lacks.
@@ -107,6 +112,13 @@ impl RestorePlan {
         self.overwrite = Overwrite::Replace;
         self
     }
+
+    /// Keeps it out of the folder at `path`, wherever in the target that is: such as a vault's own state, or a store on
+    /// the same disk. What does not exist is no reason to stop.
+    pub fn without(mut self, path: impl AsRef<Path>) -> Self {
+        self.without.extend(identity_of(path.as_ref()));
+        self
+    }
 }
 
 impl Vault {
@@ -150,6 +162,7 @@ impl Vault {
             parts.push(Part { kind: kind.clone(), state, prefix });
         }
         let (freshness, newest) = (view.freshness, *at == At::Latest);
-        Ok(RestorePlan { parts, entries, bytes, freshness, newest, unmerged, overwrite: Overwrite::No })
+        let (overwrite, without) = (Overwrite::No, Vec::new());
+        Ok(RestorePlan { parts, entries, bytes, freshness, newest, unmerged, overwrite, without })
     }
 }

@@ -333,3 +333,32 @@ fn attack_m5_a_hostile_tree_from_an_own_device() {
     assert_eq!(names(&scene.inside).len(), 6);
     assert_eq!(fs::read_link(scene.inside.join("up")).unwrap(), Path::new("../outside"));
 }
+
+/// Records of an own device, restored over what is there, must not replace keys, pins or objects.
+#[test]
+fn attack_m5_a_folder_that_is_left_alone_is_never_entered() {
+    let root = folder();
+    let own = root.path().join("files/home/own");
+    fs::create_dir_all(own.join("deep")).unwrap();
+    fs::write(own.join("keys"), "keys").unwrap();
+    symlink(&own, root.path().join("files/way")).unwrap();
+    let before = snapshot(&own);
+    let mut target = Target::create(root.path())
+        .unwrap()
+        .overwrite(Overwrite::Replace)
+        .without(root.path().join("files/way"))
+        .without(root.path().join("missing"));
+    for name in ["keys", "new", "deep/new", "folder/new"] {
+        let at = path(&format!("files/home/own/{name}"));
+        assert!(matches!(put(&mut target, &at, b"evil"), Err(ItemError::LeftAlone)), "{name}");
+        assert!(matches!(target.folder(&at, plain()), Err(ItemError::LeftAlone)), "{name}");
+        assert!(matches!(target.link(&at, b"evil", plain()), Err(ItemError::LeftAlone)), "{name}");
+    }
+    // Its own attributes are left alone, too, and nothing takes its place.
+    assert!(matches!(target.folder(&path("files/home/own"), plain()), Err(ItemError::LeftAlone)));
+    assert!(put(&mut target, &path("files/home/own"), b"evil").is_err());
+    put(&mut target, &path("files/home/other"), b"beside").unwrap();
+    no_problems(&target.finish());
+    assert_eq!(snapshot(&own), before);
+    assert_eq!(fs::read(root.path().join("files/home/other")).unwrap(), b"beside");
+}
