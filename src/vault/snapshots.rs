@@ -81,7 +81,7 @@ pub struct Snapshot {
 pub struct Listed {
     /// `SOURCE/path` for folders and contacts; time and identity for messages and calls.
     pub path: String,
-    /// Bytes of content, or of the record.
+    /// Bytes of a file's content, or of the record of another kind. A folder and a link have none.
     pub bytes: u64,
     /// What a file is; `None` for records of other kinds.
     pub file_type: Option<FileType>,
@@ -405,10 +405,7 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
 fn listed(reader: &ContentReader<'_>, kind: &Kind, key: &[u8], value: &[u8]) -> Result<Listed> {
     let entry: messages::Entry = decode_entry(value)?;
     let record_bytes = u64::try_from(entry.record.len()).unwrap_or(0);
-    let bytes = match (&entry.content, &entry.record_content) {
-        (Some(content), _) | (None, Some(content)) => content.length,
-        (None, None) => record_bytes,
-    };
+    let record_bytes = entry.record_content.as_ref().map_or(record_bytes, |content| content.length);
     let (file_type, time_ms) = if has_paths(kind) && entry.record_content.is_none() {
         match Record::decode(&record_of(reader, &entry)?)? {
             Record::File(meta) => {
@@ -420,6 +417,11 @@ fn listed(reader: &ContentReader<'_>, kind: &Kind, key: &[u8], value: &[u8]) -> 
     } else {
         let date = key.first_chunk::<8>().map_or(0, |date| u64::from_be_bytes(*date) ^ (1 << 63));
         (None, if has_paths(kind) { 0 } else { i64::from_le_bytes(date.to_le_bytes()) })
+    };
+    let bytes = match (entry.content, file_type) {
+        (Some(content), _) => content.length,
+        (None, Some(_)) => 0,
+        (None, None) => record_bytes,
     };
     Ok(Listed { path: display_key(kind, key), bytes, file_type, time_ms })
 }

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::Value;
+
 use super::support::{Desk, copy_folder, entries, noise, odd_folder};
 
 const MESSAGES: &str = r#"<?xml version='1.0' encoding='UTF-8' standalone='yes' ?>
@@ -107,24 +109,30 @@ fn an_older_snapshot_is_listed_compared_read_and_restored() {
     fs::write(desk.path("docs/kept"), "second, longer").unwrap();
     fs::remove_file(desk.path("docs/gone")).unwrap();
     fs::write(desk.path("docs/new"), "new").unwrap();
+    fs::create_dir(desk.path("docs/sub")).unwrap();
     desk.run("old", ["backup", "files", &docs]).exits(0);
 
     let snapshots = desk.run("old", ["--json", "snapshots"]).exits(0).json();
     let first = snapshots["snapshots"][1]["id"].as_str().unwrap().to_owned();
     let differences = desk.run("old", ["diff", &first, "latest"]).exits(0).text();
-    assert_eq!(differences, "- files:docs/gone\n~ files:docs/kept\n+ files:docs/new\n");
+    assert_eq!(differences, "- files:docs/gone\n~ files:docs/kept\n+ files:docs/new\n+ files:docs/sub\n");
 
     let cat = |args: &[&str]| desk.run("old", ["cat"].iter().chain(args)).exits(0).text();
     assert_eq!(cat(&["files:docs/kept"]), "second, longer");
     assert_eq!(cat(&["files:docs/kept", "--at", &first]), "first");
 
     let listed = desk.run("old", ["--json", "ls", "files:docs", "--at", &first]).exits(0).json();
-    let paths: Vec<_> =
-        listed["entries"].as_array().unwrap().iter().map(|entry| entry["path"].clone()).collect();
-    assert_eq!(paths, ["docs/gone", "docs/kept"]);
+    let sizes = |listed: &Value| {
+        let entries = listed["entries"].as_array().unwrap().iter();
+        let size = |entry: &Value| format!("{} {}", entry["path"].as_str().unwrap(), entry["bytes"]);
+        entries.map(size).collect::<Vec<_>>()
+    };
+    assert_eq!(sizes(&listed), ["docs/gone 4", "docs/kept 5"]);
+    let listed = desk.run("old", ["--json", "ls", "files:docs"]).exits(0).json();
+    assert_eq!(sizes(&listed), ["docs/kept 14", "docs/new 3", "docs/sub 0"]);
     let kinds = desk.run("old", ["--json", "ls"]).exits(0).json();
     assert_eq!(kinds["kinds"][0]["kind"], "files");
-    assert_eq!(kinds["kinds"][0]["entries"], 2);
+    assert_eq!(kinds["kinds"][0]["entries"], 3);
 
     desk.run("old", ["restore", "files:docs/gone", "--into", &desk.arg("out"), "--at", &first]).exits(0);
     assert_eq!(fs::read(desk.path("out/files/docs/gone")).unwrap(), b"gone");
@@ -197,6 +205,22 @@ fn what_is_in_the_way_of_a_restore_stays_and_is_named() {
     let said = "strongroom: left out: files:docs/a: a folder of the vault's own is left alone\n";
     assert_eq!(ran.stderr, said);
     assert!(!desk.path("in/files/docs/a").exists());
+}
+
+#[test]
+fn of_many_that_are_in_the_way_only_the_first_are_named_one_by_one() {
+    let desk = Desk::with_vault();
+    fs::create_dir(desk.path("docs")).unwrap();
+    (0..31).for_each(|n| fs::write(desk.path(&format!("docs/{n}")), "new").unwrap());
+    desk.run("old", ["backup", "files", "docs"]).exits(0);
+    desk.run("old", ["restore", "--into", "many"]).exits(0);
+    let ran = desk.run("old", ["restore", "--into", "many"]).exits(1);
+    assert_eq!(ran.stderr.lines().count(), 21);
+    assert!(ran.stderr.ends_with("left out: 11 more: the name is taken (--json names all)\n"));
+    let ran = desk.run("old", ["--json", "restore", "--into", "many"]).exits(1);
+    assert_eq!(ran.json()["failures"].as_array().unwrap().len(), 31);
+    let ran = desk.run("old", ["restore", "--into", "docs/0"]).exits(1);
+    assert!(ran.stderr.starts_with("strongroom: docs/0: making the target: "), "{}", ran.stderr);
 }
 
 #[cfg(unix)]

@@ -1,9 +1,13 @@
-//! `restore`: plan, then act. What could not be restored is named on standard error, one line each.
+//! `restore`: plan, then act. What could not be restored is named on standard error.
 
-use std::path::{Path, absolute};
+use std::{
+    collections::BTreeMap,
+    path::{Path, absolute},
+};
 
 use serde_json::{Value, json};
 use strongroom::{
+    Error,
     history::Freshness,
     vault::{Failure, RestorePlan, Selection, Unmerged},
 };
@@ -31,7 +35,10 @@ pub(crate) fn run(session: &Session, restore: &Restore, output: &mut Output) -> 
     let plan = session.own_folders().fold(plan, RestorePlan::without);
     let done = vault.restore(plan, &restore.into, watched.job());
     drop(watched);
-    let report = done.map_err(Fault::from)?;
+    let report = done.map_err(|error| match error {
+        Error::Io { .. } => Fault::at(&restore.into)(error.into()),
+        error => error.into(),
+    })?;
     name_failures(&report.failures, output);
     for Unmerged { kind, snapshot, .. } in &unmerged {
         let others =
@@ -62,11 +69,25 @@ fn refuse_own_folders(session: &Session, into: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-/// One line for each.
+/// One line for each; but of what was left out for one reason, and is not lost, only the first ones are named.
 pub(crate) fn name_failures(failures: &[Failure], output: &mut Output) {
+    const NAMED: usize = 20;
+    let mut left_out: BTreeMap<&str, usize> = BTreeMap::new();
     for Failure { kind, path, reason, damage, .. } in failures {
-        let what = if *damage { "lost" } else { "left out" };
-        output.error(&format!("{what}: {kind}:{path}: {reason}"));
+        if *damage {
+            output.error(&format!("lost: {kind}:{path}: {reason}"));
+            continue;
+        }
+        let count = left_out.entry(reason).or_default();
+        *count += 1;
+        if *count <= NAMED {
+            output.error(&format!("left out: {kind}:{path}: {reason}"));
+        }
+    }
+    for (reason, count) in left_out {
+        if let more @ 1.. = count.saturating_sub(NAMED) {
+            output.error(&format!("left out: {more} more: {reason} (--json names all)"));
+        }
     }
 }
 
