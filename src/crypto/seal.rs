@@ -244,9 +244,8 @@ impl SealBuffer {
         segments: usize,
         random: &mut dyn Random,
     ) -> Result<(Sealing, Vec<OpenPart>)> {
-        let header = self.header;
-        let (bytes, _, secrets) = self.complete(key, &context, content, random)?;
-        Ok(Sealing::split(context, secrets, (bytes, header), segments))
+        let (bytes, layout, secrets) = self.complete(key, &context, content, random)?;
+        Ok(Sealing::split(context, secrets, (bytes, layout), segments))
     }
 
     /// An object's whole length, its header sealed and its segments plaintext.

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     Context,
-    pad::SEALED_SEGMENT_BYTES,
+    pad::{Layout, SEALED_SEGMENT_BYTES},
     seal::{ObjectSecrets, Sealed, seal_segments},
 };
 use crate::{Error, Result};
@@ -54,14 +54,14 @@ impl Sealing {
     pub(super) fn split(
         context: Context,
         secrets: ObjectSecrets,
-        (bytes, header): (Vec<u8>, usize),
+        (bytes, layout): (Vec<u8>, Layout),
         segments: usize,
     ) -> (Self, Vec<OpenPart>) {
         let length = bytes.len();
         let mut body = BytesMut::from(Bytes::from(bytes));
-        let header = body.split_to(header.min(body.len()));
+        let header = body.split_to(layout.header().min(body.len()));
         let secrets = Arc::new(secrets);
-        let last = body.len().div_ceil(SEALED_SEGMENT_BYTES).saturating_sub(1);
+        let last = layout.segments().saturating_sub(1);
         let segments = segments.max(1);
         let mut parts = Vec::with_capacity(last / segments + 1);
         while !body.is_empty() {

@@ -364,10 +364,7 @@ impl<T> Line<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        sync::{Barrier, mpsc::SyncSender},
-        time::Duration,
-    };
+    use std::{sync::mpsc::SyncSender, time::Duration};
 
     use super::*;
 
@@ -480,11 +477,15 @@ mod tests {
     #[test]
     fn parts_are_done_by_several_at_once() {
         let (mut crew, held, release) = busy();
-        let meet = Arc::new(Barrier::new(2));
+        let meet = Arc::new((Mutex::new(0), Condvar::new()));
         let parts = vec![Arc::clone(&meet), meet];
-        let met = |meet: Arc<Barrier>| {
-            meet.wait();
-            Ok(thread::current().id())
+        let met = |meet: Arc<(Mutex<usize>, Condvar)>| {
+            let (here, more) = &*meet;
+            *here.lock().unwrap() += 1;
+            more.notify_all();
+            let wait = Duration::from_secs(60);
+            let (_here, late) = more.wait_timeout_while(here.lock().unwrap(), wait, |n| *n < 2).unwrap();
+            if late.timed_out() { Err(STOPPED) } else { Ok(thread::current().id()) }
         };
         let both = crew.give_first_in_parts(parts, met, Ok).unwrap();
         release.send(()).unwrap();

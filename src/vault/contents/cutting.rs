@@ -99,8 +99,7 @@ impl<'s> Cutting<'s> {
     }
 
     fn read_block(&mut self) -> Result<Option<Block>> {
-        /// [`BLOCK_BYTES`], as a length of a file.
-        const LIMIT: u64 = 512 * 1024;
+        const LIMIT: u64 = BLOCK_BYTES as u64;
         let memory = self.spare.pop();
         let mut memory = memory.unwrap_or_else(|| Vec::with_capacity(BEFORE_BYTES + BLOCK_BYTES));
         memory.clear();
