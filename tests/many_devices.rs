@@ -246,6 +246,7 @@ fn the_same_long_file_backed_up_elsewhere_in_another_epoch_is_no_conflict() {
     write(&b, "other.txt", &text.replacen("cafe", "babe", 1));
     let report = backup(&world, 1, &b);
     assert_eq!(report.conflicts.len(), 1, "of the other, which differs: {report:?}");
+    assert!(report.sent_bytes < 4_500_000, "of one file: {report:?}");
     let edited = format!("{text}, edited");
     write(&b, "long.txt", &edited);
     let report = backup(&world, 1, &b);
@@ -255,12 +256,13 @@ fn the_same_long_file_backed_up_elsewhere_in_another_epoch_is_no_conflict() {
 }
 
 #[test]
-fn long_files_that_two_epochs_cut_are_merged_by_their_bytes() {
+fn a_long_file_that_is_only_touched_after_a_rotation_is_not_edited() {
     let world = world(2, &[Kind::NOTES]);
     let [a, b] = ["a/notes", "b/notes"].map(|name| world.folder.path().join(name));
     let text = long_text();
     for folder in [&a, &b] {
-        write(folder, "touched.txt", &text);
+        write(folder, "edited.txt", &text);
+        write(folder, "deleted.txt", &text[1..]);
     }
     backup(&world, 0, &a);
     world.settle();
@@ -268,22 +270,24 @@ fn long_files_that_two_epochs_cut_are_merged_by_their_bytes() {
     world.settle();
     let before = world.store.snapshot();
     let edited = format!("{text}, edited");
-    write(&a, "touched.txt", &edited);
-    write(&a, "new.txt", &text);
+    write(&a, "edited.txt", &edited);
+    fs::remove_file(a.join("deleted.txt")).unwrap();
     backup(&world, 0, &a);
     let of_first = objects(&world.store);
     world.store.restore(&before);
     // Device 1 hears nothing of that, and goes on in an epoch of its own.
     world.devices[1].rotate().unwrap();
-    write(&b, "touched.txt", &text);
-    write(&b, "new.txt", &text);
-    assert_eq!(backup(&world, 1, &b).changed, 2);
+    write(&b, "edited.txt", &text);
+    write(&b, "deleted.txt", &text[1..]);
+    let report = backup(&world, 1, &b);
+    assert_eq!(report.changed, 2, "their times");
+    assert!(report.sent_bytes < 100_000, "{report:?}");
     of_first.iter().for_each(|(name, bytes)| drop(world.store.put(name, bytes)));
     world.settle();
     for device in 0..2 {
         let all = restored(&world, device, &format!("out-{device}"));
-        assert_eq!(all.keys().collect::<Vec<_>>(), ["new.txt", "touched.txt"]);
-        assert!(all["new.txt"] == text && all["touched.txt"] == edited);
+        assert_eq!(all.keys().collect::<Vec<_>>(), ["edited.txt"]);
+        assert!(all["edited.txt"] == edited);
     }
 }
 

@@ -69,11 +69,19 @@ pub(super) enum Whole {
 }
 
 impl Whole {
+    pub(super) fn length(&self) -> u64 {
+        match self {
+            Self::Inline(bytes) => u64::try_from(bytes.len()).unwrap_or(0),
+            Self::Chunks(_, length) => *length,
+        }
+    }
+
     /// Stores it, if it was made when [`ContentWriter::noted`] was `noted`.
     pub(super) fn store(self, writer: &ContentWriter<'_>, noted: u64) -> Result<messages::Content> {
-        let (length, inline, made) = match self {
-            Self::Inline(bytes) => (u64::try_from(bytes.len()).unwrap_or(0), bytes, Vec::new()),
-            Self::Chunks(made, length) => (length, Vec::new(), made),
+        let length = self.length();
+        let (inline, made) = match self {
+            Self::Inline(bytes) => (bytes, Vec::new()),
+            Self::Chunks(made, _) => (Vec::new(), made),
         };
         let mut chunks = Vec::with_capacity(made.len() * size_of::<ChunkId>());
         for chunk in made {
@@ -84,7 +92,7 @@ impl Whole {
 }
 
 /// Files up to this length are one chunk, however they are cut.
-const SMALL_BYTES: u64 = Chunker::BYTES_MIN as u64;
+pub(super) const SMALL_BYTES: u64 = Chunker::BYTES_MIN as u64;
 
 /// The longest files that the hands read as a whole, if there are any.
 const WHOLE_BYTES: u64 = CHUNK_BYTES_MAX as u64;

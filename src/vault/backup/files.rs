@@ -4,12 +4,12 @@
 use std::{
     cmp::Ordering,
     collections::VecDeque,
-    io::{Read as _, Seek as _},
+    io::{Read, Seek as _, SeekFrom},
 };
 
 use super::{
     NextEdit, SkippedItem, Tally,
-    batch::{Batch, Content, Entry, FileContent, Gathering, ReadFile, Step},
+    batch::{Batch, Content, Entry, FileContent, Gathering, ReadFile, SMALL_BYTES, Step},
     edits::Pass,
 };
 use crate::{
@@ -21,10 +21,7 @@ use crate::{
     },
     tree::Edit,
     vault::{
-        contents::{
-            Compress, ContentWriter, Cut, ValueReader, decode_entry, encode_entry, has_bytes,
-            may_be_cut_otherwise, write_content,
-        },
+        contents::{Compress, ContentWriter, Cut, decode_entry, encode_entry, has_value, write_content},
         folder::{EntryType, FileMeta, Folder, SkipReason, Skipped, SourceFile, SourceItem, Walk},
         merge::{Conflict, Decision, conflict_key, content_id, keep_both, kept_both, value_id},
         state::{FileStat, Note, Replica},
@@ -211,7 +208,7 @@ impl FolderSource {
 
     fn present(&mut self, entry: Entry, pass: &mut Pass<'_, '_>) -> Result<Option<Edit>> {
         let Entry { key, item, note, content } = entry;
-        let Some((value, settled)) = self.value(&key, (&item, note.as_ref(), content), pass)? else {
+        let Some((value, settled)) = self.value((&key, note.as_ref()), &item, content, pass)? else {
             return Ok(None);
         };
         let noted = if settled { stat_of(&item.meta) } else { FileStat([0; 6]) };
@@ -254,14 +251,15 @@ impl FolderSource {
     /// The entry's value, and whether it stood still while it was read; `None` when it cannot be had.
     fn value(
         &mut self,
-        key: &[u8],
-        (item, note, content): (&SourceItem, Option<&Note>, Content),
+        known: (&[u8], Option<&Note>),
+        item: &SourceItem,
+        content: Content,
         pass: &mut Pass<'_, '_>,
     ) -> Result<Option<(Vec<u8>, bool)>> {
         let read = match content {
             Content::Nowhere | Content::Coming => None,
             Content::File(opening) => match opening.open() {
-                Ok(Some(file)) => Some(self.read_long(file, item, pass)?),
+                Ok(Some(file)) => Some(self.read_long(file, known, item, pass)?),
                 Ok(None) => return Ok(None),
                 Err(reason) => return Ok(leave_out(item, reason, pass.tally)),
             },
@@ -270,10 +268,13 @@ impl FolderSource {
                 ReadFile::LeftOut(reason) => return Ok(leave_out(item, reason, pass.tally)),
                 ReadFile::TooLong(mut file) => {
                     file.rewind().map_err(Error::io("reading the source"))?;
-                    Some(self.read_long(file, item, pass)?)
+                    Some(self.read_long(file, known, item, pass)?)
                 }
                 ReadFile::Whole(FileContent { meta, settled, taken_ms, content }) => {
-                    let content = content.store(pass.writer, noted)?;
+                    let content = match self.unchanged(known, item, content.length(), pass)? {
+                        Some(content) => content,
+                        None => content.store(pass.writer, noted)?,
+                    };
                     Some(FileContent { meta, settled, taken_ms, content })
                 }
             },
@@ -284,39 +285,8 @@ impl FolderSource {
         };
         pass.tally.read_bytes += content.length;
         pass.writer.job().step(|progress| progress.bytes += content.length)?;
-        let content = match self.as_known(key, (item, note), &content, pass)? {
-            Some(known) => known,
-            None => content,
-        };
         let value = self.encode(record_of(&meta, None, taken_ms), Some(content), pass)?;
         Ok(Some((value, settled)))
-    }
-
-    /// The chunks in which the tree holds the same bytes, where it has them from elsewhere: cut under another
-    /// epoch's key, the same file would look as if two devices had edited it.
-    fn as_known(
-        &mut self,
-        key: &[u8],
-        (item, note): (&SourceItem, Option<&Note>),
-        content: &messages::Content,
-        pass: &mut Pass<'_, '_>,
-    ) -> Result<Option<messages::Content>> {
-        let Some(known) = pass.known(key)? else { return Ok(None) };
-        let is_own = note.is_some_and(|note| content_id(known).is_ok_and(|known| known == note.value));
-        let known = decode_entry(known)?.content;
-        let Some(known) = known.filter(|known| !is_own && may_be_cut_otherwise(known, content)) else {
-            return Ok(None);
-        };
-        let Ok(Some(mut file)) = self.walk.opening(item).open() else { return Ok(None) };
-        let (value, job) = (ValueReader::new(pass.writer.reader(), &known)?, pass.writer.job());
-        let is_same = has_bytes(value, || {
-            let mut piece = Vec::new();
-            job.step(|_| {})?;
-            let read = file.reader().take(MEDIA_PIECE_BYTES as u64).read_to_end(&mut piece);
-            read.map_err(Error::io("reading the source"))?;
-            Ok(Some(piece).filter(|piece| !piece.is_empty()))
-        })?;
-        Ok(is_same.then_some(known))
     }
 
     fn encode(
@@ -328,18 +298,40 @@ impl FolderSource {
         encode_entry(pass.writer, record.encode()?, content, Policy::of(&self.kind).compress)
     }
 
+    /// What the tree holds of a file that the hands have read, if it is the same.
+    fn unchanged(
+        &mut self,
+        known: (&[u8], Option<&Note>),
+        item: &SourceItem,
+        length: u64,
+        pass: &mut Pass<'_, '_>,
+    ) -> Result<Option<messages::Content>> {
+        let Some(content) = cut_otherwise(known, length, pass)? else { return Ok(None) };
+        let Ok(Some(mut file)) = self.walk.opening(item).open() else { return Ok(None) };
+        Ok(is_still(&content, file.reader(), pass)?.then_some(content))
+    }
+
     /// Reads a file of any length, piece by piece.
     fn read_long(
         &self,
         mut file: SourceFile,
+        known: (&[u8], Option<&Note>),
         item: &SourceItem,
-        pass: &Pass<'_, '_>,
+        pass: &mut Pass<'_, '_>,
     ) -> Result<FileContent<messages::Content>> {
         let failed = || Error::io("reading the source");
         let meta = file.meta().map_err(failed())?;
         let mut head = Vec::new();
         file.reader().take(MEDIA_PIECE_BYTES as u64).read_to_end(&mut head).map_err(failed())?;
         let taken_ms = if is_picture(&self.kind, item) { taken_from(&head) } else { None };
+        if let Some(content) = cut_otherwise(known, meta.size, pass)? {
+            if is_still(&content, &mut head.as_slice().chain(file.reader()), pass)? {
+                let settled = file.meta().is_ok_and(|after| after == meta);
+                return Ok(FileContent { meta, settled, taken_ms, content });
+            }
+            let behind = u64::try_from(head.len()).map_err(|_| Error::Internal("length"))?;
+            file.seek(SeekFrom::Start(behind)).map_err(failed())?;
+        }
         let policy = Policy::of(&self.kind);
         let cut = match policy.cutting_of(meta.size, &head) {
             Cutting::Fixed => Cut::Fixed,
@@ -350,6 +342,32 @@ impl FolderSource {
         let settled = file.meta().is_ok_and(|after| after == meta);
         Ok(FileContent { meta, settled, taken_ms, content })
     }
+}
+
+/// What the tree holds of a file that may be the same and cut otherwise: of its length, and from elsewhere or from
+/// another epoch, which had another key to cut with. Cut anew it would be sent anew, and look as if it had been edited.
+fn cut_otherwise(
+    (key, note): (&[u8], Option<&Note>),
+    length: u64,
+    pass: &mut Pass<'_, '_>,
+) -> Result<Option<messages::Content>> {
+    if length <= SMALL_BYTES {
+        return Ok(None);
+    }
+    let Some(known) = pass.known(key)? else { return Ok(None) };
+    let is_own = match note {
+        Some(note) => content_id(known)? == note.value,
+        None => false,
+    };
+    let Some(content) = decode_entry(known)?.content.filter(|content| content.length == length) else {
+        return Ok(None);
+    };
+    let is_other = !is_own || pass.writer.is_of_another_epoch(&content)?;
+    Ok(Some(content).filter(|_| is_other))
+}
+
+fn is_still(content: &messages::Content, source: &mut dyn Read, pass: &Pass<'_, '_>) -> Result<bool> {
+    has_value(pass.writer.reader(), content, source, &|| pass.writer.job().step(|_| {}))
 }
 
 /// Reports an entry that cannot be read.

@@ -1,87 +1,107 @@
-//! Whether two values are the same bytes. Their chunks tell, as long as both were cut alike: another epoch has
-//! another key to cut with, and another version may have another rule.
+//! Whether a file still is the value that the tree holds. Where the file would be cut now does not tell: another epoch
+//! has another key to cut with. The ids of the value's chunks do, and the index knows how long these are; so nothing
+//! is fetched but lists of ids.
 
-use super::ValueReader;
-use crate::{Result, wire::messages};
+use std::io::Read;
 
-const ID_BYTES: usize = 32;
+use super::{
+    ContentReader,
+    values::{list_of, parts_of},
+};
+use crate::{Error, Result, content::ChunkId, wire::messages};
 
-/// Whether two values of different chunks may be the same bytes: of one length, and with no chunk in common. Those
-/// that were cut alike and differ somewhere mostly share the others.
-pub(crate) fn may_be_cut_otherwise(a: &messages::Content, b: &messages::Content) -> bool {
-    let ids = |content: &messages::Content| content.chunks.as_chunks::<ID_BYTES>().0.to_vec();
-    let (of_a, of_b) = (ids(a), ids(b));
-    let is_cut = !of_a.is_empty() && !of_b.is_empty();
-    is_cut && a.length == b.length && !of_a.iter().any(|id| of_b.contains(id))
-}
-
-/// Whether a value has the bytes that `next` gives, piece by piece, up to the first that differ. What the store
-/// does not have, or not unharmed, is not the same.
-pub(crate) fn has_bytes(
-    mut value: ValueReader<'_, '_>,
-    next: impl FnMut() -> Result<Option<Vec<u8>>>,
+/// Whether `source` has the bytes of a value, up to the first chunk that differs. A value that cannot be told from the
+/// index, be it lost or damaged, is another.
+pub(crate) fn has_value(
+    reader: &ContentReader<'_>,
+    content: &messages::Content,
+    source: &mut dyn Read,
+    step: &dyn Fn() -> Result<()>,
 ) -> Result<bool> {
-    match are_same(|| value.next(), next) {
+    match compare(reader, content, source, step) {
         Err(error) if error.is_damage() => Ok(false),
         same => same,
     }
 }
 
-fn are_same(
-    mut next_a: impl FnMut() -> Result<Option<Vec<u8>>>,
-    mut next_b: impl FnMut() -> Result<Option<Vec<u8>>>,
+fn compare(
+    reader: &ContentReader<'_>,
+    content: &messages::Content,
+    source: &mut dyn Read,
+    step: &dyn Fn() -> Result<()>,
 ) -> Result<bool> {
-    let (mut a, mut b) = (Vec::new(), Vec::new());
-    loop {
-        if a.is_empty() {
-            let Some(piece) = next_a()? else { return Ok(b.is_empty() && next_b()?.is_none()) };
-            a = piece;
+    let failed = || Error::io("reading the source");
+    let (inline, mut open) = parts_of(content)?;
+    if !inline.is_empty() {
+        return Ok(false);
+    }
+    let mut piece = Vec::new();
+    while let Some((level, id)) = open.pop() {
+        step()?;
+        if let Some(below) = level.checked_sub(1) {
+            open.extend(list_of(reader, below, id)?);
+            continue;
         }
-        if b.is_empty() {
-            let Some(piece) = next_b()? else { return Ok(false) };
-            b = piece;
-        }
-        let both = a.len().min(b.len());
-        if a.get(..both) != b.get(..both) {
+        let Some(place) = reader.access.database.chunk(id)? else { return Ok(false) };
+        piece.clear();
+        source.take(u64::from(place.slot.length)).read_to_end(&mut piece).map_err(failed())?;
+        if ChunkId::derive(reader.access.keys.chunk_id_key(), &piece) != id {
             return Ok(false);
         }
-        a.drain(..both);
-        b.drain(..both);
     }
+    Ok(source.read(&mut [0]).map_err(failed())? == 0)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::repeat;
+
     use super::*;
-
-    fn are_same_in(a: &[&str], b: &[&str]) -> bool {
-        let pieces = |of: &[&str]| {
-            let mut pieces = of.iter().map(|piece| piece.as_bytes().to_vec()).collect::<Vec<_>>().into_iter();
-            move || Ok(pieces.next())
-        };
-        are_same(pieces(a), pieces(b)).unwrap()
-    }
-
-    #[test]
-    fn bytes_are_the_same_however_they_are_cut() {
-        assert!(are_same_in(&[], &[]));
-        assert!(are_same_in(&["abc", "def"], &["a", "bcde", "f"]));
-        assert!(are_same_in(&["abc", "", "def"], &["abcdef"]));
-        assert!(!are_same_in(&["abc", "def"], &["abc", "de"]));
-        assert!(!are_same_in(&["abc"], &["a", "bcd"]));
-        assert!(!are_same_in(&["abc", "def"], &["abc", "dxf"]));
-        assert!(!are_same_in(&["abc"], &[]));
-    }
+    use crate::{
+        content::MEDIA_PIECE_BYTES,
+        kinds::Kind,
+        store::MemoryStore,
+        vault::{
+            Job, NewDevice, Vault,
+            contents::{Compress, ContentWriter, Cut, write_content},
+            testing::MemoryHome,
+        },
+    };
 
     #[test]
-    fn values_that_share_a_chunk_were_cut_alike() {
-        let content = |length, ids: &[u8]| {
-            let chunks = ids.iter().flat_map(|id| [*id; ID_BYTES]).collect();
-            messages::Content { length, chunks, ..Default::default() }
-        };
-        assert!(may_be_cut_otherwise(&content(9, &[1, 2]), &content(9, &[3, 4, 5])));
-        assert!(!may_be_cut_otherwise(&content(9, &[1, 2]), &content(8, &[3, 4])));
-        assert!(!may_be_cut_otherwise(&content(9, &[1, 2]), &content(9, &[3, 2])));
-        assert!(!may_be_cut_otherwise(&content(9, &[1, 2]), &content(9, &[])));
+    fn a_file_is_the_value_that_has_all_its_bytes_and_no_others() {
+        let device = NewDevice::named("phone").unwrap();
+        let (vault, _) = Vault::create(MemoryStore::new(), &MemoryHome::new(), device).unwrap();
+        vault.consent().grant(&Kind::FILES).unwrap();
+        let work = &mut *vault.work();
+        let view = vault.refresh(work).unwrap();
+        let (job, access) = (Job::new(), vault.access("files", &view).unwrap());
+        let run = vault.database.begin_run("files").unwrap();
+        let (clock, random) = (vault.clock.as_ref(), work.random.as_mut());
+        let writer = ContentWriter::new(access, run, &job, clock, random, false).unwrap();
+        // So many pieces that their ids make a list.
+        for (pieces, level) in [(3, 0), (66, 1)] {
+            let length = (pieces * MEDIA_PIECE_BYTES) as u64 - 7;
+            let content =
+                write_content(&writer, &mut repeat(7).take(length), Cut::Fixed, Compress::Always).unwrap();
+            writer.flush().unwrap();
+            assert_eq!(content.list_level, level);
+            let is = |content: &messages::Content, source: &mut dyn Read| {
+                has_value(writer.reader(), content, source, &|| Ok(())).unwrap()
+            };
+            assert!(is(&content, &mut repeat(7).take(length)));
+            assert!(!is(&content, &mut repeat(7).take(length - 1)));
+            assert!(!is(&content, &mut repeat(7).take(length + 1)));
+            assert!(!is(&content, &mut repeat(7).take(length - 1).chain(&[8][..])));
+            assert!(!is(&content, &mut [8].chain(repeat(7).take(length - 1))));
+            let mut other = content.clone();
+            other.chunks[0] ^= 1;
+            assert!(!is(&other, &mut repeat(7).take(length)), "a chunk that nobody has");
+            other.chunks.pop();
+            assert!(!is(&other, &mut repeat(7).take(length)), "no ids at all");
+            let cancelled = || Err(crate::Error::Cancelled);
+            let end = has_value(writer.reader(), &content, &mut repeat(7).take(length), &cancelled);
+            assert!(matches!(end, Err(crate::Error::Cancelled)));
+        }
     }
 }

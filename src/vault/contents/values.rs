@@ -262,8 +262,7 @@ impl<'r, 'a> ValueReader<'r, 'a> {
         }
         while let Some((level, id)) = self.open.pop() {
             if let Some(below) = level.checked_sub(1) {
-                let ids = split_ids(below, &self.reader.chunk(id)?).filter(|ids| ids.len() <= CHUNK_LIST_MAX);
-                self.open.extend(ids.ok_or(Error::damaged(Part::Record))?);
+                self.open.extend(list_of(self.reader, below, id)?);
             } else if self.reader.hands() == 0 {
                 return self.reader.chunk(id).and_then(|bytes| self.count(bytes)).map(Some);
             } else {
@@ -309,16 +308,22 @@ impl<'r, 'a> ValueReader<'r, 'a> {
 }
 
 /// Ids with their list level, last first.
-type Ids = Vec<(u32, ChunkId)>;
+pub(super) type Ids = Vec<(u32, ChunkId)>;
 
 /// What a content says about its bytes: those that lie in it, and the ids of the others.
-fn parts_of(content: &messages::Content) -> Result<(&[u8], Ids)> {
+pub(super) fn parts_of(content: &messages::Content) -> Result<(&[u8], Ids)> {
     let messages::Content { length: _, inline, list_level, chunks } = content;
     let damaged = || Error::damaged(Part::Record);
     if *list_level > CHUNK_LIST_LEVELS_MAX || (!inline.is_empty() && !chunks.is_empty()) {
         return Err(damaged());
     }
     Ok((inline, split_ids(*list_level, chunks).ok_or_else(damaged)?))
+}
+
+/// The ids of a list that is a chunk itself, last first.
+pub(super) fn list_of(reader: &ContentReader<'_>, level: u32, list: ChunkId) -> Result<Ids> {
+    let ids = split_ids(level, &reader.chunk(list)?).filter(|ids| ids.len() <= CHUNK_LIST_MAX);
+    ids.ok_or(Error::damaged(Part::Record))
 }
 
 /// A short value, to be read by whichever thread.

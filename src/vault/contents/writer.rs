@@ -29,6 +29,7 @@ use crate::{
         crew::{Crew, Later, Line, Tools, hands},
         state::{Database, NewNote, Run},
     },
+    wire::messages,
 };
 
 /// What a backup notes about its entries until a pack takes it to the disk.
@@ -161,6 +162,14 @@ impl<'a> ContentWriter<'a> {
     /// Reads what is in the store already.
     pub(crate) fn reader(&self) -> &ContentReader<'a> {
         &self.reader
+    }
+
+    /// Whether a value was written in an epoch before or after this one.
+    pub(crate) fn is_of_another_epoch(&self, content: &messages::Content) -> Result<bool> {
+        let database = self.access().database;
+        let first = content.chunks.first_chunk().map(|id| database.chunk(ChunkId(*id))).transpose()?;
+        let pack = first.flatten().map(|place| database.pack(place.pack)).transpose()?;
+        Ok(pack.flatten().is_some_and(|pack| pack.epoch != self.epoch))
     }
 
     pub(crate) fn job(&self) -> &Job {

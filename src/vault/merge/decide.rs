@@ -2,8 +2,7 @@
 //! which of them this device is.
 
 use super::super::contents::{
-    Compress, ContentWriter, Cut, ValueReader, decode_entry, encode_entry, has_bytes, may_be_cut_otherwise,
-    record_of, write_content,
+    Compress, ContentWriter, Cut, ValueReader, decode_entry, encode_entry, record_of, write_content,
 };
 use super::conflict::{content_id, newer};
 use crate::{Error, Part, Result, kinds::Kind, wire::messages};
@@ -65,10 +64,7 @@ pub(super) fn decide(
     }
     match app {
         Some(merge) => merge_by_app(merge, sides, (a, b), writer),
-        None => match keep_both(a, b)? {
-            decision @ Decision { copy: None, .. } => Ok(decision),
-            conflict => Ok(without_conflict(sides, (a, b), writer)?.unwrap_or(conflict)),
-        },
+        None => keep_both(a, b),
     }
 }
 
@@ -77,40 +73,6 @@ pub(crate) fn keep_both(a: &[u8], b: &[u8]) -> Result<Decision> {
     let (winner, loser) = if newer(a, b)? { (a, b) } else { (b, a) };
     let copy = super::kept_both(winner, loser)?.then(|| loser.to_vec());
     Ok(Decision { value: Some(winner.to_vec()), copy })
-}
-
-/// What both sides edited as their chunks tell, but only one side, or none, as the bytes do: long files were cut
-/// anew, under another epoch's key.
-fn without_conflict(
-    sides: &Sides<'_>,
-    (a, b): (&[u8], &[u8]),
-    writer: &ContentWriter<'_>,
-) -> Result<Option<Decision>> {
-    if are_same_bytes(writer, a, b)? {
-        let newest = if newer(a, b)? { a } else { b };
-        return Ok(Some(Decision::take(Some(newest))));
-    }
-    for base in sides.bases.iter().flatten() {
-        for (touched, edited) in [(a, b), (b, a)] {
-            if are_same_bytes(writer, touched, base)? {
-                return Ok(Some(Decision::take(Some(edited))));
-            }
-        }
-    }
-    Ok(None)
-}
-
-/// Whether two files that were cut differently are the same bytes.
-fn are_same_bytes(writer: &ContentWriter<'_>, a: &[u8], b: &[u8]) -> Result<bool> {
-    let (Some(a), Some(b)) = (decode_entry(a)?.content, decode_entry(b)?.content) else { return Ok(false) };
-    if !may_be_cut_otherwise(&a, &b) {
-        return Ok(false);
-    }
-    let (a, mut b) = (ValueReader::new(writer.reader(), &a)?, ValueReader::new(writer.reader(), &b)?);
-    has_bytes(a, || {
-        writer.job().step(|_| {})?;
-        b.next()
-    })
 }
 
 fn merge_by_app(
