@@ -4,6 +4,7 @@
 //! outside by someone who swaps folders for links meanwhile. It never writes. What it cannot read it reports;
 //! what vanishes meanwhile it passes over.
 
+mod alone;
 mod handles;
 mod listing;
 mod meta;
@@ -21,6 +22,7 @@ use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _, OpenOptionsSyncExt a
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 
+pub(super) use self::alone::Alone;
 pub(super) use self::handles::{Handles, is_not_a_folder};
 use self::listing::sorted_names;
 pub use self::meta::{Attributes, EntryType, FileMeta};
@@ -79,7 +81,8 @@ impl Folder {
         if meta.is_dir() {
             let root = open_root(&path)?;
             let names = sorted_names(&root).map_err(Error::io("reading the source"))?;
-            return Ok(Walk::new(root, names, self.passed_over()));
+            let without = self.passed_over().map_err(Error::io("looking at a folder to pass over"))?;
+            return Ok(Walk::new(root, names, without));
         }
         match (meta.is_file(), path.parent(), path.file_name()) {
             (true, Some(parent), Some(name)) => {
@@ -90,15 +93,9 @@ impl Folder {
     }
 
     /// File system and number of what is passed over.
-    fn passed_over(&self) -> Vec<(u64, u64)> {
-        self.without.iter().filter_map(|path| Some(identity_of(path)?.numbers())).collect()
+    fn passed_over(&self) -> io::Result<Vec<(u64, u64)>> {
+        Ok(Alone::find(&self.without)?.folders().iter().map(|folder| folder.numbers()).collect())
     }
-}
-
-/// What `path` leads to, if it is there.
-pub(super) fn identity_of(path: &Path) -> Option<Identity> {
-    let path = path.canonicalize().ok()?;
-    Some(Stat::at(&open_root(path.parent()?).ok()?, path.file_name()?).ok()?.identity)
 }
 
 /// A path is private.

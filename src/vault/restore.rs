@@ -18,6 +18,7 @@ use super::{
     Attributes, Component, ItemError, Job, Problem, Target, Vault,
     contents::{ContentReader, Parcel, ValueReader, decode_entry, load_index, record_of},
     crew::hands,
+    folder::Alone,
     merge::file_content_id,
     snapshots::{display_key, entries_below, has_paths},
     view::View,
@@ -81,14 +82,13 @@ impl Vault {
     /// under its name only when all of it was verified.
     ///
     /// # Errors
-    /// [`Error::Io`] when the folder cannot be used; [`Error::Cancelled`]; [`Error::Store`]. Damage of single
-    /// entries is in the report.
+    /// [`Error::Io`] when the folder cannot be used; [`Error::InvalidArgument`] when it lies where the plan keeps out
+    /// of; [`Error::Cancelled`]; [`Error::Store`]. Damage of single entries is in the report.
     pub fn restore(&self, plan: RestorePlan, into: impl AsRef<Path>, job: &Job) -> Result<RestoreReport> {
         let work = &mut *self.work();
         let view = self.refresh(work)?;
         let into = into.as_ref();
-        let mut target =
-            Target::create(into)?.overwrite(plan.overwrite).without_all(plan.without.iter().copied());
+        let mut target = open_target(&plan, into)?;
         let mut notings = Noting::all(&self.database, &plan, into);
         let mut report =
             RestoreReport { entries: 0, bytes: 0, failures: Vec::new(), freshness: plan.freshness };
@@ -160,6 +160,22 @@ impl Vault {
         }
         noting.finish()
     }
+}
+
+/// Opens the folder to restore into, unless it lies in one that is to be left alone.
+fn open_target(plan: &RestorePlan, into: &Path) -> Result<Target> {
+    let failed = || Error::io("looking at a folder to leave alone");
+    let alone = Alone::find(&plan.without).map_err(failed())?;
+    let refuse = || {
+        let is_inside = alone.surround(into).map_err(failed())?;
+        let refused = Error::InvalidArgument("the target lies in a folder that is to be left alone");
+        if is_inside { Err(refused) } else { Ok(()) }
+    };
+    refuse()?;
+    let target = Target::create(into)?.overwrite(plan.overwrite);
+    // What led through a folder that was not there leads somewhere now.
+    refuse()?;
+    Ok(target.leaving(alone))
 }
 
 impl Failure {

@@ -29,7 +29,7 @@ pub(super) use self::names::keeps_names;
 use self::writer::TemporaryNames;
 pub use self::writer::{FileWriter, Placed};
 use super::component::{BadName, Component, os_string};
-use super::folder::{Attributes, EntryType, Handles, Identity, Stat, identity_of, is_not_a_folder};
+use super::folder::{Alone, Attributes, EntryType, Handles, Identity, Stat, is_not_a_folder};
 use crate::Error;
 
 /// Mode of a folder while it is being filled, and of one that the backup says nothing about: what was private stays so.
@@ -58,8 +58,7 @@ pub struct Target {
     links: Vec<PendingLink>,
     rules: Rules,
     temporary: Arc<TemporaryNames>,
-    /// Folders that are not entered.
-    without: Vec<Identity>,
+    alone: Alone,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -86,7 +85,7 @@ impl Target {
             links: Vec::new(),
             rules: Rules { overwrite: Overwrite::No, mode_mask: 0o777 },
             temporary: Arc::new(TemporaryNames::new()?),
-            without: Vec::new(),
+            alone: Alone::default(),
         })
     }
 
@@ -97,15 +96,18 @@ impl Target {
         self
     }
 
-    /// Leaves the folder at `path` alone, with all in it: such as a vault's own state, or a store on the same disk.
-    /// What does not exist is no reason to stop.
-    #[must_use]
-    pub fn without(self, path: impl AsRef<Path>) -> Self {
-        self.without_all(identity_of(path.as_ref()))
+    /// Leaves the folders at `paths` alone, with all in them, and the links that lead there: such as a vault's own
+    /// state, or a store on the same disk. What does not exist is no reason to stop.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when one cannot be looked at.
+    pub fn without<P: AsRef<Path>>(self, paths: &[P]) -> crate::Result<Self> {
+        Ok(self.leaving(Alone::find(paths).map_err(Error::io("looking at a folder to leave alone"))?))
     }
 
-    pub(super) fn without_all(mut self, folders: impl IntoIterator<Item = Identity>) -> Self {
-        self.without.extend(folders);
+    pub(super) fn leaving(mut self, alone: Alone) -> Self {
+        self.alone = alone;
+        self.made = vec![Made::beside(&self.alone)];
         self
     }
 
@@ -222,10 +224,11 @@ impl Target {
             entered => entered,
         };
         entered.map_err(ItemError::from_step)?;
-        let is_left_alone = self.handles.identity().is_some_and(|identity| self.without.contains(&identity));
+        let is_left_alone =
+            self.handles.identity().is_some_and(|identity| self.alone.folders().contains(&identity));
         let owner = if is_left_alone { Err(ItemError::LeftAlone) } else { self.owner(name, created) };
         match owner {
-            Ok(_) => self.made.push(Arc::default()),
+            Ok(_) => self.made.push(Made::beside(&self.alone)),
             Err(_) => self.handles.leave_to(self.handles.depth().saturating_sub(1)),
         }
         owner
@@ -270,6 +273,11 @@ enum Owner {
 struct Made(Mutex<HashMap<Identity, Option<Component>>>);
 
 impl Made {
+    /// Nothing yet; links that are left alone are as little to be replaced as what this restore makes.
+    fn beside(alone: &Alone) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(alone.links().iter().map(|link| (*link, None)).collect())))
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Identity, Option<Component>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -388,7 +396,7 @@ pub enum ItemError {
     /// A file or a link stands where a folder should be.
     #[error("something else stands where a folder should be")]
     NotAFolder,
-    /// What keeps the vault, or its store, lies there ([`Target::without`]).
+    /// It lies in a folder that the restore keeps out of ([`Target::without`]).
     #[error("a folder of the vault's own is left alone")]
     LeftAlone,
     /// A folder is not the one any more that was restored.

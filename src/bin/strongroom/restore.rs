@@ -1,9 +1,6 @@
 //! `restore`: plan, then act. What could not be restored is named on standard error.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, absolute},
-};
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use strongroom::{
@@ -26,7 +23,6 @@ pub(crate) fn run(session: &Session, restore: &Restore, output: &mut Output) -> 
         [] => Selection::all(),
         some => some.iter().map(What::selection).collect::<Result<_, _>>()?,
     };
-    refuse_own_folders(session, &restore.into)?;
     let vault = session.vault()?;
     let watched = Watched::start(session.job(), output)?;
     let plan = vault.plan_restore(&selections, &restore.at, watched.job())?;
@@ -36,7 +32,9 @@ pub(crate) fn run(session: &Session, restore: &Restore, output: &mut Output) -> 
     let done = vault.restore(plan, &restore.into, watched.job());
     drop(watched);
     let report = done.map_err(|error| match error {
-        Error::Io { .. } => Fault::at(&restore.into)(error.into()),
+        Error::Io { action: "making the target" | "opening the target", .. } | Error::InvalidArgument(_) => {
+            Fault::at(&restore.into)(error.into())
+        }
         error => error.into(),
     })?;
     name_failures(&report.failures, output);
@@ -56,17 +54,6 @@ pub(crate) fn run(session: &Session, restore: &Restore, output: &mut Output) -> 
     let lines = [format!("restored {entries} entries, {bytes} bytes"), freshness_line(report.freshness)];
     output.summary(&object, &lines)?;
     Ok(Status::of_failures(&report.failures))
-}
-
-/// What is restored is not for the store to read, nor does it belong among the keys.
-fn refuse_own_folders(session: &Session, into: &Path) -> Result<(), Fault> {
-    let into = absolute(into).map_err(Fault::local("looking for the folder", into))?;
-    let there = into.ancestors().find_map(|folder| folder.canonicalize().ok()).unwrap_or_default();
-    let mut own = session.own_folders().filter_map(|folder| folder.canonicalize().ok());
-    if own.any(|own| there.starts_with(own)) {
-        return Err(Fault::Usage("--into lies in the store or in the home: choose another folder".into()));
-    }
-    Ok(())
 }
 
 /// One line for each; but of what was left out for one reason, and is not lost, only the first ones are named.

@@ -80,6 +80,8 @@ pub(super) struct Noting {
     into: PathBuf,
     /// The folder there that has the sources.
     folder: PathBuf,
+    /// Where nothing is restored.
+    without: Vec<PathBuf>,
     /// Sources of which something was to be restored.
     begun: BTreeSet<String>,
     /// None for a source whose names may not be what they were to be.
@@ -101,6 +103,7 @@ impl Noting {
                     root: part.state.root,
                     into: into.to_owned(),
                     folder: into.join(part.kind.name()),
+                    without: plan.without.clone(),
                     begun: BTreeSet::new(),
                     sources: BTreeMap::new(),
                     run: None,
@@ -206,8 +209,8 @@ impl Noting {
         let sources = self.sources.iter().filter(|(_, replica)| replica.is_none());
         for source in sources.map(|(source, _)| source.clone()).collect::<Vec<_>>() {
             let path = self.folder.join(&source);
-            let (Ok(walk), Ok(replica)) = (Folder::at(&path).walk(), folder_replica(&self.kind, &path))
-            else {
+            let folder = self.without.iter().fold(Folder::at(&path), Folder::without);
+            let (Ok(walk), Ok(replica)) = (folder.walk(), folder_replica(&self.kind, &path)) else {
                 continue;
             };
             let mut lookup = Lookup::new(self.root, reader);

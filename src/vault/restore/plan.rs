@@ -1,6 +1,6 @@
 //! What a restore will do: found out first, shown, and carried out only then.
 
-use std::path::Path;
+use std::{fmt, path::PathBuf};
 
 use crate::{
     Error, Result,
@@ -9,7 +9,6 @@ use crate::{
     vault::{
         Job, Overwrite, Vault,
         contents::{ContentReader, load_index},
-        folder::{Identity, identity_of},
         snapshots::{At, SnapshotId, has_paths, measure_below, prefix_of},
     },
 };
@@ -48,7 +47,6 @@ impl Selection {
 }
 
 /// What a restore will do. Consumed by [`Vault::restore`].
-#[derive(Debug)]
 #[must_use = "a plan does nothing until it is carried out"]
 pub struct RestorePlan {
     pub(super) parts: Vec<Part>,
@@ -60,7 +58,17 @@ pub struct RestorePlan {
     unmerged: Vec<Unmerged>,
     pub(super) overwrite: Overwrite,
     /// Folders that it does not enter.
-    pub(super) without: Vec<Identity>,
+    pub(super) without: Vec<PathBuf>,
+}
+
+/// Names and paths are private.
+impl fmt::Debug for RestorePlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { entries, bytes, freshness, .. } = self;
+        let mut plan = f.debug_struct("RestorePlan");
+        plan.field("entries", entries).field("bytes", bytes).field("freshness", freshness);
+        plan.finish_non_exhaustive()
+    }
 }
 
 /// A device's state of a kind that no device has merged yet: it may have what the plan lacks.
@@ -73,7 +81,6 @@ pub struct Unmerged {
     pub snapshot: SnapshotId,
 }
 
-#[derive(Debug)]
 pub(super) struct Part {
     pub(super) kind: Kind,
     pub(super) state: KindState,
@@ -113,10 +120,10 @@ impl RestorePlan {
         self
     }
 
-    /// Keeps it out of the folder at `path`, wherever in the target that is: such as a vault's own state, or a store on
-    /// the same disk. What does not exist is no reason to stop.
-    pub fn without(mut self, path: impl AsRef<Path>) -> Self {
-        self.without.extend(identity_of(path.as_ref()));
+    /// Keeps it out of the folder at `path`: such as a vault's own state, or a store on the same disk. The target may
+    /// lie beside it or around it, not in it. What does not exist is no reason to stop.
+    pub fn without(mut self, path: impl Into<PathBuf>) -> Self {
+        self.without.push(path.into());
         self
     }
 }

@@ -346,8 +346,8 @@ fn attack_m5_a_folder_that_is_left_alone_is_never_entered() {
     let mut target = Target::create(root.path())
         .unwrap()
         .overwrite(Overwrite::Replace)
-        .without(root.path().join("files/way"))
-        .without(root.path().join("missing"));
+        .without(&[root.path().join("files/way"), root.path().join("missing")])
+        .unwrap();
     for name in ["keys", "new", "deep/new", "folder/new"] {
         let at = path(&format!("files/home/own/{name}"));
         assert!(matches!(put(&mut target, &at, b"evil"), Err(ItemError::LeftAlone)), "{name}");
@@ -357,8 +357,14 @@ fn attack_m5_a_folder_that_is_left_alone_is_never_entered() {
     // Its own attributes are left alone, too, and nothing takes its place.
     assert!(matches!(target.folder(&path("files/home/own"), plain()), Err(ItemError::LeftAlone)));
     assert!(put(&mut target, &path("files/home/own"), b"evil").is_err());
+    // Nor does the link by which it is found lead elsewhere afterwards.
+    let way = path("files/way");
+    assert!(matches!(put(&mut target, &way, b"evil"), Err(ItemError::AlreadyThere)));
+    assert!(matches!(target.link(&way, b"elsewhere", plain()), Err(ItemError::AlreadyThere)));
+    assert!(target.folder(&way, plain()).is_err());
     put(&mut target, &path("files/home/other"), b"beside").unwrap();
     no_problems(&target.finish());
+    assert_eq!(fs::read_link(root.path().join("files/way")).unwrap(), own);
     assert_eq!(snapshot(&own), before);
     assert_eq!(fs::read(root.path().join("files/home/other")).unwrap(), b"beside");
 }
