@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use super::support::{Desk, copy_folder, noise};
+use super::support::{Desk, copy_folder, entries, noise};
 
 fn docs(desk: &Desk, text: &str) -> String {
     fs::create_dir_all(desk.path("docs")).unwrap();
@@ -135,6 +135,40 @@ fn a_check_that_reads_the_data_finds_a_changed_byte() {
     let found = desk.run("old", ["check", "--read-data=100"]).exits(3);
     assert!(found.stderr.starts_with("strongroom: lost: files:"), "{}", found.stderr);
     desk.run("old", ["check", "--read-data=101"]).exits(2);
+}
+
+/// The way that the README gives.
+#[test]
+fn what_a_store_lost_or_spoiled_is_sent_again() {
+    let (desk, packs) = desk_with_packs();
+    desk.recover("new");
+    desk.run("new", ["sync"]).exits(0);
+    desk.run("old", ["sync"]).exits(0);
+    let (lost, spoiled) = (&packs[0], &packs[1]);
+    fs::remove_file(lost).unwrap();
+    let mut bytes = fs::read(spoiled).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::remove_file(spoiled).unwrap();
+    fs::write(spoiled, bytes).unwrap();
+    let found = desk.run("old", ["check", "--read-data"]).exits(3);
+    for (pack, what) in [(lost, "missing"), (spoiled, "damaged")] {
+        let name = pack.strip_prefix(desk.path("store")).unwrap().file_name().unwrap().to_str().unwrap();
+        let line = format!("lost: files:(pack objects/{name}): {what} pack");
+        assert!(found.stderr.contains(&line), "{line}: {}", found.stderr);
+    }
+    fs::remove_file(spoiled).unwrap();
+    for device in ["old", "new"] {
+        desk.run(device, ["sync", "--re-anchor"]).exits(0);
+    }
+    desk.run("old", ["backup", "files", &desk.arg("docs")]).exits(0);
+    for device in ["old", "new"] {
+        desk.run(device, ["sync"]).exits(0);
+        desk.run(device, ["check", "--read-data"]).exits(0);
+    }
+    desk.recover("third");
+    desk.run("third", ["restore", "--into", &desk.arg("out")]).exits(0);
+    assert_eq!(entries(&desk.path("out/files/docs")), entries(&desk.path("docs")));
 }
 
 #[test]

@@ -193,7 +193,8 @@ fn what_is_in_the_way_of_a_restore_stays_and_is_named() {
     fs::create_dir_all(desk.path("out/files/docs")).unwrap();
     fs::write(desk.path("out/files/docs/a"), "mine").unwrap();
     let ran = desk.run("old", ["restore", "--into", "out"]).exits(1);
-    assert_eq!(ran.stderr, "strongroom: left out: files:docs/a: the name is taken\n");
+    let hint = "restore --replace replaces older files that are in the way\n";
+    assert_eq!(ran.stderr, format!("strongroom: left out: files:docs/a: the name is taken\n{hint}"));
     assert_eq!(fs::read(desk.path("out/files/docs/a")).unwrap(), b"mine");
     desk.run("old", ["restore", "--into", "out", "--replace"]).exits(0);
     assert_eq!(fs::read(desk.path("out/files/docs/a")).unwrap(), b"new");
@@ -215,8 +216,8 @@ fn of_many_that_are_in_the_way_only_the_first_are_named_one_by_one() {
     desk.run("old", ["backup", "files", "docs"]).exits(0);
     desk.run("old", ["restore", "--into", "many"]).exits(0);
     let ran = desk.run("old", ["restore", "--into", "many"]).exits(1);
-    assert_eq!(ran.stderr.lines().count(), 21);
-    assert!(ran.stderr.ends_with("left out: 11 more: the name is taken (--json names all)\n"));
+    assert_eq!(ran.stderr.lines().count(), 22);
+    assert!(ran.stderr.contains("left out: 11 more: the name is taken (--json names all)\n"));
     let ran = desk.run("old", ["--json", "restore", "--into", "many"]).exits(1);
     assert_eq!(ran.json()["failures"].as_array().unwrap().len(), 31);
     let ran = desk.run("old", ["restore", "--into", "docs/0"]).exits(1);
@@ -244,6 +245,10 @@ fn a_head_code_on_paper_tells_a_new_device_whether_the_store_is_new() {
     desk.run("old", ["devices", "rotate"]).exits(0);
     let shown = desk.run("old", ["--json", "devices", "head-code"]).exits(0).json();
     let head_code = shown["head_code"].as_str().unwrap();
+    let text = desk.run("old", ["devices", "head-code"]).exits(0).text();
+    let (picture, below) = text.trim_end().rsplit_once('\n').unwrap();
+    assert_eq!(below, head_code);
+    assert!(picture.lines().count() > 10 && !picture.contains("\\n"), "{picture}");
     let code = desk.arg("code");
     let recover = ["recover", "--code-file", &code, "--head-code"];
     desk.run("new", recover.iter().chain([&head_code])).exits(0);

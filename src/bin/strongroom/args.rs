@@ -122,7 +122,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: RecoveryAction,
     },
-    /// Verify that all that was committed is there
+    /// Verify that all of the newest state of every device is there
     Check {
         /// Also read this share of the data and verify every byte; all of it without a number
         #[arg(long, value_name = "PERCENT", num_args = 0..=1, require_equals = true)]
@@ -206,7 +206,8 @@ pub(crate) struct Sync {
     /// Let other devices' deletions go beyond a fifth of a kind
     #[arg(long)]
     pub(crate) confirm_deletions: bool,
-    /// After a rollback or fork: go on from what the store has, and send again what this device wrote
+    /// After a rollback or fork, or when data was lost: go on from what the store has. The next backup of each source
+    /// sends again what is missing
     #[arg(long)]
     pub(crate) re_anchor: bool,
 }

@@ -80,7 +80,8 @@ pub(crate) fn join(session: &Session, join: Join, output: &mut Output) -> Outcom
 pub(crate) fn head_code(session: &Session, output: &mut Output) -> Outcome {
     let code = session.vault()?.head_code()?;
     let text = code.text();
-    let lines = [picture(&code.qr_text()), text.clone()];
+    let picture = picture(&code.qr_text());
+    let lines: Vec<_> = picture.lines().chain([text.as_str()]).map(str::to_owned).collect();
     output.result(&json!({ "head_code": text }), &lines)?;
     Ok(Status::Done)
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use strongroom::{
     Error,
     history::Freshness,
-    vault::{Failure, RestorePlan, Selection, Unmerged},
+    vault::{Failure, ItemError, RestorePlan, Selection, Unmerged},
 };
 
 use super::{
@@ -38,6 +38,10 @@ pub(crate) fn run(session: &Session, restore: &Restore, output: &mut Output) -> 
         error => error.into(),
     })?;
     name_failures(&report.failures, output);
+    let taken = ItemError::AlreadyThere.to_string();
+    if !restore.replace && report.failures.iter().any(|failure| failure.reason == taken) {
+        output.note("restore --replace replaces older files that are in the way");
+    }
     for Unmerged { kind, snapshot, .. } in &unmerged {
         let others =
             format!("{kind}: another device has a state that is not merged: sync with consent for it");

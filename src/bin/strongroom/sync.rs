@@ -40,7 +40,12 @@ pub(crate) fn run(session: &Session, sync: &Sync, output: &mut Output) -> Outcom
         "sent_bytes": synced.sent_bytes,
         "committed": synced.commit.is_some(),
     });
-    output.summary(&object, &lines(&synced))?;
+    let mut lines = lines(&synced);
+    if sync.re_anchor {
+        lines
+            .push("what the store lacks of this device's is sent with the next backup of each source".into());
+    }
+    output.summary(&object, &lines)?;
     Ok(Status::Done)
 }
 
