@@ -83,7 +83,16 @@ impl Vault {
         self.check_history(work, &view, &mut report)?;
         for kind in view.kinds() {
             let kind = Kind::parse(&kind)?;
+            // Devices that are in step have one state between them.
+            let mut checked = Vec::new();
             for state in view.newest(kind.name()).into_iter().filter_map(|commit| commit.kind(kind.name())) {
+                let mut index = state.index.clone();
+                index.sort_unstable_by_key(ObjectRef::id);
+                let what = (state.root, index);
+                if checked.contains(&what) {
+                    continue;
+                }
+                checked.push(what);
                 let access = self.access(kind.name(), &view)?;
                 let mut check =
                     KindCheck { access, kind: &kind, report: &mut report, job, lost: BTreeSet::new() };
@@ -91,6 +100,10 @@ impl Vault {
                 check.tree(state, &known)?;
             }
         }
+        let mut named = BTreeSet::new();
+        report.failures.retain(|Failure { kind, path, reason, .. }| {
+            named.insert((kind.clone(), path.clone(), reason.clone()))
+        });
         Ok(report)
     }
 

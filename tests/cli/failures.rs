@@ -155,7 +155,7 @@ fn what_a_store_lost_or_spoiled_is_sent_again() {
     for (pack, what) in [(lost, "missing"), (spoiled, "damaged")] {
         let name = pack.strip_prefix(desk.path("store")).unwrap().file_name().unwrap().to_str().unwrap();
         let line = format!("lost: files:(pack objects/{name}): {what} pack");
-        assert!(found.stderr.contains(&line), "{line}: {}", found.stderr);
+        assert_eq!(found.stderr.matches(&line).count(), 1, "{line}: {}", found.stderr);
     }
     fs::remove_file(spoiled).unwrap();
     for device in ["old", "new"] {
