@@ -293,6 +293,29 @@ fn a_long_file_that_is_only_touched_after_a_rotation_is_not_edited() {
 }
 
 #[test]
+fn what_looks_edited_since_a_rotation_takes_no_edit_of_another_device_its_name() {
+    let world = world(2, &[Kind::NOTES]);
+    let [a, b] = ["a/notes", "b/notes"].map(|name| world.folder.path().join(name));
+    let text = long_text();
+    for (device, folder) in [&a, &b].into_iter().enumerate() {
+        write(folder, "long.txt", &text);
+        backup(&world, device, folder);
+        world.settle();
+    }
+    world.devices[0].rotate().unwrap();
+    let edited = format!("{text}, edited");
+    write(&a, "long.txt", &edited);
+    backup(&world, 0, &a);
+    world.settle();
+    write(&b, "long.txt", &text);
+    assert_eq!(backup(&world, 1, &b).conflicts.len(), 1);
+    world.settle();
+    let all = restored(&world, 0, "out");
+    assert_eq!(all.len(), 2);
+    assert!(all["long.txt"] == edited && all.values().any(|content| *content == text));
+}
+
+#[test]
 fn lists_of_messages_unite_without_duplicates() {
     let world = world(2, &[Kind::MESSAGES]);
     let document = |messages: &[(&str, &str)]| {

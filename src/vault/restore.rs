@@ -166,16 +166,10 @@ impl Vault {
 fn open_target(plan: &RestorePlan, into: &Path) -> Result<Target> {
     let failed = || Error::io("looking at a folder to leave alone");
     let alone = Alone::find(&plan.without).map_err(failed())?;
-    let refuse = || {
-        let is_inside = alone.surround(into).map_err(failed())?;
-        let refused = Error::InvalidArgument("the target lies in a folder that is to be left alone");
-        if is_inside { Err(refused) } else { Ok(()) }
-    };
-    refuse()?;
-    let target = Target::create(into)?.overwrite(plan.overwrite);
-    // What led through a folder that was not there leads somewhere now.
-    refuse()?;
-    Ok(target.leaving(alone))
+    if alone.surround(into).map_err(failed())? {
+        return Err(Error::InvalidArgument("the target lies in a folder that is to be left alone"));
+    }
+    Ok(Target::create(into)?.overwrite(plan.overwrite).leaving(alone))
 }
 
 impl Failure {

@@ -106,8 +106,8 @@ impl Target {
     }
 
     pub(super) fn leaving(mut self, alone: Alone) -> Self {
-        self.alone = alone;
-        self.made = vec![Made::beside(&self.alone)];
+        self.made.iter().for_each(|made| made.leave(&alone));
+        self.alone.extend(alone);
         self
     }
 
@@ -228,7 +228,11 @@ impl Target {
             self.handles.identity().is_some_and(|identity| self.alone.folders().contains(&identity));
         let owner = if is_left_alone { Err(ItemError::LeftAlone) } else { self.owner(name, created) };
         match owner {
-            Ok(_) => self.made.push(Made::beside(&self.alone)),
+            Ok(_) => {
+                let made = Made::default();
+                made.leave(&self.alone);
+                self.made.push(Arc::new(made));
+            }
             Err(_) => self.handles.leave_to(self.handles.depth().saturating_sub(1)),
         }
         owner
@@ -273,9 +277,9 @@ enum Owner {
 struct Made(Mutex<HashMap<Identity, Option<Component>>>);
 
 impl Made {
-    /// Nothing yet; links that are left alone are as little to be replaced as what this restore makes.
-    fn beside(alone: &Alone) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(alone.links().iter().map(|link| (*link, None)).collect())))
+    /// Links that are left alone are as little to be replaced as what this restore makes.
+    fn leave(&self, alone: &Alone) {
+        self.lock().extend(alone.links().iter().map(|link| (*link, None)));
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Identity, Option<Component>>> {

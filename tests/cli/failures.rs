@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use super::support::{Desk, copy_folder, entries, noise};
+use super::support::{Desk, copy_folder, noise};
 
 fn docs(desk: &Desk, text: &str) -> String {
     fs::create_dir_all(desk.path("docs")).unwrap();
@@ -137,13 +137,14 @@ fn a_check_that_reads_the_data_finds_a_changed_byte() {
     desk.run("old", ["check", "--read-data=101"]).exits(2);
 }
 
-/// The way that the README gives.
 #[test]
-fn what_a_store_lost_or_spoiled_is_sent_again() {
+fn a_check_names_each_lost_pack_once_however_many_devices_are_in_step() {
     let (desk, packs) = desk_with_packs();
     desk.recover("new");
     desk.run("new", ["sync"]).exits(0);
     desk.run("old", ["sync"]).exits(0);
+    let sound = desk.run("old", ["--json", "check"]).exits(0).json();
+    assert_eq!(sound["packs"].as_u64().unwrap(), packs.len() as u64);
     let (lost, spoiled) = (&packs[0], &packs[1]);
     fs::remove_file(lost).unwrap();
     let mut bytes = fs::read(spoiled).unwrap();
@@ -153,22 +154,10 @@ fn what_a_store_lost_or_spoiled_is_sent_again() {
     fs::write(spoiled, bytes).unwrap();
     let found = desk.run("old", ["check", "--read-data"]).exits(3);
     for (pack, what) in [(lost, "missing"), (spoiled, "damaged")] {
-        let name = pack.strip_prefix(desk.path("store")).unwrap().file_name().unwrap().to_str().unwrap();
+        let name = pack.file_name().unwrap().to_str().unwrap();
         let line = format!("lost: files:(pack objects/{name}): {what} pack");
         assert_eq!(found.stderr.matches(&line).count(), 1, "{line}: {}", found.stderr);
     }
-    fs::remove_file(spoiled).unwrap();
-    for device in ["old", "new"] {
-        desk.run(device, ["sync", "--re-anchor"]).exits(0);
-    }
-    desk.run("old", ["backup", "files", &desk.arg("docs")]).exits(0);
-    for device in ["old", "new"] {
-        desk.run(device, ["sync"]).exits(0);
-        desk.run(device, ["check", "--read-data"]).exits(0);
-    }
-    desk.recover("third");
-    desk.run("third", ["restore", "--into", &desk.arg("out")]).exits(0);
-    assert_eq!(entries(&desk.path("out/files/docs")), entries(&desk.path("docs")));
 }
 
 #[test]
@@ -253,7 +242,7 @@ fn nothing_is_restored_into_the_store_nor_among_the_keys() {
             "{}",
             ran.stderr
         );
-        assert!(!desk.path(into).join("files").exists());
+        assert!(!desk.path(into).join("files").exists() && !desk.path("old/x").exists());
     }
     desk.run("old", ["restore", "--into", "store next to it"]).exits(0);
     assert_eq!(fs::read(desk.path("store next to it/files/docs/letter")).unwrap(), b"dear");

@@ -206,8 +206,8 @@ pub(crate) struct Sync {
     /// Let other devices' deletions go beyond a fifth of a kind
     #[arg(long)]
     pub(crate) confirm_deletions: bool,
-    /// After a rollback or fork, or when data was lost: go on from what the store has. The next backup of each source
-    /// sends again what is missing
+    /// After a rollback or fork: go on from what the store has. The next backup of each source sends again what is
+    /// missing
     #[arg(long)]
     pub(crate) re_anchor: bool,
 }

@@ -76,6 +76,15 @@ impl Whole {
         }
     }
 
+    /// Whether it was cut into the very chunks of `content`.
+    pub(super) fn is_cut_as(&self, content: &messages::Content) -> bool {
+        let Self::Chunks(made, length) = self else { return false };
+        let ids = made.iter().map(|chunk| chunk.id().0);
+        content.length == *length
+            && content.list_level == 0
+            && ids.eq(content.chunks.as_chunks().0.iter().copied())
+    }
+
     /// Stores it, if it was made when [`ContentWriter::noted`] was `noted`.
     pub(super) fn store(self, writer: &ContentWriter<'_>, noted: u64) -> Result<messages::Content> {
         let length = self.length();

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     NextEdit, SkippedItem, Tally,
-    batch::{Batch, Content, Entry, FileContent, Gathering, ReadFile, SMALL_BYTES, Step},
+    batch::{Batch, Content, Entry, FileContent, Gathering, ReadFile, SMALL_BYTES, Step, Whole},
     edits::Pass,
 };
 use crate::{
@@ -239,7 +239,13 @@ impl FolderSource {
         if note.is_some_and(|note| note.value == theirs) || !kept_both(&value, &known)? {
             return Ok(Some(Edit { key, value: Some(value) }));
         }
-        let Decision { value: winner, copy } = keep_both(&value, &known)?;
+        // Since a rotation a long file that was only touched looks edited; so the other version keeps its name.
+        let is_doubtful = note.is_some() && pass.writer.has_rotated() && is_long(&value)?;
+        let Decision { value: winner, copy } = if is_doubtful {
+            Decision { value: Some(known.clone()), copy: Some(value) }
+        } else {
+            keep_both(&value, &known)?
+        };
         if let Some(copy) = copy {
             let under = conflict_key(&self.kind, &key, &copy)?;
             pass.tally.conflicts.push(Conflict::new(&self.kind, &key, &under));
@@ -271,7 +277,7 @@ impl FolderSource {
                     Some(self.read_long(file, known, item, pass)?)
                 }
                 ReadFile::Whole(FileContent { meta, settled, taken_ms, content }) => {
-                    let content = match self.unchanged(known, item, content.length(), pass)? {
+                    let content = match self.unchanged(known, item, &content, pass)? {
                         Some(content) => content,
                         None => content.store(pass.writer, noted)?,
                     };
@@ -298,15 +304,18 @@ impl FolderSource {
         encode_entry(pass.writer, record.encode()?, content, Policy::of(&self.kind).compress)
     }
 
-    /// What the tree holds of a file that the hands have read, if it is the same.
+    /// What the tree holds of a file that the hands have read, if it is the same, cut otherwise.
     fn unchanged(
         &mut self,
         known: (&[u8], Option<&Note>),
         item: &SourceItem,
-        length: u64,
+        read: &Whole,
         pass: &mut Pass<'_, '_>,
     ) -> Result<Option<messages::Content>> {
-        let Some(content) = cut_otherwise(known, length, pass)? else { return Ok(None) };
+        let Some(content) = cut_otherwise(known, read.length(), pass)? else { return Ok(None) };
+        if read.is_cut_as(&content) {
+            return Ok(None);
+        }
         let Ok(Some(mut file)) = self.walk.opening(item).open() else { return Ok(None) };
         Ok(is_still(&content, file.reader(), pass)?.then_some(content))
     }
@@ -342,6 +351,10 @@ impl FolderSource {
         let settled = file.meta().is_ok_and(|after| after == meta);
         Ok(FileContent { meta, settled, taken_ms, content })
     }
+}
+
+fn is_long(value: &[u8]) -> Result<bool> {
+    Ok(decode_entry(value)?.content.is_some_and(|content| content.length > SMALL_BYTES))
 }
 
 /// What the tree holds of a file that may be the same and cut otherwise: of its length, and from elsewhere or from

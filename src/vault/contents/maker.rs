@@ -43,6 +43,12 @@ pub(crate) struct MadeChunk {
     pub(super) form: Form,
 }
 
+impl MadeChunk {
+    pub(crate) fn id(&self) -> ChunkId {
+        self.id
+    }
+}
+
 /// Frames for a shelf, made from so many plain bytes.
 pub(super) struct Encoded {
     pub(super) shelf: Shelf,

@@ -164,6 +164,11 @@ impl<'a> ContentWriter<'a> {
         &self.reader
     }
 
+    /// Whether there was an epoch before this one.
+    pub(crate) fn has_rotated(&self) -> bool {
+        self.epoch > 0
+    }
+
     /// Whether a value was written in an epoch before or after this one.
     pub(crate) fn is_of_another_epoch(&self, content: &messages::Content) -> Result<bool> {
         let database = self.access().database;

@@ -6,6 +6,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
+use std::path::Path;
 
 use cap_std::fs::Dir;
 
@@ -42,6 +43,16 @@ impl Stat {
 
     pub(in crate::vault) fn of_dir(dir: &Dir) -> io::Result<Self> {
         Ok(Self::from_system(&rustix::fs::fstat(dir)?))
+    }
+
+    /// What `path` leads to. Asks for no right to read it.
+    pub(super) fn of_path(path: &Path) -> io::Result<Self> {
+        Ok(Self::from_system(&rustix::fs::stat(path)?))
+    }
+
+    /// What has the name `path`, itself.
+    pub(super) fn of_name(path: &Path) -> io::Result<Self> {
+        Ok(Self::from_system(&rustix::fs::lstat(path)?))
     }
 
     pub(in crate::vault) fn of_file(file: &File) -> io::Result<Self> {
@@ -82,6 +93,23 @@ impl Stat {
 
     pub(in crate::vault) fn of_dir(dir: &Dir) -> io::Result<Self> {
         Ok(Self::from_metadata(&dir.dir_metadata()?))
+    }
+
+    /// What `path` leads to.
+    pub(super) fn of_path(path: &Path) -> io::Result<Self> {
+        match Dir::open_ambient_dir(path, cap_std::ambient_authority()) {
+            Ok(folder) => Self::of_dir(&folder),
+            Err(error) if super::is_not_a_folder(&error) => Self::of_name(path),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What has the name `path`, itself.
+    pub(super) fn of_name(path: &Path) -> io::Result<Self> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        Self::at(&Dir::open_ambient_dir(parent, cap_std::ambient_authority())?, name)
     }
 
     pub(in crate::vault) fn of_file(file: &File) -> io::Result<Self> {
