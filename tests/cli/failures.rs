@@ -177,6 +177,8 @@ fn what_cannot_be_typed_so_is_a_usage_error() {
         &["recover"],
         &["recover", "--password-file", "code"],
         &["init", "--name", "a\u{7}"],
+        &["--store", "backup", "ls"],
+        &["--store", "ftp://backup", "ls"],
     ] {
         let ran = desk.run("old", args).exits(2);
         assert_eq!(ran.stdout, b"", "{args:?}");

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use strongroom::{
-    store::{self, Store},
+    store::{self, Store, StoreError},
     vault::{Job, Vault},
 };
 
@@ -57,12 +57,18 @@ impl Session {
     }
 
     pub(crate) fn store(&self) -> Result<Box<dyn Store>, Fault> {
-        Ok(store::open(self.address()?).map_err(strongroom::Error::from)?)
+        store::open(self.address()?).map_err(|error| self.refused(error))
     }
 
     /// The store of a vault to be made.
     pub(crate) fn new_store(&self) -> Result<Box<dyn Store>, Fault> {
-        Ok(store::create(self.address()?).map_err(strongroom::Error::from)?)
+        store::create(self.address()?).map_err(|error| self.refused(error))
+    }
+
+    /// What is no address at all is refused as any other argument.
+    fn refused(&self, error: StoreError) -> Fault {
+        let is_address = self.store.as_deref().is_some_and(|url| store::local_folder(url).is_some());
+        if is_address { strongroom::Error::from(error).into() } else { Fault::Usage(error.to_string()) }
     }
 
     pub(crate) fn vault(&self) -> Result<Vault, Fault> {
