@@ -23,11 +23,23 @@ impl Vault {
     /// lost them, and a new commit says what is true now. What others wrote and the store no longer has
     /// comes back when they do the same. The next backup sends again what is missing.
     ///
+    /// It goes back to the newest state of which nothing is missing. Where nobody went back, the others would take
+    /// that for an edit, and what lies between for deleted: so it is refused, lost packs or not.
+    ///
     /// # Errors
-    /// [`Error::Cloned`] when another copy of this device wrote in its place: only enrolling it again
+    /// [`Error::InvalidArgument`] when the store shows all that this device has seen; [`Error::Cloned`] when another copy of this device wrote in its place: only enrolling it again
     /// helps; [`Error::Damaged`], [`Error::Missing`], [`Error::Store`].
     pub fn re_anchor(&self, job: &Job) -> Result<Outcome> {
         let work = &mut *self.work();
+        match self.refresh(work) {
+            Ok(_) => {
+                return Err(Error::InvalidArgument(
+                    "nothing went back: the store shows all that was seen there",
+                ));
+            }
+            Err(error) if error.is_freshness() || error.is_damage() => {}
+            Err(error) => return Err(error),
+        }
         self.send_lost_commits(work)?;
         let mut pins = self.home.read_pins()?;
         let others: Vec<_> =

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use super::support::{Desk, copy_folder, noise};
+use super::support::{Desk, copy_folder, entries, noise};
 
 fn docs(desk: &Desk, text: &str) -> String {
     fs::create_dir_all(desk.path("docs")).unwrap();
@@ -68,6 +68,26 @@ fn a_store_put_back_to_an_earlier_state_is_a_rollback() {
     assert!(!desk.path("out").exists());
     desk.run("old", ["backup", "files", &docs_arg]).exits(5);
     desk.run("old", ["snapshots"]).exits(5);
+
+    // What the README says: go on from there, and back up once more.
+    let text = desk.run("old", ["sync", "--re-anchor"]).exits(0).text();
+    assert!(text.ends_with("is sent with the next backup of each source\n"), "{text}");
+    desk.run("old", ["backup", "files", &docs_arg]).exits(0);
+    // Whose edit it was nobody knows any more: the earlier version is kept beside.
+    desk.run("old", ["restore", "--into", "out"]).exits(0);
+    assert_eq!(fs::read(desk.path("out/files/docs/note")).unwrap(), b"second, longer");
+    assert_eq!(entries(&desk.path("out/files/docs")).len(), 2);
+}
+
+#[test]
+fn nothing_is_gone_back_on_where_nothing_went_back() {
+    let (desk, packs) = desk_with_packs();
+    desk.run("old", ["sync", "--re-anchor"]).exits(2);
+    fs::remove_file(&packs[0]).unwrap();
+    let before = desk.store();
+    let refused = desk.run("old", ["sync", "--re-anchor"]).exits(2);
+    assert!(refused.stderr.contains("nothing went back"), "{}", refused.stderr);
+    assert_eq!(desk.store(), before);
 }
 
 /// A vault with eight files of noise, and the paths of its packs in the store.
