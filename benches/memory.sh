@@ -77,7 +77,8 @@ awk -v bound="$bound" -v bytes="$(du --apparent-size --summarize --block-size=1 
             printf "%s: peak %.1f MiB\n", job, peak[job]
             if (peak[job] > bound) over = 1
         }
-        for (s = 0; s * 1000 <= end; s++) printf "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%d s</text>\n", left + s * 1000 / end * width, top + height + 18, s > svg
+        for (step = 1; end / 1000 / step > 15; step *= 2) {}
+        for (s = 0; s * 1000 <= end; s += step) printf "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%d s</text>\n", left + s * 1000 / end * width, top + height + 18, s > svg
         print "</svg>" > svg
         exit over
     }' "$work/samples"

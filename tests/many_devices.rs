@@ -293,6 +293,26 @@ fn a_long_file_that_is_only_touched_after_a_rotation_is_not_edited() {
 }
 
 #[test]
+fn of_long_files_that_two_devices_edit_the_newer_keeps_the_name_as_long_as_nothing_was_rotated() {
+    let world = world(2, &[Kind::NOTES]);
+    let [a, b] = ["a/notes", "b/notes"].map(|name| world.folder.path().join(name));
+    let text = long_text();
+    for (device, folder) in [&a, &b].into_iter().enumerate() {
+        write(folder, "long.txt", &text);
+        backup(&world, device, folder);
+        world.settle();
+    }
+    write(&a, "long.txt", &format!("{text}, edited"));
+    backup(&world, 0, &a);
+    world.settle();
+    let newer = format!("{text}, edited later");
+    write(&b, "long.txt", &newer);
+    assert_eq!(backup(&world, 1, &b).conflicts.len(), 1);
+    world.settle();
+    assert!(restored(&world, 0, "out")["long.txt"] == newer);
+}
+
+#[test]
 fn what_looks_edited_since_a_rotation_takes_no_edit_of_another_device_its_name() {
     let world = world(2, &[Kind::NOTES]);
     let [a, b] = ["a/notes", "b/notes"].map(|name| world.folder.path().join(name));

@@ -195,10 +195,37 @@ fn six_devices_share_a_hostile_store_that_is_honest_so_far() {
     assert!(backup(&vault, 5).is_err(), "a store that was emptied");
 }
 
-/// Cuts the power at each step of a backup in turn; returns how many steps there were.
-fn cut_everywhere(world: &World, cut: impl Fn(u64) -> PowerCut) -> u64 {
+/// What is cut short, and how a device that was switched on again goes on.
+struct Deed {
+    act: fn(&Vault) -> Result<()>,
+    go_on: fn(&Vault, &str),
+}
+
+const BACKUP: Deed = Deed {
+    act: |vault| backup(vault, 5),
+    go_on: |vault, cut| {
+        let before = restored(vault);
+        assert!(before == 1 || before == 5, "{cut}: {before} messages");
+        backup(vault, 7).unwrap();
+        assert_eq!(restored(vault), 7, "{cut}");
+    },
+};
+
+const RE_ANCHOR: Deed = Deed {
+    act: |vault| vault.re_anchor(&Job::new()).map(drop),
+    go_on: |vault, cut| {
+        // Either it is still to be done, or it was done to its end.
+        let again = vault.re_anchor(&Job::new());
+        assert!(matches!(again, Ok(_) | Err(Error::InvalidArgument(_))), "{cut}: {:?}", again.err());
+        backup(vault, 5).unwrap_or_else(|error| panic!("{cut}: {error}"));
+        assert_eq!(restored(vault), 5, "{cut}");
+    },
+};
+
+/// Cuts the power at each step of a deed in turn; returns how many steps there were.
+fn cut_everywhere(world: &World, deed: &Deed, cut: impl Fn(u64) -> PowerCut) -> u64 {
     let (home, objects) = (world.home.image(), world.store.snapshot());
-    let steps = cut_one_after_another(world, (&home, &objects), cut);
+    let steps = cut_one_after_another(world, (&home, &objects), deed, cut);
     world.home.restore(&home);
     world.store.restore(&objects);
     steps
@@ -207,23 +234,20 @@ fn cut_everywhere(world: &World, cut: impl Fn(u64) -> PowerCut) -> u64 {
 fn cut_one_after_another(
     world: &World,
     (home, objects): (&HomeImage, &Snapshot),
+    deed: &Deed,
     cut: impl Fn(u64) -> PowerCut,
 ) -> u64 {
     for at in 1.. {
         world.home.restore(home);
         world.store.restore(objects);
         world.home.cut_power(cut(at));
-        let outcome = world.open(at).and_then(|vault| backup(&vault, 5));
+        let outcome = world.open(at).and_then(|vault| (deed.act)(&vault));
         if !world.home.has_no_power() {
             outcome.unwrap();
             return at - 1;
         }
         world.home.restart();
-        let vault = world.open(1000 + at).unwrap();
-        let before = restored(&vault);
-        assert!(before == 1 || before == 5, "cut at {at}: {before} messages");
-        backup(&vault, 7).unwrap();
-        assert_eq!(restored(&vault), 7, "cut at {at}");
+        (deed.go_on)(&world.open(1000 + at).unwrap(), &format!("cut at {at}"));
     }
     0
 }
@@ -234,13 +258,32 @@ fn a_device_without_power_at_any_step_of_a_backup_goes_on_afterwards() {
     backup(&world.create(), 1).unwrap();
     for kept in [Kept::Nothing, Kept::Half, Kept::All] {
         for only in [Step::StateFile, Step::Ledger, Step::Store] {
-            let steps = cut_everywhere(&world, |at| PowerCut::kill(at).only(only).keeping(kept));
+            let steps = cut_everywhere(&world, &BACKUP, |at| PowerCut::kill(at).only(only).keeping(kept));
             assert!(steps > 2, "{only:?}: {steps}");
         }
     }
-    let steps = cut_everywhere(&world, |at| PowerCut::torn(at).only(Step::Database));
+    let steps = cut_everywhere(&world, &BACKUP, |at| PowerCut::torn(at).only(Step::Database));
     assert!(steps > 5, "{steps}");
-    cut_everywhere(&world, |at| PowerCut::kill(at).only(Step::Database).keeping(Kept::Half));
+    cut_everywhere(&world, &BACKUP, |at| PowerCut::kill(at).only(Step::Database).keeping(Kept::Half));
+}
+
+#[test]
+fn a_device_without_power_at_any_step_of_going_back_goes_on_afterwards() {
+    let world = World::new();
+    let vault = world.create();
+    backup(&vault, 1).unwrap();
+    let old = world.store.snapshot();
+    backup(&vault, 5).unwrap();
+    world.store.restore(&old);
+    assert!(matches!(backup(&vault, 5), Err(Error::Rollback { .. })));
+    drop(vault);
+    for kept in [Kept::Nothing, Kept::All] {
+        for only in [Step::StateFile, Step::Store] {
+            let steps = cut_everywhere(&world, &RE_ANCHOR, |at| PowerCut::kill(at).only(only).keeping(kept));
+            assert!(steps > 1, "{only:?}: {steps}");
+        }
+    }
+    cut_everywhere(&world, &RE_ANCHOR, |at| PowerCut::torn(at).only(Step::Database));
 }
 
 #[test]

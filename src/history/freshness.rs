@@ -88,6 +88,12 @@ impl Pins {
         self.awaited = self.head(own).map_or(0, |head| head.sequence).saturating_add(1);
     }
 
+    /// Whether what was seen was given up and `own`, this device, has not said yet what is true now.
+    #[must_use]
+    pub fn is_giving_up(&self, own: DeviceId) -> bool {
+        self.awaited > self.head(own).map_or(0, |head| head.sequence)
+    }
+
     /// What can be said of a view that agrees with these pins. `heard` are the devices that ought to be
     /// heard from.
     #[must_use]

@@ -100,12 +100,6 @@ impl Vault {
                 check.tree(state, &known)?;
             }
         }
-        // States that have much in common have its losses in common; a place without a name is none of them.
-        let mut named = BTreeSet::new();
-        report.failures.retain(|Failure { kind, path, reason, .. }| {
-            [INDEX, HISTORY].contains(&path.as_str())
-                || named.insert((kind.clone(), path.clone(), reason.clone()))
-        });
         Ok(report)
     }
 
@@ -116,7 +110,7 @@ impl Vault {
                 Err(fork @ Error::Fork { .. }) => return Err(fork),
                 Err(error) => report.failures.push(Failure {
                     kind: String::new(),
-                    path: HISTORY.to_owned(),
+                    path: "(history)".to_owned(),
                     reason: error.to_string(),
                     damage: true,
                 }),
@@ -125,10 +119,6 @@ impl Vault {
         })
     }
 }
-
-/// Where the failures lie that have no name of their own.
-const INDEX: &str = "(index)";
-const HISTORY: &str = "(history)";
 
 type PackPosition = u32;
 
@@ -192,7 +182,7 @@ impl KindCheck<'_> {
                     open.extend(fragment.older().iter().filter(|one| !seen.contains(&one.id())).cloned());
                     self.packs(&fragment, &mut known, (percent, work))?;
                 }
-                Err(error) if error.is_damage() => self.fail(INDEX.to_owned(), &error.to_string()),
+                Err(error) if error.is_damage() => self.fail("(index)".to_owned(), &error.to_string()),
                 Err(error) => return Err(error),
             }
         }

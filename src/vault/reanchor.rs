@@ -17,6 +17,9 @@ use crate::{
     kinds::Kind,
 };
 
+const NOTHING_WENT_BACK: Error =
+    Error::InvalidArgument("nothing went back: the store shows all that was seen there");
+
 impl Vault {
     /// Goes on from what the store has, after [`Error::Rollback`] or [`Error::Fork`] and with the owner's
     /// word: pins on other devices are forgotten, this device's own commits are sent again where the store
@@ -27,26 +30,27 @@ impl Vault {
     /// that for an edit, and what lies between for deleted: so it is refused, lost packs or not.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when the store shows all that this device has seen; [`Error::Cloned`] when another copy of this device wrote in its place: only enrolling it again
-    /// helps; [`Error::Damaged`], [`Error::Missing`], [`Error::Store`].
+    /// [`Error::InvalidArgument`] when the store shows all that this device has seen; [`Error::Cloned`] when another
+    /// copy of this device wrote in its place: only enrolling it again helps; [`Error::Damaged`], [`Error::Missing`],
+    /// [`Error::Store`].
     pub fn re_anchor(&self, job: &Job) -> Result<Outcome> {
         let work = &mut *self.work();
-        match self.refresh(work) {
-            Ok(_) => {
-                return Err(Error::InvalidArgument(
-                    "nothing went back: the store shows all that was seen there",
-                ));
-            }
+        let seen = self.refresh(work);
+        let mut pins = self.home.read_pins()?;
+        match seen {
+            // What was begun and cut short goes on.
+            Ok(_) if pins.is_giving_up(self.device()) => {}
+            Ok(_) => return Err(NOTHING_WENT_BACK),
             Err(error) if error.is_freshness() || error.is_damage() => {}
             Err(error) => return Err(error),
         }
-        self.send_lost_commits(work)?;
-        let mut pins = self.home.read_pins()?;
         let others: Vec<_> =
             pins.iter().map(|(device, _)| device).filter(|id| *id != self.device()).collect();
         others.into_iter().for_each(|device| pins.forget(device));
         pins.distrust(self.device());
+        // First of all: once its own commits are back, nothing else shows that this device has to go on.
         self.home.write_pins(&pins)?;
+        self.send_lost_commits(work)?;
         self.database.forget_store()?;
         let mut view = self.refresh(work)?;
         let present = self.objects_present(job)?;

@@ -96,18 +96,10 @@ impl Target {
         self
     }
 
-    /// Leaves the folders at `paths` alone, with all in them, and the links that lead there: such as a vault's own
-    /// state, or a store on the same disk. What does not exist is no reason to stop.
-    ///
-    /// # Errors
-    /// [`Error::Io`] when one cannot be looked at.
-    pub fn without<P: AsRef<Path>>(self, paths: &[P]) -> crate::Result<Self> {
-        Ok(self.leaving(Alone::find(paths).map_err(Error::io("looking at a folder to leave alone"))?))
-    }
-
+    /// Leaves folders alone, with all in them, and the links that lead there. Asked for before anything is made.
     pub(super) fn leaving(mut self, alone: Alone) -> Self {
         self.made.iter().for_each(|made| made.leave(&alone));
-        self.alone.extend(alone);
+        self.alone = alone;
         self
     }
 
@@ -400,8 +392,9 @@ pub enum ItemError {
     /// A file or a link stands where a folder should be.
     #[error("something else stands where a folder should be")]
     NotAFolder,
-    /// It lies in a folder that the restore keeps out of ([`Target::without`]).
-    #[error("a folder of the vault's own is left alone")]
+    /// It lies in a folder that the restore keeps out of
+    /// ([`RestorePlan::without`](super::RestorePlan::without)).
+    #[error("it lies in a folder that is left alone")]
     LeftAlone,
     /// A folder is not the one any more that was restored.
     #[error("a folder was moved during the restore")]

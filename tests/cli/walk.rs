@@ -203,7 +203,7 @@ fn what_is_in_the_way_of_a_restore_stays_and_is_named() {
     fs::create_dir_all(desk.path("in/files")).unwrap();
     desk.run("in/files/docs", ["recover", "--code-file", &desk.arg("code")]).exits(0);
     let ran = desk.run("in/files/docs", ["restore", "--into", &desk.arg("in"), "--replace"]).exits(1);
-    let said = "strongroom: left out: files:docs/a: a folder of the vault's own is left alone\n";
+    let said = "strongroom: left out: files:docs/a: it lies in a folder that is left alone\n";
     assert_eq!(ran.stderr, said);
     assert!(!desk.path("in/files/docs/a").exists());
 }

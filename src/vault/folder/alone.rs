@@ -39,12 +39,6 @@ impl Alone {
         &self.links
     }
 
-    /// Leaves those alone, too.
-    pub(in crate::vault) fn extend(&mut self, more: Self) {
-        self.folders.extend(more.folders);
-        self.links.extend(more.links);
-    }
-
     /// Whether `path` is one of the folders or lies in one, be it there or still to be made.
     pub(in crate::vault) fn surround(&self, path: &Path) -> io::Result<bool> {
         let there = existing(absolute(path)?);

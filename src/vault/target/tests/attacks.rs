@@ -343,12 +343,9 @@ fn attack_m5_a_folder_that_is_left_alone_is_never_entered() {
     fs::write(own.join("keys"), "keys").unwrap();
     symlink(&own, root.path().join("files/way")).unwrap();
     let before = snapshot(&own);
-    let mut target = Target::create(root.path())
-        .unwrap()
-        .overwrite(Overwrite::Replace)
-        .without(&[root.path().join("files/way")])
-        .and_then(|target| target.without(&[root.path().join("missing")]))
-        .unwrap();
+    let alone = Alone::find(&["files/way", "missing"].map(|name| root.path().join(name))).unwrap();
+    let target = Target::create(root.path()).unwrap().overwrite(Overwrite::Replace);
+    let mut target = target.leaving(alone);
     for name in ["keys", "new", "deep/new", "folder/new"] {
         let at = path(&format!("files/home/own/{name}"));
         assert!(matches!(put(&mut target, &at, b"evil"), Err(ItemError::LeftAlone)), "{name}");
