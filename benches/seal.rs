@@ -11,6 +11,7 @@ mod support;
 
 use std::hint::black_box;
 
+use ciphers::{SEGMENT, TAG};
 use criterion::{Criterion, criterion_group, criterion_main};
 use strongroom::{
     content::{ChunkId, MEDIA_PIECE_BYTES, Packer, Shelf, StoredFrame},
@@ -20,12 +21,8 @@ use strongroom::{
     },
     keys::AccountId,
 };
-
-use ciphers::Bare;
 use support::{bench, bytes, group};
 
-const SEGMENT: usize = 64 * 1024;
-const TAG: usize = 16;
 /// From 16 KiB up the length of an object, filled to its last byte; below, of a message that is padded to it.
 const SIZES: [usize; 8] = [64, 200, 1024, 4096, 16 * 1024, SEGMENT, 1024 * 1024, 8 * 1024 * 1024];
 
@@ -78,13 +75,6 @@ fn seal(c: &mut Criterion) {
     group.finish();
 }
 
-/// Segments with their tags, as every implementation seals them.
-fn sealed_bare(cipher: &mut dyn Bare, length: usize) -> (Vec<u8>, Vec<[u8; TAG]>) {
-    let mut bytes = vec![7; length];
-    let tags = bytes.chunks_mut(SEGMENT).map(|segment| cipher.seal(segment)).collect();
-    (bytes, tags)
-}
-
 fn open(c: &mut Criterion) {
     let mut group = group(c, "open");
     for size in SIZES {
@@ -100,7 +90,7 @@ fn open(c: &mut Criterion) {
                 opener.open(object).unwrap()
             },
         );
-        let (sealed, tags) = sealed_bare(&mut *ciphers::all()[0].1, plain_bytes(size));
+        let (sealed, tags) = ciphers::sealed(plain_bytes(size));
         for (name, mut cipher) in ciphers::all() {
             bench(
                 &mut group,

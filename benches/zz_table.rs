@@ -101,7 +101,9 @@ fn main() {
         print(&name, &group);
     }
     // Ratios of one round, where the medians above are of all rounds.
-    if let Ok(ratios) = fs::read_to_string(target.join("criterion/pipeline.md")) {
-        println!("\n{ratios}");
+    for table in ["beside.md", "pipeline.md"] {
+        if let Ok(ratios) = fs::read_to_string(target.join("criterion").join(table)) {
+            println!("\n{ratios}");
+        }
     }
 }

@@ -231,8 +231,8 @@ fn attack_k1_k8_the_commitment_of_one_key_over_the_body_of_another_is_refused() 
     let sealed = seal_message(&object_key(0), context.clone(), b"message", &mut OsRandom).unwrap();
     let commitment = |n: usize| {
         let parts = [&sealed.bytes()[8..32], &context.encode()];
-        let okm: Secret<76> = derive_from_key(&keys[n], Label::OBJECT, &parts);
-        okm.expose()[44..].to_vec()
+        let okm: Secret<64> = derive_from_key(&keys[n], Label::OBJECT, &parts);
+        okm.expose()[32..].to_vec()
     };
     assert_eq!(commitment(0), sealed.bytes()[32..HEADER_BYTES], "the test knows how commitments are made");
     let mut forged = sealed.bytes().to_vec();

@@ -7,10 +7,14 @@ use chacha20poly1305::{
 
 /// What a segment is sealed with when nothing else is done.
 pub(crate) trait Bare {
-    fn seal(&mut self, segment: &mut [u8]) -> [u8; 16];
-    fn open(&mut self, segment: &mut [u8], tag: &[u8; 16]);
+    fn seal(&mut self, segment: &mut [u8]) -> [u8; TAG];
+    fn open(&mut self, segment: &mut [u8], tag: &[u8; TAG]);
 }
 
+/// Bytes of a segment's plaintext.
+pub(crate) const SEGMENT: usize = 64 * 1024;
+/// Bytes of its tag.
+pub(crate) const TAG: usize = 16;
 const KEY: [u8; 32] = [3; 32];
 const NONCE: [u8; 12] = [4; 12];
 
@@ -22,6 +26,13 @@ pub(crate) fn all() -> Vec<(&'static str, Box<dyn Bare>)> {
     all.extend(peers::all());
     agree(&mut all);
     all
+}
+
+/// Segments with their tags, as every implementation seals them.
+pub(crate) fn sealed(length: usize) -> (Vec<u8>, Vec<[u8; TAG]>) {
+    let (mut bytes, mut cipher) = (vec![7; length], ChaCha20Poly1305::new(&KEY.into()));
+    let tags = bytes.chunks_mut(SEGMENT).map(|segment| cipher.seal(segment)).collect();
+    (bytes, tags)
 }
 
 /// A comparison of ciphers that give different bytes would be none. The tag stands for the bytes.
@@ -36,11 +47,11 @@ fn agree(all: &mut [(&'static str, Box<dyn Bare>)]) {
 }
 
 impl Bare for ChaCha20Poly1305 {
-    fn seal(&mut self, segment: &mut [u8]) -> [u8; 16] {
+    fn seal(&mut self, segment: &mut [u8]) -> [u8; TAG] {
         self.encrypt_inout_detached(&NONCE.into(), &[], InOutBuf::from(segment)).unwrap().into()
     }
 
-    fn open(&mut self, segment: &mut [u8], tag: &[u8; 16]) {
+    fn open(&mut self, segment: &mut [u8], tag: &[u8; TAG]) {
         self.decrypt_inout_detached(&NONCE.into(), &[], InOutBuf::from(segment), tag.into()).unwrap();
     }
 }
@@ -51,12 +62,12 @@ mod peers {
     use aws_lc_rs::aead as aws;
     use ring::aead as ring;
 
-    use super::{Bare, KEY, NONCE};
+    use super::{Bare, KEY, NONCE, SEGMENT, TAG};
 
     pub(super) fn all() -> [(&'static str, Box<dyn Bare>); 3] {
         let ring = ring::UnboundKey::new(&ring::CHACHA20_POLY1305, &KEY).unwrap();
         let aws = aws::UnboundKey::new(&aws::CHACHA20_POLY1305, &KEY).unwrap();
-        let sodium = Sodium { key: sodium::Key::try_from(&KEY).unwrap(), out: vec![0; 64 * 1024] };
+        let sodium = Sodium { key: sodium::Key::try_from(&KEY).unwrap(), out: vec![0; SEGMENT] };
         [
             ("ring", Box::new(ring::LessSafeKey::new(ring))),
             ("aws-lc", Box::new(aws::LessSafeKey::new(aws))),
@@ -65,13 +76,13 @@ mod peers {
     }
 
     impl Bare for ring::LessSafeKey {
-        fn seal(&mut self, segment: &mut [u8]) -> [u8; 16] {
+        fn seal(&mut self, segment: &mut [u8]) -> [u8; TAG] {
             let nonce = ring::Nonce::assume_unique_for_key(NONCE);
             let tag = self.seal_in_place_separate_tag(nonce, ring::Aad::empty(), segment).unwrap();
             tag.as_ref().try_into().unwrap()
         }
 
-        fn open(&mut self, segment: &mut [u8], tag: &[u8; 16]) {
+        fn open(&mut self, segment: &mut [u8], tag: &[u8; TAG]) {
             let nonce = ring::Nonce::assume_unique_for_key(NONCE);
             let tag = ring::Tag::from(*tag);
             self.open_in_place_separate_tag(nonce, ring::Aad::empty(), tag, segment, 0..).unwrap();
@@ -79,13 +90,13 @@ mod peers {
     }
 
     impl Bare for aws::LessSafeKey {
-        fn seal(&mut self, segment: &mut [u8]) -> [u8; 16] {
+        fn seal(&mut self, segment: &mut [u8]) -> [u8; TAG] {
             let nonce = aws::Nonce::assume_unique_for_key(NONCE);
             let tag = self.seal_in_place_separate_tag(nonce, aws::Aad::empty(), segment).unwrap();
             tag.as_ref().try_into().unwrap()
         }
 
-        fn open(&mut self, segment: &mut [u8], tag: &[u8; 16]) {
+        fn open(&mut self, segment: &mut [u8], tag: &[u8; TAG]) {
             let nonce = aws::Nonce::assume_unique_for_key(NONCE);
             self.open_in_place_separate_tag(nonce, aws::Aad::empty(), tag, segment).unwrap();
         }
@@ -98,11 +109,11 @@ mod peers {
     }
 
     impl Bare for Sodium {
-        fn seal(&mut self, segment: &mut [u8]) -> [u8; 16] {
+        fn seal(&mut self, segment: &mut [u8]) -> [u8; TAG] {
             sodium::encrypt_detached(segment, None, &self.key, &NONCE, &mut self.out).unwrap().1
         }
 
-        fn open(&mut self, segment: &mut [u8], tag: &[u8; 16]) {
+        fn open(&mut self, segment: &mut [u8], tag: &[u8; TAG]) {
             sodium::decrypt_detached(segment, None, tag, &self.key, &NONCE, &mut self.out).unwrap();
         }
     }

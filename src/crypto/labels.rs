@@ -18,7 +18,7 @@ macro_rules! labels {
 }
 
 labels! {
-    /// Key, base nonce and commitment of one sealed object.
+    /// Key and commitment of one sealed object.
     OBJECT = "object";
     /// The salt of one sealed object, from fresh randomness and its place.
     OBJECT_SALT = "hedged-salt";

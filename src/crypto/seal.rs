@@ -3,15 +3,13 @@
 //! Each object has a key of its own, from a salt and its whole context. The commitment is compared before
 //! the cipher is called; plaintext is released only after its tag; whatever fails leaves zeros (I9).
 
-use std::sync::OnceLock;
-
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
 use super::{
-    Context, Label, OpenPart, Random, Sealing, Secret,
-    aead::{Aead, NONCE_BYTES, TAG_BYTES},
-    derive_from_key, keyed_hash,
+    Context, ObjectKey, OpenPart, Random, Sealing,
+    aead::TAG_BYTES,
+    object_key::{ObjectSecrets, nonce},
     opened::{Opened, gather},
     pad::{Layout, SEALED_SEGMENT_BYTES},
 };
@@ -26,69 +24,6 @@ pub const FORMAT_VERSION: u32 = 1;
 
 const SALT: std::ops::Range<usize> = 8..32;
 const COMMITMENT: std::ops::Range<usize> = 32..64;
-
-/// A key that seals objects: a kind's content key, or one derived from an epoch root or an envelope.
-pub struct ObjectKey {
-    key: Secret<32>,
-    /// Derived from it when something is sealed first.
-    salt_key: OnceLock<Secret<32>>,
-}
-
-impl ObjectKey {
-    /// Takes a uniformly random or derived key over.
-    #[must_use]
-    pub fn new(key: Secret<32>) -> Self {
-        Self { key, salt_key: OnceLock::new() }
-    }
-
-    /// A second copy for another owner.
-    #[must_use]
-    pub fn duplicate(&self) -> Self {
-        Self::new(self.key.duplicate())
-    }
-
-    /// Key, base nonce and commitment of the object with `salt` in `context` (F-13).
-    fn derive(&self, salt: &[u8], context: &Context) -> ObjectSecrets {
-        let okm: Secret<76> = derive_from_key(&self.key, Label::OBJECT, &[salt, &context.encode()]);
-        let mut key = Secret::zeroed();
-        let mut base_nonce = [0; NONCE_BYTES];
-        let mut commitment = [0; 32];
-        let targets = key.expose_mut().iter_mut().chain(&mut base_nonce).chain(&mut commitment);
-        targets.zip(okm.expose()).for_each(|(target, source)| *target = *source);
-        ObjectSecrets { aead: Aead::new(&key), base_nonce, commitment }
-    }
-
-    /// Fresh randomness mixed, under a key, with the place and the content: even a random generator that
-    /// repeats itself gives two different objects two different keys (I7, I8).
-    fn hedged_salt(&self, random: &mut dyn Random, context: &Context, content_id: &[u8]) -> Result<[u8; 24]> {
-        let fresh: [u8; 32] = random.bytes()?;
-        let key = self.salt_key.get_or_init(|| derive_from_key(&self.key, Label::OBJECT_SALT, &[]));
-        let context = context.encode();
-        let context_length = u64::try_from(context.len()).unwrap_or(u64::MAX).to_le_bytes();
-        let hash = keyed_hash(key, &[&fresh[..], &context_length, &context, content_id].concat());
-        let mut salt = [0; 24];
-        salt.iter_mut().zip(hash).for_each(|(target, source)| *target = source);
-        Ok(salt)
-    }
-}
-
-/// What an object is sealed with.
-pub(super) struct ObjectSecrets {
-    aead: Aead,
-    base_nonce: [u8; NONCE_BYTES],
-    commitment: [u8; 32],
-}
-
-impl ObjectSecrets {
-    /// Base nonce XOR (segment counter, last flag) (F-15).
-    fn nonce(&self, index: usize, last: bool) -> Result<[u8; NONCE_BYTES]> {
-        let counter = u64::try_from(index).map_err(|_| Error::Internal("segment counter"))?;
-        let mut nonce = self.base_nonce;
-        let position = counter.to_le_bytes().into_iter().chain([0, 0, 0, u8::from(last)]);
-        nonce.iter_mut().zip(position).for_each(|(byte, mask)| *byte ^= mask);
-        Ok(nonce)
-    }
-}
 
 /// An object that was sealed: the only thing that may leave the device.
 pub struct Sealed {
@@ -260,8 +195,9 @@ impl SealBuffer {
         self.append_zeros(layout.capacity() - self.plain - trailer.len());
         self.append(trailer);
         self.bytes.resize(layout.length(), 0);
-        let salt = key.hedged_salt(random, context, content_id)?;
-        let secrets = key.derive(&salt, context);
+        let context = context.encode();
+        let salt = key.hedged_salt(random, &context, content_id)?;
+        let secrets = key.derive(&salt, &context);
         put(&mut self.bytes, SALT, &salt);
         put(&mut self.bytes, COMMITMENT, &secrets.commitment);
         Ok((self.bytes, layout, secrets))
@@ -277,7 +213,7 @@ pub(super) fn seal_segments(
     for (index, segment) in segments.chunks_mut(SEALED_SEGMENT_BYTES).enumerate() {
         let index = first + index;
         let (plain, tag_place) = split_tag(segment)?;
-        *tag_place = secrets.aead.seal(&secrets.nonce(index, index == last)?, plain)?;
+        *tag_place = secrets.aead.seal(&nonce(index, index == last)?, plain)?;
     }
     Ok(())
 }
@@ -361,7 +297,7 @@ impl Opener {
         let damaged = || Error::damaged(Part::Object);
         let salt = head.get(SALT).ok_or_else(damaged)?;
         let commitment = head.get(COMMITMENT).ok_or_else(damaged)?;
-        let secrets = key.derive(salt, context);
+        let secrets = key.derive(salt, &context.encode());
         if bool::from(secrets.commitment.as_slice().ct_eq(commitment)) {
             Ok(Self { secrets, layout })
         } else {
@@ -457,7 +393,7 @@ impl Opener {
 
     fn open_segment(&self, index: usize, last: bool, segment: &mut [u8]) -> Result<()> {
         let (body, tag) = split_tag(segment)?;
-        self.secrets.aead.open(&self.secrets.nonce(index, last)?, body, tag)
+        self.secrets.aead.open(&nonce(index, last)?, body, tag)
     }
 }
 

@@ -115,6 +115,16 @@ mod tests {
     }
 
     #[test]
+    fn attack_i7_one_key_gives_no_salt_twice_for_the_same_message_at_the_same_place() {
+        let log = SealLog::start();
+        let key = ObjectKey::new(Secret::from_slice(&[9; 32]).unwrap());
+        let seal = || seal_message(&key, context(1), b"one", &mut SeededRandom::new(1)).unwrap();
+        let (first, second) = (seal(), seal());
+        assert_ne!(first.bytes()[8..64], second.bytes()[8..64], "salt and commitment");
+        assert_eq!(log.counts(), SealCounts { fresh: 2, same: 0, repeated: 0 });
+    }
+
+    #[test]
     fn every_segment_counts_and_a_repeated_nonce_is_noticed() {
         let log = SealLog::start();
         let key = ObjectKey::new(Secret::from_slice(&[9; 32]).unwrap());

@@ -8,8 +8,9 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     Context,
+    object_key::ObjectSecrets,
     pad::{Layout, SEALED_SEGMENT_BYTES},
-    seal::{ObjectSecrets, Sealed, seal_segments},
+    seal::{Sealed, seal_segments},
 };
 use crate::{Error, Result};
 

@@ -280,15 +280,14 @@ def open_object(key, bound_to, data, what, extra=0):
     need(len(data) in OBJECT_LENGTHS, what)
     need(data[:7] != MAGIC[:7] or data[7] <= FORMAT_VERSION, what, NewerFormat)
     need(data[:8] == MAGIC, what)
-    okm = expand(key, "object", data[8:32] + bound_to, 76)
-    need(hmac.compare_digest(okm[44:], data[32:64]), what)
-    aead, base = ChaCha20Poly1305(okm[:32]), okm[32:44]
+    okm = expand(key, "object", data[8:32] + bound_to, 64)
+    need(hmac.compare_digest(okm[32:], data[32:64]), what)
+    aead = ChaCha20Poly1305(okm[:32])
     body = memoryview(data)[HEADER + extra:]
     count = -(-len(body) // (SEGMENT + 16))
     plain = []
     for index in range(count):
-        mask = struct.pack("<Q", index) + bytes([0, 0, 0, index == count - 1])
-        nonce = bytes(a ^ b for a, b in zip(base, mask))
+        nonce = struct.pack("<Q", index) + bytes([0, 0, 0, index == count - 1])
         try:
             plain.append(aead.decrypt(nonce, body[index * (SEGMENT + 16):(index + 1) * (SEGMENT + 16)], None))
         except InvalidTag:
