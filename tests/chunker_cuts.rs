@@ -75,8 +75,8 @@ impl Reference {
 
     /// Length of the first chunk of a file.
     fn next_cut(&self, file: &[u8]) -> usize {
-        let low = |n: &usize| self.value(&file[n - 64..*n]) < 1 << 45;
-        (524_288..file.len().min(4_194_304)).find(low).unwrap_or(file.len().min(4_194_304))
+        let low = |n: &usize| self.value(&file[n - 64..*n]) < 40_210_710_958_665;
+        (589_824..file.len().min(4_194_304)).find(low).unwrap_or(file.len().min(4_194_304))
     }
 }
 
@@ -162,7 +162,7 @@ fn lengths_past_the_minimum_are_geometric() {
     let chunker = Chunker::new(&key(5), 0);
     let bytes = random_bytes(5, 64 * MIB);
     let lengths = cut(&chunker, &bytes);
-    let past = |length: &&usize| **length > Chunker::BYTES_MIN + 363_409; // The median: 524 288 × ln 2.
+    let past = |length: &&usize| **length > Chunker::BYTES_MIN + 317_983; // The median: 458 752 × ln 2.
     let (count, long) = (lengths.len(), lengths.iter().filter(past).count());
     // Five standard deviations and more on either side, for this seed to be no accident.
     assert!((40..=90).contains(&count), "{count} chunks");
@@ -192,12 +192,12 @@ fn every_key_and_epoch_cuts_in_its_own_way() {
     }
 }
 
-/// Why the minimum is half the average: the least of a long file is new when a little of it changed. Places for a cut
+/// Why the minimum is about half the average: the least of a long file is new when a little of it changed. Places for a cut
 /// are drawn here, as the rule makes them: each byte with the same small chance. `--nocapture` prints the table of the
 /// chunker's documentation.
 #[test]
 #[expect(clippy::cast_possible_truncation, reason = "places in a file")]
-fn a_minimum_of_half_the_average_makes_least_new() {
+fn a_minimum_of_about_half_the_average_makes_least_new() {
     const KIB: usize = 1024;
     const FILE: usize = 64 * MIB;
     const ROUNDS: usize = 3000;
@@ -251,12 +251,12 @@ fn a_minimum_of_half_the_average_makes_least_new() {
     }
     let changes = [(4 * KIB, false), (100, true), (MIB, true), (10 * MIB, true)];
     let row = |least: usize| changes.map(|(changed, inserts)| new(least * KIB, changed, inserts));
-    let table = [256, 384, 512, 640].map(|least| (least, row(least)));
+    let table = [256, 384, 512, 576, 640].map(|least| (least, row(least)));
     for (least, row) in table {
         println!("| {least} | {} |", row.map(|kib| format!("{kib:.0}")).join(" | "));
     }
-    let [(_, quarter), _, (_, half), (_, more)] = table;
-    assert_eq!(Chunker::BYTES_MIN, 512 * KIB);
-    assert!(half.iter().zip(quarter).all(|(half, quarter)| *half < quarter));
-    assert!(half.iter().sum::<f64>() < more.iter().sum());
+    let sums = table.map(|(least, row)| (least * KIB, row.iter().sum::<f64>()));
+    let (_, ours) = sums.into_iter().find(|(least, _)| *least == Chunker::BYTES_MIN).unwrap();
+    assert!(sums.iter().all(|(_, sum)| ours < 1.01 * sum), "{sums:?}");
+    assert!(sums.iter().any(|(_, sum)| ours < 0.9 * sum), "{sums:?}");
 }

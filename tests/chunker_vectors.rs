@@ -49,7 +49,7 @@ const CASES: &[Case] = &[
     ),
     case("three", 3, &[part("block", 300_000, 20)]),
     case("three", 3, &[part("byte", 1, 9_000_000)]),
-    case("three", 3, &[part("small", 524_288, 1)]),
+    case("three", 3, &[part("small", 589_824, 1)]),
     case("three", 3, &[]),
 ];
 

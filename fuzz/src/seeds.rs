@@ -565,7 +565,7 @@ fn files() -> Seeds {
     };
     vec![
         ("short", file(0, 1000, b"abc")),
-        ("around-the-minimum", file(128, 524_288, b"")),
+        ("around-the-minimum", file(128, 589_824, b"")),
         ("longest", file(393_215, 662_144, b"The quick brown fox")),
         ("repeats", file(393_215, 917_000, &[0; 2000])),
     ]

@@ -94,8 +94,8 @@ impl<'s> SizesSource<'s> {
     /// Chunks as long as the chunker's rule makes them (FORMAT F-23): the minimum, and then a border at any byte
     /// with the same small chance.
     fn content(&mut self, key: &[u8], length: u64, writer: &ContentWriter<'_>) -> Result<messages::Content> {
-        const BYTES_MIN: f64 = 524_288.0;
-        const BEYOND_BYTES: f64 = 524_288.0;
+        const BYTES_MIN: f64 = 589_824.0;
+        const BEYOND_BYTES: f64 = 458_752.0;
         let (mut left, mut ids) = (length, Vec::new());
         while left > 0 {
             let seed = [key, &left.to_le_bytes()].concat();
