@@ -31,11 +31,14 @@ const SEEN_BYTES: usize = (LANES - 1) * STRIDE + WINDOW_BYTES + STEP;
 /// Windows that [`Lanes::first_low`] looks at.
 pub(super) const BLOCK: usize = LANES * STRIDE;
 
-/// The digests of one step, one place's after the other's.
-pub(super) type Digests = [[u8; 16]; LANES * STEP];
+/// The digests of one step, one place's after the other's: in whole lines of the cache, so that no register of
+/// four digests lies across two.
+#[derive(Clone, Copy, Zeroize)]
+#[repr(align(64))]
+pub(super) struct Digests([[u8; 16]; LANES * STEP]);
 
 /// None yet.
-pub(super) const NO_DIGESTS: Digests = [[0; 16]; LANES * STEP];
+pub(super) const NO_DIGESTS: Digests = Digests([[0; 16]; LANES * STEP]);
 
 /// The vector registers of this processor.
 #[derive(Clone, Copy)]
@@ -70,9 +73,9 @@ impl Lanes {
         let mut first = None;
         for step in (0..STRIDE).step_by(STEP) {
             self.roll(hash, &mut states, digests, bytes.get(step..)?.first_chunk()?);
-            cipher.encipher(digests.as_mut_slice());
+            cipher.encipher(&mut digests.0);
             if self.may_be_low(digests) {
-                let lanes = digests.chunks(STEP).enumerate();
+                let lanes = digests.0.chunks(STEP).enumerate();
                 let found = lanes.filter_map(|(lane, digests)| {
                     Some(lane * STRIDE + step + digests.iter().position(is_low)?)
                 });
@@ -138,7 +141,7 @@ macro_rules! rolling {
                 for at in 0..STEP {
                     for lane in 0..LANES {
                         let state = lanes[lane];
-                        state.split().0.to_bytes().store_array(&mut digests[lane * STEP + at]);
+                        state.split().0.to_bytes().store_array(&mut digests.0[lane * STEP + at]);
                         let [leaving, entering] =
                             [bytes[lane * STRIDE + at], bytes[lane * STRIDE + WINDOW_BYTES + at]];
                         let leaving = u64x4::load_array_ref(simd, hash.leaving(leaving));
@@ -156,7 +159,7 @@ macro_rules! rolling {
         );
         fearless_simd::kernel!(
             fn $any_low(simd: $level, digests: &Digests) -> bool {
-                let (parts, _) = digests.as_flattened().as_chunks();
+                let (parts, _) = digests.0.as_flattened().as_chunks();
                 let none = $words::splat(simd, 0);
                 let mut any = none.simd_eq($words::splat(simd, 1));
                 for part in parts {
