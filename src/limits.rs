@@ -45,6 +45,8 @@ pub const PACK_CHUNKS_MAX: usize = 128 * 1024;
 pub const FRAGMENT_PACKS_MAX: usize = 64 * 1024;
 /// Older index fragments that one fragment may name.
 pub const FRAGMENT_OLDER_MAX: usize = 16 * 1024;
+/// Packs that are not counted on any more which one fragment may name.
+pub const FRAGMENT_LOST_MAX: usize = 16 * 1024;
 
 /// Kinds of data in one vault.
 pub const KINDS_MAX: usize = 64;

@@ -20,6 +20,7 @@ pub fn index_fragment(data: &[u8]) {
     let wire = messages::IndexFragment {
         packs: fragment.packs().iter().map(PackEntry::to_wire).collect(),
         older: fragment.older().iter().map(ObjectRef::to_wire).collect(),
+        lost: fragment.lost().iter().map(|name| name.to_vec()).collect(),
     };
     assert!(wire.encode_to_vec() == data);
     for pack in fragment.packs() {

@@ -416,10 +416,12 @@ fn fragments() -> Seeds {
     let (text, short) = (stored(&b"the same words ".repeat(90)), stored(b"x"));
     let packs = [pack(&[&text, &shared(), &short]), pack(&[&short])];
     let wire = |packs: &[PackEntry], older: &[ObjectRef]| {
-        assert!(IndexFragment::new(packs.to_vec(), older.to_vec()).packs().len() == packs.len());
+        let fragment = IndexFragment::new(packs.to_vec(), older.to_vec(), [[3; 16]].into());
+        assert!(fragment.packs().len() == packs.len());
         messages::IndexFragment {
             packs: packs.iter().map(PackEntry::to_wire).collect(),
             older: older.iter().map(ObjectRef::to_wire).collect(),
+            lost: if older.is_empty() { Vec::new() } else { vec![vec![3; 16], vec![4; 16]] },
         }
         .encode_to_vec()
     };
@@ -428,7 +430,7 @@ fn fragments() -> Seeds {
         ("two-packs", full.clone()),
         ("older-only", wire(&[], &[object_ref(5)])),
         ("empty", wire(&[], &[])),
-        ("explicit-default", [&full[..], &[0x18, 0]].concat()),
+        ("explicit-default", [&full[..], &[0x20, 0]].concat()),
         ("cut", cut(&full)),
     ]
 }

@@ -3,6 +3,8 @@
 //! A fragment never changes. The newest one of a kind names all others that are live, so a commit names
 //! one object and a new device finds them all.
 
+use std::collections::BTreeSet;
+
 use prost::Message as _;
 
 use super::PackEntry;
@@ -10,7 +12,7 @@ use crate::{
     Error, Part, Result,
     crypto::{Context, ObjectKey, ObjectType, Place, Random, Sealed, open_message, seal_message},
     keys::{AccountId, ObjectRef},
-    limits::{FRAGMENT_OLDER_MAX, FRAGMENT_PACKS_MAX, OBJECT_BYTES_MAX},
+    limits::{FRAGMENT_LOST_MAX, FRAGMENT_OLDER_MAX, FRAGMENT_PACKS_MAX, OBJECT_BYTES_MAX},
     wire::{decode_strict, messages},
 };
 
@@ -19,13 +21,14 @@ use crate::{
 pub struct IndexFragment {
     packs: Vec<PackEntry>,
     older: Vec<ObjectRef>,
+    lost: Vec<[u8; 16]>,
 }
 
 impl IndexFragment {
-    /// A fragment that names `packs` and the other live fragments.
+    /// A fragment that names `packs`, the other live fragments, and the packs that are not counted on any more.
     #[must_use]
-    pub fn new(packs: Vec<PackEntry>, older: Vec<ObjectRef>) -> Self {
-        Self { packs, older }
+    pub fn new(packs: Vec<PackEntry>, older: Vec<ObjectRef>, lost: BTreeSet<[u8; 16]>) -> Self {
+        Self { packs, older, lost: lost.into_iter().collect() }
     }
 
     /// Cuts `packs` into as many fragments as fit into objects each; the last one is the newest and is
@@ -61,6 +64,13 @@ impl IndexFragment {
         &self.older
     }
 
+    /// Names of packs that a check found missing or damaged: whoever writes does not count what they hold as stored,
+    /// whoever reads looks there last.
+    #[must_use]
+    pub fn lost(&self) -> &[[u8; 16]] {
+        &self.lost
+    }
+
     /// Seals it under a fresh name.
     ///
     /// # Errors
@@ -76,6 +86,7 @@ impl IndexFragment {
         let wire = messages::IndexFragment {
             packs: self.packs.iter().map(PackEntry::to_wire).collect(),
             older: self.older.iter().map(ObjectRef::to_wire).collect(),
+            lost: self.lost.iter().map(|name| name.to_vec()).collect(),
         };
         let context = context(account, epoch, kind, random.bytes()?);
         let sealed = seal_message(key, context, &wire.encode_to_vec(), random)?;
@@ -106,13 +117,20 @@ impl IndexFragment {
     /// [`Error::Damaged`].
     pub fn parse(plain: &[u8]) -> Result<Self> {
         let wire: messages::IndexFragment = decode_strict(plain, OBJECT_BYTES_MAX, Part::Index)?;
-        let messages::IndexFragment { packs, older } = wire;
-        if packs.len() > FRAGMENT_PACKS_MAX || older.len() > FRAGMENT_OLDER_MAX {
+        let messages::IndexFragment { packs, older, lost } = wire;
+        let is_much = packs.len() > FRAGMENT_PACKS_MAX || older.len() > FRAGMENT_OLDER_MAX;
+        if is_much || lost.len() > FRAGMENT_LOST_MAX {
             return Err(Error::damaged(Part::Index));
         }
         let packs = packs.iter().map(PackEntry::from_wire).collect::<Result<_>>()?;
         let older = older.iter().map(|o| ObjectRef::from_wire(o, Part::Index)).collect::<Result<_>>()?;
-        Ok(Self { packs, older })
+        let name = |name: Vec<u8>| name.try_into().map_err(|_| Error::damaged(Part::Index));
+        let lost: Vec<[u8; 16]> = lost.into_iter().map(name).collect::<Result<_>>()?;
+        if lost.is_sorted_by(|a, b| a < b) {
+            Ok(Self { packs, older, lost })
+        } else {
+            Err(Error::damaged(Part::Index))
+        }
     }
 }
 

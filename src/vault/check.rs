@@ -63,6 +63,12 @@ pub struct CheckReport {
     pub freshness: Freshness,
 }
 
+impl CheckReport {
+    pub(super) fn new(freshness: Freshness) -> Self {
+        Self { commits: 0, packs: 0, chunks: 0, entries: 0, bytes_read: 0, failures: Vec::new(), freshness }
+    }
+}
+
 impl Vault {
     /// Verifies the vault against the store. Never changes anything.
     ///
@@ -71,15 +77,7 @@ impl Vault {
     pub fn check(&self, options: &CheckOptions, job: &Job) -> Result<CheckReport> {
         let work = &mut *self.work();
         let view = self.refresh(work)?;
-        let mut report = CheckReport {
-            commits: 0,
-            packs: 0,
-            chunks: 0,
-            entries: 0,
-            bytes_read: 0,
-            failures: Vec::new(),
-            freshness: view.freshness,
-        };
+        let mut report = CheckReport::new(view.freshness);
         self.check_history(work, &view, &mut report)?;
         for kind in view.kinds() {
             let kind = Kind::parse(&kind)?;
@@ -94,9 +92,10 @@ impl Vault {
                 }
                 checked.push(what);
                 let access = self.access(kind.name(), &view)?;
-                let mut check =
-                    KindCheck { access, kind: &kind, report: &mut report, job, lost: BTreeSet::new() };
-                let known = check.index(state, options.read_percent, work)?;
+                let mut check = KindCheck::new(access, &kind, &mut report, job);
+                // Another device may not have heard of it.
+                check.given_up = self.database.lost_packs(Some(kind.name()))?;
+                let known = check.index(state, options, work)?;
                 check.tree(state, &known)?;
             }
         }
@@ -125,7 +124,7 @@ type PackPosition = u32;
 /// Which pack holds a chunk, as the store's own index lists it: 20 bytes a chunk. Ids are hashes, so half of one
 /// tells it apart.
 #[derive(Default)]
-struct Known {
+pub(super) struct Known {
     chunks: Vec<(HalfId, PackPosition)>,
     packs: PackPosition,
 }
@@ -153,26 +152,57 @@ fn half(ChunkId(id): ChunkId) -> HalfId {
     id.first_chunk().copied().unwrap_or_default()
 }
 
-struct KindCheck<'c> {
+pub(super) struct KindCheck<'c> {
     access: KindAccess<'c>,
     kind: &'c Kind,
     report: &'c mut CheckReport,
     job: &'c Job,
     /// Packs that are not there or not whole.
-    lost: BTreeSet<u32>,
+    lost: BTreeSet<PackPosition>,
+    /// Those of them of which that is not known.
+    newly_lost: BTreeSet<[u8; 16]>,
+    /// Packs that are known to be lost.
+    given_up: BTreeSet<[u8; 16]>,
 }
 
-impl KindCheck<'_> {
+impl<'c> KindCheck<'c> {
+    pub(super) fn new(
+        access: KindAccess<'c>,
+        kind: &'c Kind,
+        report: &'c mut CheckReport,
+        job: &'c Job,
+    ) -> Self {
+        let (lost, newly_lost, given_up) = Default::default();
+        Self { access, kind, report, job, lost, newly_lost, given_up }
+    }
+
+    /// The packs that the index counts on and that are not there or not whole.
+    pub(super) fn newly_lost(self) -> Vec<[u8; 16]> {
+        self.newly_lost.into_iter().collect()
+    }
+
     fn fail(&mut self, path: String, reason: &str) {
         let kind = self.kind.name().to_owned();
         self.report.failures.push(Failure { kind, path, reason: reason.to_owned(), damage: true });
     }
 
     /// Reads every live fragment from the store, not from the local database, and looks for its packs.
-    fn index(&mut self, state: &KindState, percent: u8, work: &mut Work) -> Result<Known> {
+    pub(super) fn index(
+        &mut self,
+        state: &KindState,
+        options: &CheckOptions,
+        work: &mut Work,
+    ) -> Result<Known> {
         let mut known = Known::default();
         let mut seen = BTreeSet::new();
         let mut open: Vec<ObjectRef> = state.index.clone();
+        for newest in &open {
+            match fetch_fragment(&self.access, newest) {
+                Ok(fragment) => self.given_up.extend(fragment.lost()),
+                Err(error) if error.is_damage() => {} // It is met again.
+                Err(error) => return Err(error),
+            }
+        }
         while let Some(reference) = open.pop() {
             if !seen.insert(reference.id()) {
                 continue;
@@ -180,7 +210,7 @@ impl KindCheck<'_> {
             match fetch_fragment(&self.access, &reference) {
                 Ok(fragment) => {
                     open.extend(fragment.older().iter().filter(|one| !seen.contains(&one.id())).cloned());
-                    self.packs(&fragment, &mut known, (percent, work))?;
+                    self.packs(&fragment, &mut known, (options.read_percent, work))?;
                 }
                 Err(error) if error.is_damage() => self.fail("(index)".to_owned(), &error.to_string()),
                 Err(error) => return Err(error),
@@ -234,8 +264,11 @@ impl KindCheck<'_> {
             }
             Err(error) if error.is_damage() => {
                 self.lost.insert(number);
-                let name = crate::privacy::object_name(Place::Object(pack.object().id()));
-                self.fail(format!("(pack {name})"), &error.to_string());
+                let id = pack.object().id();
+                if !self.given_up.contains(&id) && self.newly_lost.insert(id) {
+                    let name = crate::privacy::object_name(Place::Object(id));
+                    self.fail(format!("(pack {name})"), &error.to_string());
+                }
             }
             Err(error) => return Err(error),
         }

@@ -228,7 +228,7 @@ impl Vault {
             adopt_orphans(&access)?;
         }
         let now_ms = self.clock.now_ms();
-        let (index, settled) = write_index(&access, work.random.as_mut(), &state.index, now_ms)?;
+        let (index, settled) = write_index(&access, work.random.as_mut(), &state.index, &[], now_ms)?;
         state.index = index;
         Ok(settled)
     }

@@ -45,6 +45,9 @@ pub struct IndexFragment {
     /// The other fragments that are live when this is the newest.
     #[prost(message, repeated, tag = "2")]
     pub older: ::prost::alloc::vec::Vec<ObjectRef>,
+    /// Names of packs that are not counted on any more.
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    pub lost: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]

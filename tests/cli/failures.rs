@@ -181,6 +181,29 @@ fn a_check_names_each_lost_pack_once_however_many_devices_are_in_step() {
 }
 
 #[test]
+fn a_repair_lets_the_next_backup_send_what_was_lost() {
+    let (desk, packs) = desk_with_packs();
+    fs::remove_file(&packs[0]).unwrap();
+    desk.run("old", ["check"]).exits(3);
+    desk.run("old", ["repair", "movies"]).exits(2);
+    desk.run("old", ["consent", "revoke", "notes", "photos"]).exits(0);
+    desk.run("old", ["repair", "notes"]).exits(6);
+    let done = desk.run("old", ["--json", "repair"]).exits(0).json();
+    let rest = packs.len() as u64 - 1;
+    assert_eq!(done["kinds"]["files"], serde_json::json!({ "lost": 1, "packs": rest, "bytes_read": 0 }));
+    assert!(done["kinds"]["notes"].is_null() && done["kinds"]["calls"]["lost"] == 0, "{done}");
+    let again = desk.run("old", ["repair", "files", "--read-data"]).exits(0);
+    assert!(
+        again.text().contains("files\t0 packs lost") && !again.text().contains("back up"),
+        "{}",
+        again.text()
+    );
+    desk.run("old", ["backup", "files", &desk.arg("docs")]).exits(0);
+    desk.run("old", ["check", "--read-data"]).exits(0);
+    desk.run("old", ["restore", "--into", &desk.arg("whole")]).exits(0);
+}
+
+#[test]
 fn what_cannot_be_typed_so_is_a_usage_error() {
     let desk = Desk::with_vault();
     for args in [

@@ -839,7 +839,8 @@ def frames_of(lines, what):
 
 def read_fragment(plain):
     fragment = parse_strict("IndexFragment", plain, "index")
-    need(len(fragment.packs) <= 65536 and len(fragment.older) <= 16384, "index")
+    need(len(fragment.packs) <= 65536 and len(fragment.older) <= 16384 and len(fragment.lost) <= 16384, "index")
+    need(all(len(name) == 16 for name in fragment.lost) and ascending(fragment.lost), "index")
     for ref in [pack.object for pack in fragment.packs] + fragment.older:
         check_ref(ref, "index")
     for pack in fragment.packs:

@@ -246,5 +246,7 @@ fn index_of(pack: &[u8]) -> Result<IndexFragment> {
     let chunks = messages::PackDirectory::decode(directory).unwrap().chunks;
     let object = Some(ObjectRef::of(&world().objects["pack"].0).unwrap().to_wire());
     let packs = vec![messages::PackEntry { object, chunks }];
-    IndexFragment::parse(&messages::IndexFragment { packs, older: Vec::new() }.encode_to_vec())
+    IndexFragment::parse(
+        &messages::IndexFragment { packs, older: Vec::new(), lost: Vec::new() }.encode_to_vec(),
+    )
 }

@@ -131,8 +131,10 @@ pub(crate) fn make_world() -> World {
     objects.insert("pack", (sealed, plain));
 
     let older = ObjectRef::of(&objects["message"].0).unwrap();
-    let fragment = IndexFragment::new(vec![entry.clone()], vec![older.clone()]);
-    let wire = messages::IndexFragment { packs: vec![entry.to_wire()], older: vec![older.to_wire()] };
+    let (packs, names, lost) = (vec![entry.to_wire()], vec![older.to_wire()], [[0x44; 16], [0x55; 16]]);
+    let fragment = IndexFragment::new(vec![entry.clone()], vec![older], lost.into());
+    let lost = lost.map(|name| name.to_vec()).to_vec();
+    let wire = messages::IndexFragment { packs, older: names, lost };
     let (index_ref, sealed) = fragment.seal(&key, account, 0, "notes", random).unwrap();
     objects.insert("index", (sealed, wire.encode_to_vec()));
 

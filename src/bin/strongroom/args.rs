@@ -129,6 +129,16 @@ pub(crate) enum Command {
         #[arg(default_missing_value = "100", value_parser = value_parser!(u8).range(1..=100))]
         read_data: Option<u8>,
     },
+    /// Count on what the store lost no more: the next backup of each source sends it again
+    Repair {
+        /// Which kinds; all that are switched on here, if none is named
+        #[arg(value_name = "KIND", value_parser = parse_kind)]
+        kinds: Vec<Kind>,
+        /// Also read this share of the data, as check does, and count on no pack that is damaged
+        #[arg(long, value_name = "PERCENT", num_args = 0..=1, require_equals = true)]
+        #[arg(default_missing_value = "100", value_parser = value_parser!(u8).range(1..=100))]
+        read_data: Option<u8>,
+    },
     /// What left this device
     Ledger {
         /// Only from then on: milliseconds, 2026-11-22 or 2026-11-22T10:00:00Z (dates are UTC)

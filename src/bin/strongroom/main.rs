@@ -15,6 +15,7 @@ mod ledger;
 mod look;
 mod output;
 mod progress;
+mod repair;
 mod restore;
 mod secret_files;
 mod secrets;
@@ -71,6 +72,7 @@ fn run(args: Args, output: &mut Output) -> Outcome {
         Command::Password { action } => secrets::password(&session, action, output),
         Command::Recovery { action } => secrets::recovery(&session, action, output),
         Command::Check { read_data } => check::run(&session, read_data.unwrap_or(0), output),
+        Command::Repair { kinds, read_data } => repair::run(&session, kinds, read_data.unwrap_or(0), output),
         Command::Ledger { since } => ledger::ledger(&session, since, output),
         Command::Audit => ledger::audit(&session, output),
     }

@@ -173,7 +173,7 @@ impl Vault {
                 (before.index.clone(), Vec::new())
             } else {
                 let now_ms = self.clock.now_ms();
-                writer.with_random(|random| write_index(&access, random, &before.index, now_ms))?
+                writer.with_random(|random| write_index(&access, random, &before.index, &[], now_ms))?
             };
             let after = KindState { root, index, ..before.clone() };
             let notes = writer.remaining_notes();

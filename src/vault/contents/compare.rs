@@ -11,7 +11,7 @@ use super::{
 use crate::{Error, Result, content::ChunkId, wire::messages};
 
 /// Whether `source` has the bytes of a value, up to the first chunk that differs. A value that cannot be told from the
-/// index, be it lost or damaged, is another.
+/// index, be it lost or damaged, is another, and so is one of which something is to be sent again.
 pub(crate) fn has_value(
     reader: &ContentReader<'_>,
     content: &messages::Content,
@@ -42,7 +42,7 @@ fn compare(
             open.extend(list_of(reader, below, id)?);
             continue;
         }
-        let Some(place) = reader.access.database.chunk(id)? else { return Ok(false) };
+        let Some(place) = reader.access.database.stored(id)? else { return Ok(false) };
         piece.clear();
         source.take(u64::from(place.slot.length)).read_to_end(&mut piece).map_err(failed())?;
         if ChunkId::derive(reader.access.keys.chunk_id_key(), &piece) != id {

@@ -41,6 +41,12 @@ pub(crate) fn load_index(access: &KindAccess<'_>, state: &KindState) -> Result<V
             continue;
         }
         match fetch_fragment(access, &reference) {
+            // Packs are lost that were counted on: all is read again, for others that have the same chunks.
+            Ok(fragment) if access.database.give_up(access.kind, fragment.lost())? => {
+                seen.clear();
+                damage.clear();
+                open = state.index.iter().cloned().map(Step::Fetch).collect();
+            }
             Ok(fragment) => {
                 remember(access, &fragment)?;
                 open.push(Step::Note(reference.id()));
@@ -74,12 +80,17 @@ pub(crate) fn fetch_fragment(access: &KindAccess<'_>, reference: &ObjectRef) -> 
 }
 
 fn remember(access: &KindAccess<'_>, fragment: &IndexFragment) -> Result<()> {
+    let is_lost = |pack: &PackEntry| access.database.is_given_up(pack.object().id());
     let mut new = Vec::new();
-    for pack in fragment.packs() {
-        if !is_known(access, pack)? {
-            new.push(pack);
+    for pack in fragment.packs().iter().filter(|pack| !pack.lines().is_empty()) {
+        match known_number(access, pack)? {
+            None => new.push(pack),
+            Some(number) if !is_lost(pack) => access.database.prefer_pack(number, pack.chunks())?,
+            Some(_) => {}
         }
     }
+    // What is in others, too, is found in these.
+    new.sort_by_key(|pack| !is_lost(pack));
     access.database.write(|transaction| {
         for pack in new {
             let row = PackRow {
@@ -89,31 +100,38 @@ fn remember(access: &KindAccess<'_>, fragment: &IndexFragment) -> Result<()> {
                 kind: access.kind.to_owned(),
                 uncommitted: Vec::new(),
             };
-            let chunks = pack.chunks();
-            Database::add_pack(transaction, &row, chunks)?;
+            let mut chunks = Vec::new();
+            for slot in pack.chunks() {
+                if !is_lost(pack) || access.database.chunk(slot.id)?.is_none() {
+                    chunks.push(slot);
+                }
+            }
+            Database::add_pack(transaction, &row, chunks.into_iter())?;
         }
         Ok(())
     })
 }
 
-/// Whether an earlier fragment named a pack: merged fragments name their packs again.
-fn is_known(access: &KindAccess<'_>, pack: &PackEntry) -> Result<bool> {
-    let Some(first) = pack.chunks().next() else { return Ok(true) };
-    let Some(place) = access.database.chunk(first.id)? else { return Ok(false) };
+/// The number of a pack that an earlier fragment named: merged fragments name their packs again.
+fn known_number(access: &KindAccess<'_>, pack: &PackEntry) -> Result<Option<u64>> {
+    let Some(first) = pack.chunks().next() else { return Ok(None) };
+    let Some(place) = access.database.chunk(first.id)? else { return Ok(None) };
     let row = access.database.pack(place.pack)?;
-    Ok(row.is_some_and(|row| row.id == pack.object().id()))
+    Ok(row.filter(|row| row.id == pack.object().id()).map(|_| place.pack))
 }
 
 /// The new fragments of this run: what the commit's index is to be, and the database numbers of the packs
-/// that it settles. Nothing new leaves the index as it is.
+/// that it settles. Nothing new leaves the index as it is: neither a pack, nor one in `lost`.
 pub(crate) fn write_index(
     access: &KindAccess<'_>,
     random: &mut dyn Random,
     before: &[ObjectRef],
+    lost: &[[u8; 16]],
     now_ms: i64,
 ) -> Result<(Vec<ObjectRef>, Vec<u64>)> {
     let uncommitted = access.database.uncommitted_packs(access.kind, 0)?;
-    if uncommitted.is_empty() {
+    access.database.give_up(access.kind, lost)?;
+    if uncommitted.is_empty() && lost.is_empty() {
         return Ok((before.to_vec(), Vec::new()));
     }
     let mut packs = Vec::new();
@@ -126,8 +144,11 @@ pub(crate) fn write_index(
     let mut parts = IndexFragment::split(packs).into_iter().peekable();
     let mut newest = Vec::new();
     while let Some(part) = parts.next() {
-        let names = if parts.peek().is_none() { std::mem::take(&mut older) } else { Vec::new() };
-        let fragment = IndexFragment::new(part, names);
+        let (mut names, mut lost) = (Vec::new(), BTreeSet::new());
+        if parts.peek().is_none() {
+            (names, lost) = (std::mem::take(&mut older), access.database.lost_packs(Some(access.kind))?);
+        }
+        let fragment = IndexFragment::new(part, names, lost);
         let (reference, sealed) = fragment.seal(&key, access.account, epoch, access.kind, random)?;
         access.gate.put(&sealed, now_ms)?;
         if parts.peek().is_some() {

@@ -133,7 +133,7 @@ impl ChunkMaker {
         let plain = plain.into();
         let compress = packing != Packing::AsItIs;
         let id = ChunkId::derive(&self.id_key, &plain);
-        let form = if self.database.chunk(id)?.is_some() {
+        let form = if self.database.stored(id)?.is_some() {
             Form::Known
         } else if packing == Packing::WithOthers && plain.len() < SHORT_BYTES {
             Form::Plain(plain.into_owned())

@@ -156,7 +156,7 @@ impl<'a> ContentWriter<'a> {
     /// Whether a chunk is stored, or will be.
     #[cfg(test)]
     pub(crate) fn has(&self, id: ChunkId) -> Result<bool> {
-        Ok(self.inner.borrow().open.contains(&id) || self.access().database.chunk(id)?.is_some())
+        Ok(self.inner.borrow().open.contains(&id) || self.access().database.stored(id)?.is_some())
     }
 
     /// Reads what is in the store already.
@@ -198,7 +198,7 @@ impl<'a> ContentWriter<'a> {
         let access = &self.reader.access;
         let id = ChunkId::derive(access.keys.chunk_id_key(), &plain);
         let inner = &mut *self.inner.borrow_mut();
-        if inner.open.contains(&id) || access.database.chunk(id)?.is_some() {
+        if inner.open.contains(&id) || access.database.stored(id)?.is_some() {
             return Ok(id);
         }
         let plain_bytes = plain.len();
@@ -259,7 +259,7 @@ impl<'a> ContentWriter<'a> {
         if inner.open.contains(&id) {
             return Ok(id);
         }
-        if inner.noted != noted && self.reader.access.database.chunk(id)?.is_some() {
+        if inner.noted != noted && self.reader.access.database.stored(id)?.is_some() {
             return Ok(id);
         }
         match form {

@@ -142,6 +142,7 @@ impl Vault {
             Some([base]) => Some(base.root),
             Some(_) => None,
         };
+        let is_same = current.state.root == theirs.root;
         if base == Some(current.state.root) {
             current.state.root = theirs.root;
         } else if current.state.root != theirs.root && base != Some(theirs.root) {
@@ -150,6 +151,11 @@ impl Vault {
             }
             let step = Step { levels, theirs: theirs.clone() };
             self.merge_trees(work, view, kind, (current, merged), &step, job)?;
+        }
+        if is_same && theirs.index.iter().any(|reference| !current.state.index.contains(reference)) {
+            // No entry is new. The index may say which packs are lost, or have again what was in them.
+            load_index(&self.access(kind.name(), view)?, theirs)?;
+            merged.is_news |= !self.database.lost_packs(Some(kind.name()))?.is_empty();
         }
         for reference in &theirs.index {
             if !current.state.index.contains(reference) {

@@ -45,7 +45,7 @@ fn committed(folder: &Path, mut entries: Vec<Entry<'_>>) -> Vault {
             let borders = Borders::new(access.keys.chunk_cut_key());
             let root = apply(None, edits.into_iter(), &mut &writer, &borders).unwrap();
             writer.flush().unwrap();
-            let index = writer.with_random(|random| write_index(&access, random, &[], 0)).unwrap().0;
+            let index = writer.with_random(|random| write_index(&access, random, &[], &[], 0)).unwrap().0;
             KindState { root, index, ..KindState::empty("files") }
         };
         vault.commit(work, &mut view, vec![state]).unwrap();

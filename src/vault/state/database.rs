@@ -2,6 +2,8 @@
 //!
 //! Everything in it can be rebuilt from the store; nothing in it is trusted for more than speed (I10).
 
+use std::{collections::BTreeSet, sync::RwLock};
+
 use prost::Message as _;
 use redb::{
     Database as Redb, ReadOnlyTable, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _,
@@ -11,6 +13,7 @@ use redb::{
 use super::{
     Medium,
     journal::{EDITS, SENT_EDITS},
+    lost::LOST,
     notes::{FILES, RUNS},
 };
 use crate::{
@@ -31,7 +34,7 @@ type PackColumns<'a> = (&'a [u8], u32, u32, &'a str, &'a [u8]);
 /// Numbers of the packs that no committed fragment has: they are looked for often, and few among many.
 const UNCOMMITTED: TableDefinition<'_, u64, ()> = TableDefinition::new("uncommitted");
 /// Index fragments whose packs are known here.
-const FRAGMENTS: TableDefinition<'_, [u8; 16], &str> = TableDefinition::new("fragments");
+pub(super) const FRAGMENTS: TableDefinition<'_, [u8; 16], &str> = TableDefinition::new("fragments");
 /// Device and sequence to the signed commit as it was first read.
 const COMMITS: TableDefinition<'_, ([u8; 16], u64), &[u8]> = TableDefinition::new("commits");
 /// Envelopes to this device that were read.
@@ -71,7 +74,11 @@ impl PackRow {
 }
 
 /// The open database.
-pub(crate) struct Database(pub(super) Redb);
+pub(crate) struct Database {
+    pub(super) tables: Redb,
+    /// The names in their table, all in memory: mostly none, and asked for at every chunk.
+    pub(super) lost: RwLock<BTreeSet<[u8; 16]>>,
+}
 
 impl Database {
     /// Opens or makes it; one that cannot be opened is put aside and made anew.
@@ -87,13 +94,14 @@ impl Database {
                 open().map_err(failed)?
             }
         };
-        let this = Self(database);
+        let this = Self { tables: database, lost: RwLock::default() };
         this.write(|transaction| {
             turn_places_into_slots(transaction)?;
             transaction.open_table(CHUNKS).map_err(failed)?;
             transaction.open_table(PACKS).map_err(failed)?;
             note_uncommitted(transaction)?;
             transaction.open_table(FRAGMENTS).map_err(failed)?;
+            transaction.open_table(LOST).map_err(failed)?;
             transaction.open_table(FILES).map_err(failed)?;
             transaction.open_table(RUNS).map_err(failed)?;
             transaction.open_table(COMMITS).map_err(failed)?;
@@ -104,12 +112,13 @@ impl Database {
             transaction.open_table(COUNTERS).map_err(failed)?;
             Ok(())
         })?;
+        this.read_lost_packs()?;
         Ok(this)
     }
 
     /// One durable transaction.
     pub(crate) fn write<T>(&self, work: impl FnOnce(&WriteTransaction) -> Result<T>) -> Result<T> {
-        let mut transaction = self.0.begin_write().map_err(failed)?;
+        let mut transaction = self.tables.begin_write().map_err(failed)?;
         transaction.set_quick_repair(true);
         let value = work(&transaction)?;
         transaction.commit().map_err(failed)?;
@@ -122,12 +131,12 @@ impl Database {
 
     /// The chunks as they are known now.
     pub(crate) fn chunks_now(&self) -> Result<ChunksNow> {
-        let table = self.0.begin_read().map_err(failed)?.open_table(CHUNKS).map_err(failed)?;
+        let table = self.tables.begin_read().map_err(failed)?.open_table(CHUNKS).map_err(failed)?;
         Ok(ChunksNow(table))
     }
 
     pub(crate) fn pack(&self, number: u64) -> Result<Option<PackRow>> {
-        let table = self.0.begin_read().map_err(failed)?.open_table(PACKS).map_err(failed)?;
+        let table = self.tables.begin_read().map_err(failed)?.open_table(PACKS).map_err(failed)?;
         let row = table.get(number).map_err(failed)?;
         Ok(row.and_then(|row| pack_row(row.value())))
     }
@@ -135,13 +144,13 @@ impl Database {
     /// The name of every pack, as often as it stands here.
     #[cfg(test)]
     pub(crate) fn pack_ids(&self) -> Vec<[u8; 16]> {
-        let table = self.0.begin_read().unwrap().open_table(PACKS).unwrap();
+        let table = self.tables.begin_read().unwrap().open_table(PACKS).unwrap();
         table.iter().unwrap().filter_map(|row| Some(pack_row(row.unwrap().1.value())?.id)).collect()
     }
 
     /// An inner tree page, if it is kept here. Whoever asks checks it.
     pub(crate) fn inner_page(&self, id: ChunkId) -> Result<Option<Vec<u8>>> {
-        let table = self.0.begin_read().map_err(failed)?.open_table(INNER_PAGES).map_err(failed)?;
+        let table = self.tables.begin_read().map_err(failed)?.open_table(INNER_PAGES).map_err(failed)?;
         Ok(table.get(id.0).map_err(failed)?.map(|row| row.value().to_vec()))
     }
 
@@ -149,7 +158,7 @@ impl Database {
     /// all of them begin anew.
     pub(crate) fn keep_inner_pages(&self, pages: &[(ChunkId, Vec<u8>)]) -> Result<()> {
         const INNER_PAGES_MAX: u64 = 4096;
-        let mut transaction = self.0.begin_write().map_err(failed)?;
+        let mut transaction = self.tables.begin_write().map_err(failed)?;
         transaction.set_durability(redb::Durability::None).map_err(failed)?;
         {
             let mut table = transaction.open_table(INNER_PAGES).map_err(failed)?;
@@ -165,7 +174,7 @@ impl Database {
 
     /// The numbers, from `first` on, of the packs of a kind that no committed fragment names yet.
     pub(crate) fn uncommitted_packs(&self, kind: &str, first: u64) -> Result<Vec<u64>> {
-        let transaction = self.0.begin_read().map_err(failed)?;
+        let transaction = self.tables.begin_read().map_err(failed)?;
         let packs = transaction.open_table(PACKS).map_err(failed)?;
         let mut found = Vec::new();
         for row in transaction.open_table(UNCOMMITTED).map_err(failed)?.range(first..).map_err(failed)? {
@@ -225,7 +234,8 @@ impl Database {
         let known = self.chunks_now()?;
         let mut new = Vec::new();
         for (number, slot) in chunks.iter() {
-            if known.chunk(slot.id)?.is_none() {
+            let place = known.chunk(slot.id)?;
+            if place.map(|place| self.is_lost(place.pack)).transpose()?.unwrap_or(true) {
                 new.push((*number, *slot));
             }
         }
@@ -268,7 +278,7 @@ impl Database {
     }
 
     pub(crate) fn knows_fragment(&self, id: [u8; 16]) -> Result<bool> {
-        let table = self.0.begin_read().map_err(failed)?.open_table(FRAGMENTS).map_err(failed)?;
+        let table = self.tables.begin_read().map_err(failed)?.open_table(FRAGMENTS).map_err(failed)?;
         Ok(table.get(id).map_err(failed)?.is_some())
     }
 
@@ -279,7 +289,7 @@ impl Database {
 
     /// A commit as it was when this device first read it.
     pub(crate) fn commit(&self, device: DeviceId, sequence: u64) -> Result<Option<Vec<u8>>> {
-        let table = self.0.begin_read().map_err(failed)?.open_table(COMMITS).map_err(failed)?;
+        let table = self.tables.begin_read().map_err(failed)?.open_table(COMMITS).map_err(failed)?;
         let row = table.get((device.0, sequence)).map_err(failed)?;
         Ok(row.map(|row| row.value().to_vec()))
     }
@@ -303,7 +313,7 @@ impl Database {
     }
 
     pub(crate) fn has_read_envelope(&self, id: [u8; 16]) -> Result<bool> {
-        let table = self.0.begin_read().map_err(failed)?.open_table(ENVELOPES).map_err(failed)?;
+        let table = self.tables.begin_read().map_err(failed)?.open_table(ENVELOPES).map_err(failed)?;
         Ok(table.get(id).map_err(failed)?.is_some())
     }
 
@@ -321,20 +331,26 @@ impl Database {
             transaction.delete_table(PACKS).map_err(failed)?;
             transaction.delete_table(UNCOMMITTED).map_err(failed)?;
             transaction.delete_table(FRAGMENTS).map_err(failed)?;
+            transaction.delete_table(LOST).map_err(failed)?;
             transaction.delete_table(FILES).map_err(failed)?;
             transaction.delete_table(INNER_PAGES).map_err(failed)?;
             transaction.open_table(CHUNKS).map_err(failed)?;
             transaction.open_table(PACKS).map_err(failed)?;
             transaction.open_table(UNCOMMITTED).map_err(failed)?;
             transaction.open_table(FRAGMENTS).map_err(failed)?;
+            transaction.open_table(LOST).map_err(failed)?;
             transaction.open_table(FILES).map_err(failed)?;
             transaction.open_table(INNER_PAGES).map_err(failed)?;
             Ok(())
-        })
+        })?;
+        self.read_lost_packs()
     }
 }
 
-fn add_chunks(transaction: &WriteTransaction, chunks: impl Iterator<Item = (u64, ChunkSlot)>) -> Result<()> {
+pub(super) fn add_chunks(
+    transaction: &WriteTransaction,
+    chunks: impl Iterator<Item = (u64, ChunkSlot)>,
+) -> Result<()> {
     let mut table = transaction.open_table(CHUNKS).map_err(failed)?;
     for (pack, ChunkSlot { id, frame: Frame { offset, stored, plain }, at, length }) in chunks {
         table.insert(id.0, (pack, offset, stored, plain, at, length)).map_err(failed)?;
@@ -377,10 +393,20 @@ fn note_uncommitted(transaction: &WriteTransaction) -> Result<()> {
 }
 
 pub(super) fn next_number(transaction: &WriteTransaction) -> Result<u64> {
-    let mut counters = transaction.open_table(COUNTERS).map_err(failed)?;
-    let next = counters.get("next").map_err(failed)?.map_or(1, |row| row.value());
-    counters.insert("next", next.saturating_add(1)).map_err(failed)?;
+    let next = counter(transaction, "next")?.max(1);
+    set_counter(transaction, "next", next.saturating_add(1))?;
     Ok(next)
+}
+
+/// 0 if it was never set.
+pub(super) fn counter(transaction: &WriteTransaction, name: &str) -> Result<u64> {
+    let counters = transaction.open_table(COUNTERS).map_err(failed)?;
+    Ok(counters.get(name).map_err(failed)?.map_or(0, |row| row.value()))
+}
+
+pub(super) fn set_counter(transaction: &WriteTransaction, name: &str, value: u64) -> Result<()> {
+    transaction.open_table(COUNTERS).map_err(failed)?.insert(name, value).map_err(failed)?;
+    Ok(())
 }
 
 /// Where chunks lie, as was known at one moment: for a job that reads many and adds none.

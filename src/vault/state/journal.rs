@@ -30,7 +30,7 @@ impl Database {
 
     /// The edits of a kind that wait, in the order of their keys.
     pub(crate) fn edits(&self, kind: &str) -> Result<Vec<WaitingEdit>> {
-        let table = self.0.begin_read().map_err(failed)?.open_table(EDITS).map_err(failed)?;
+        let table = self.tables.begin_read().map_err(failed)?.open_table(EDITS).map_err(failed)?;
         let start = edit_row(kind, &[]);
         let mut found = Vec::new();
         for row in table.range::<&[u8]>(start.as_slice()..).map_err(failed)? {
@@ -44,7 +44,7 @@ impl Database {
 
     /// The edit of one record that waits.
     pub(crate) fn edit(&self, kind: &str, key: &[u8]) -> Result<Option<WaitingEdit>> {
-        let table = self.0.begin_read().map_err(failed)?.open_table(EDITS).map_err(failed)?;
+        let table = self.tables.begin_read().map_err(failed)?.open_table(EDITS).map_err(failed)?;
         let row = table.get(edit_row(kind, key).as_slice()).map_err(failed)?;
         Ok(row.map(|row| {
             let (number, time_ms, ..) = row.value();
@@ -54,7 +54,7 @@ impl Database {
 
     /// What an edit puts; `None` for a deletion.
     pub(crate) fn edit_bytes(&self, edit: &WaitingEdit) -> Result<Option<Vec<u8>>> {
-        let table = self.0.begin_read().map_err(failed)?.open_table(EDITS).map_err(failed)?;
+        let table = self.tables.begin_read().map_err(failed)?.open_table(EDITS).map_err(failed)?;
         let row = table.get(edit_row(&edit.kind, &edit.key).as_slice()).map_err(failed)?;
         Ok(row.and_then(|row| {
             let (_, _, is_deletion, bytes) = row.value();
@@ -64,7 +64,7 @@ impl Database {
 
     /// The kinds that have edits waiting.
     pub(crate) fn edited_kinds(&self) -> Result<BTreeSet<String>> {
-        let table = self.0.begin_read().map_err(failed)?.open_table(EDITS).map_err(failed)?;
+        let table = self.tables.begin_read().map_err(failed)?.open_table(EDITS).map_err(failed)?;
         let mut kinds = BTreeSet::new();
         let mut start = Vec::new();
         while let Some(row) = table.range::<&[u8]>(start.as_slice()..).map_err(failed)?.next() {
@@ -91,7 +91,7 @@ impl Database {
 
     /// Forgets the edits that a commit of this device's has; one that was made again meanwhile waits on.
     pub(crate) fn settle_edits(&self, is_sent: impl Fn(u64, ValueId) -> Result<bool>) -> Result<()> {
-        let table = self.0.begin_read().map_err(failed)?.open_table(SENT_EDITS).map_err(failed)?;
+        let table = self.tables.begin_read().map_err(failed)?.open_table(SENT_EDITS).map_err(failed)?;
         let mut marked = Vec::new();
         for row in table.iter().map_err(failed)? {
             let (key, value) = row.map_err(failed)?;

@@ -6,6 +6,7 @@ mod folder_medium;
 mod home;
 mod journal;
 mod location;
+mod lost;
 mod medium;
 mod notes;
 mod state_file;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use redb::{ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction};
 
-use super::database::{Database, failed, next_number};
+use super::database::{Database, counter, failed, next_number, set_counter};
 use crate::Result;
 
 /// (kind NUL replica tree key) to (run, what the file looked like, value id then, value id before that run).
@@ -35,7 +35,8 @@ impl Database {
             if dead.len() > DEAD_RUNS_MAX {
                 (first, dead) = (number, Vec::new());
             }
-            let run = Run { number, first, dead };
+            let look_again = counter(transaction, &look_again_at(kind))?;
+            let run = Run { number, first, look_again, dead };
             runs.insert(kind, (run.number, true, run.dead_bytes().as_slice())).map_err(failed)?;
             Ok(run)
         })
@@ -50,7 +51,7 @@ impl Database {
 
     /// What is known of the entry `key` of a replica.
     pub(crate) fn note(&self, run: &Run, replica: &Replica, key: &[u8]) -> Result<Option<Note>> {
-        let table = self.0.begin_read().map_err(failed)?.open_table(FILES).map_err(failed)?;
+        let table = self.tables.begin_read().map_err(failed)?.open_table(FILES).map_err(failed)?;
         let row = table.get(replica.row(key).as_slice()).map_err(failed)?;
         Ok(row.and_then(|row| run.read(row.value())))
     }
@@ -77,7 +78,7 @@ impl Database {
         // Keys begin with a source's name, and no text begins with this byte.
         let (first, end) = (replica.row(&[]), replica.row(&[0xff]));
         let range = first.as_slice()..end.as_slice();
-        let table = self.0.begin_read().map_err(failed)?.open_table(FILES).map_err(failed)?;
+        let table = self.tables.begin_read().map_err(failed)?.open_table(FILES).map_err(failed)?;
         if table.range::<&[u8]>(range.clone()).map_err(failed)?.next().is_none() {
             return Ok(());
         }
@@ -95,7 +96,7 @@ impl Database {
         (prefix, after): (&[u8], &[u8]),
         count: usize,
     ) -> Result<(Notes, Option<Vec<u8>>)> {
-        let table = self.0.begin_read().map_err(failed)?.open_table(FILES).map_err(failed)?;
+        let table = self.tables.begin_read().map_err(failed)?.open_table(FILES).map_err(failed)?;
         let start = replica.row(after);
         let full_prefix = replica.row(prefix);
         let head_bytes = replica.row(&[]).len();
@@ -115,6 +116,16 @@ impl Database {
         }
         Ok((found, None))
     }
+}
+
+/// Lets every entry of a kind look different to the runs to come: chunks of its content may be lost.
+pub(super) fn look_again(transaction: &WriteTransaction, kind: &str) -> Result<()> {
+    let number = next_number(transaction)?;
+    set_counter(transaction, &look_again_at(kind), number)
+}
+
+fn look_again_at(kind: &str) -> String {
+    format!("look-again/{kind}")
 }
 
 /// Tells whether a value is still the same.
@@ -169,20 +180,22 @@ impl Replica {
 pub(crate) struct Run {
     number: u64,
     first: u64,
+    /// What runs noted before this one has to be looked at again.
+    look_again: u64,
     dead: Vec<u64>,
 }
 
 impl Run {
     /// For work that notes nothing.
     pub(crate) fn without_notes() -> Self {
-        Self { number: 0, first: 0, dead: Vec::new() }
+        Self { number: 0, first: 0, look_again: 0, dead: Vec::new() }
     }
 
     /// What a committed run noted counts; of what another noted only what was true before it.
     fn read(&self, (noted, stat, value, before): NoteColumns) -> Option<Note> {
         let counts = noted >= self.first && noted < self.number && !self.dead.contains(&noted);
-        let note =
-            if counts { Note { stat: FileStat(stat), value } } else { Note { stat: NO_STAT, value: before } };
+        let stat = if noted < self.look_again { NO_STAT } else { FileStat(stat) };
+        let note = if counts { Note { stat, value } } else { Note { stat: NO_STAT, value: before } };
         (note.value != NO_VALUE).then_some(note)
     }
 
