@@ -91,6 +91,16 @@ fn structures(cases: &mut Vec<Value>) {
     crate::rosters::must_fail(&mut |what, plain| case("roster", what, plain));
     keyrings(&mut |what, plain| case("keyring", what, plain));
     envelopes(&mut |what, plain| case("envelope", what, plain));
+    let lost: [(&str, &[&[u8]]); 3] = [
+        ("lost packs out of order", &[&[2; 16], &[1; 16]]),
+        ("a lost pack twice", &[&[1; 16], &[1; 16]]),
+        ("a lost pack with a short name", &[&[1; 15]]),
+    ];
+    for (what, lost) in lost {
+        let lost = lost.iter().map(|name| name.to_vec()).collect();
+        let wire = messages::IndexFragment { packs: Vec::new(), older: Vec::new(), lost };
+        case("index", what, wire.encode_to_vec());
+    }
     // Commit.
     let signed: messages::SignedCommit = decode_strict(&objects["commit"].1, 1 << 20, Part::Commit).unwrap();
     let with = |key: &SigningKey, edit: &dyn Fn(&mut messages::Commit)| {
