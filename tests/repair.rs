@@ -205,3 +205,53 @@ fn lose_one_of_two(lose_own: bool) {
 fn what_another_pack_has_too_is_found_there_without_being_sent_again() {
     [true, false].into_iter().for_each(lose_one_of_two);
 }
+
+#[test]
+fn a_device_with_edits_of_its_own_learns_what_is_lost_and_where_it_is_again() {
+    let (phone, mut expected) = phone_with_files();
+    let other = phone.recover("other").unwrap();
+    other.consent().grant(&Kind::FILES).unwrap();
+    backup(&other, &Kind::FILES, &phone.path("source")).unwrap();
+    remove(&phone.store, &content_pack(&phone));
+    assert_eq!(repair(&other).lost, 1);
+    assert!(backup(&other, &Kind::FILES, &phone.path("source")).unwrap().sent_bytes > 0);
+    phone.vault.records(&Kind::FILES).unwrap().put("source/edit", b"offline").unwrap();
+    phone.vault.sync(&Job::new()).unwrap();
+    expected.insert("edit".to_owned(), b"offline".to_vec());
+    assert_restores(&phone.vault, &phone.path("out"), &expected);
+    assert_restores(&phone.recover("new").unwrap(), &phone.path("new out"), &expected);
+    assert_eq!(check(&phone.vault).failures, []);
+}
+
+#[test]
+fn what_an_earlier_epoch_cut_is_sent_again_as_it_was() {
+    let phone = Phone::new();
+    let other = phone.recover("other").unwrap();
+    phone.write("long", noise(3, 9_000_000));
+    phone.backup(&Kind::FILES).unwrap();
+    phone.vault.revoke(other.device()).unwrap();
+    let lost = content_packs(&phone.vault, &phone);
+    phone.write("later", "of the next epoch");
+    phone.backup(&Kind::FILES).unwrap();
+    lost.iter().for_each(|name| remove(&phone.store, name));
+    assert_eq!(repair(&phone.vault).lost, lost.len() as u64);
+    let report = phone.backup(&Kind::FILES).unwrap();
+    assert_eq!((report.changed, report.conflicts.len(), report.sent_bytes > 9_000_000), (0, 0, true));
+    assert_eq!(check(&phone.vault).failures, []);
+    let expected = files(&phone.path("source"));
+    assert_restores(&phone.recover("new").unwrap(), &phone.path("out"), &expected);
+}
+
+#[test]
+fn nothing_is_given_up_when_a_page_of_the_tree_is_lost() {
+    let (phone, _) = phone_with_files();
+    let content = content_packs(&phone.vault, &phone);
+    let pages: Vec<String> =
+        phone.written("pack").into_iter().filter(|name| !content.contains(name)).collect();
+    assert!(!pages.is_empty());
+    pages.iter().chain(&content[..1]).for_each(|name| remove(&phone.store, name));
+    let before = check(&phone.vault).failures;
+    let refused = phone.vault.repair(&Kind::FILES, &CheckOptions::new(), &Job::new());
+    assert!(refused.as_ref().is_err_and(Error::is_damage), "{refused:?}");
+    assert_eq!(check(&phone.vault).failures, before);
+}

@@ -6,14 +6,14 @@
 use super::{
     CheckOptions, CheckReport, Job, Vault,
     check::KindCheck,
-    contents::{load_index, write_index},
+    contents::{ContentReader, KindAccess, load_index, write_index},
+    snapshots::entries_below,
     sync::Outcome,
 };
 use crate::{
-    Error, Result,
+    Result,
     history::{Freshness, Head, KindState},
     kinds::Kind,
-    limits::FRAGMENT_LOST_MAX,
 };
 
 /// What a repair did.
@@ -40,7 +40,8 @@ impl Vault {
     /// For a store that is known to be all that there is: what a mount hides for now is sent again, too.
     ///
     /// # Errors
-    /// [`Error::NotConsented`]; [`Error::Missing`], [`Error::Damaged`] when the index itself is lost;
+    /// [`Error::NotConsented`]; [`Error::Missing`], [`Error::Damaged`] when the index itself is lost or a page of the
+    /// tree, and then nothing is given up;
     /// [`Error::InvalidArgument`] when too many packs are; [`Error::Rollback`], [`Error::Fork`];
     /// [`Error::Cancelled`]; [`Error::Store`].
     pub fn repair(&self, kind: &Kind, options: &CheckOptions, job: &Job) -> Result<RepairReport> {
@@ -72,11 +73,7 @@ impl Vault {
                 return Ok(report);
             }
             let access = self.access(kind.name(), &view)?;
-            if access.database.lost_packs(Some(kind.name()))?.len() + lost.len() > FRAGMENT_LOST_MAX {
-                return Err(Error::InvalidArgument(
-                    "more packs are lost than an index can name: begin a new store",
-                ));
-            }
+            has_all_pages(access, &before, job)?;
             let now_ms = self.clock.now_ms();
             let (index, settled) = write_index(&access, work.random.as_mut(), &before.index, &lost, now_ms)?;
             (KindState { index, ..before }, settled)
@@ -87,4 +84,14 @@ impl Vault {
         self.settle(&after, &settled, None)?;
         Ok(report)
     }
+}
+
+/// No backup gets past a page of the tree that is lost: what it told of is not known any more.
+fn has_all_pages(access: KindAccess<'_>, state: &KindState, job: &Job) -> Result<()> {
+    let reader = ContentReader::new(access, job.memory_bytes() / 16 * 5)?.from_store();
+    for entry in entries_below(state.root, &reader, &[]) {
+        entry?;
+        job.step(|progress| progress.items += 1)?;
+    }
+    Ok(())
 }

@@ -317,7 +317,7 @@ impl FolderSource {
             return Ok(None);
         }
         let Ok(Some(mut file)) = self.walk.opening(item).open() else { return Ok(None) };
-        Ok(is_still(&content, file.reader(), pass)?.then_some(content))
+        Ok(self.is_still(&content, file.reader(), pass)?.then_some(content))
     }
 
     /// Reads a file of any length, piece by piece.
@@ -334,7 +334,7 @@ impl FolderSource {
         file.reader().take(MEDIA_PIECE_BYTES as u64).read_to_end(&mut head).map_err(failed())?;
         let taken_ms = if is_picture(&self.kind, item) { taken_from(&head) } else { None };
         if let Some(content) = cut_otherwise(known, meta.size, pass)? {
-            if is_still(&content, &mut head.as_slice().chain(file.reader()), pass)? {
+            if self.is_still(&content, &mut head.as_slice().chain(file.reader()), pass)? {
                 let settled = file.meta().is_ok_and(|after| after == meta);
                 return Ok(FileContent { meta, settled, taken_ms, content });
             }
@@ -350,6 +350,15 @@ impl FolderSource {
         let content = write_content(pass.writer, &mut head.as_slice().chain(file.reader()), cut, compress)?;
         let settled = file.meta().is_ok_and(|after| after == meta);
         Ok(FileContent { meta, settled, taken_ms, content })
+    }
+
+    fn is_still(
+        &self,
+        content: &messages::Content,
+        source: &mut dyn Read,
+        pass: &Pass<'_, '_>,
+    ) -> Result<bool> {
+        has_value(pass.writer, content, source, Policy::of(&self.kind).compress)
     }
 }
 
@@ -377,10 +386,6 @@ fn cut_otherwise(
     };
     let is_other = !is_own || pass.writer.is_of_another_epoch(&content)?;
     Ok(Some(content).filter(|_| is_other))
-}
-
-fn is_still(content: &messages::Content, source: &mut dyn Read, pass: &Pass<'_, '_>) -> Result<bool> {
-    has_value(pass.writer.reader(), content, source, &|| pass.writer.job().step(|_| {}))
 }
 
 /// Reports an entry that cannot be read.

@@ -5,48 +5,55 @@
 use std::io::Read;
 
 use super::{
-    ContentReader,
+    ContentWriter,
     values::{list_of, parts_of},
 };
 use crate::{Error, Result, content::ChunkId, wire::messages};
 
 /// Whether `source` has the bytes of a value, up to the first chunk that differs. A value that cannot be told from the
-/// index, be it lost or damaged, is another, and so is one of which something is to be sent again.
+/// index, be it lost or damaged, is another. What only packs have of it that are counted on no more, is stored again.
 pub(crate) fn has_value(
-    reader: &ContentReader<'_>,
+    writer: &ContentWriter<'_>,
     content: &messages::Content,
     source: &mut dyn Read,
-    step: &dyn Fn() -> Result<()>,
+    compress: bool,
 ) -> Result<bool> {
-    match compare(reader, content, source, step) {
+    match compare(writer, content, source, compress) {
         Err(error) if error.is_damage() => Ok(false),
         same => same,
     }
 }
 
 fn compare(
-    reader: &ContentReader<'_>,
+    writer: &ContentWriter<'_>,
     content: &messages::Content,
     source: &mut dyn Read,
-    step: &dyn Fn() -> Result<()>,
+    compress: bool,
 ) -> Result<bool> {
     let failed = || Error::io("reading the source");
+    let (reader, database) = (writer.reader(), writer.access().database);
     let (inline, mut open) = parts_of(content)?;
     if !inline.is_empty() {
         return Ok(false);
     }
     let mut piece = Vec::new();
     while let Some((level, id)) = open.pop() {
-        step()?;
+        writer.job().step(|_| {})?;
         if let Some(below) = level.checked_sub(1) {
             open.extend(list_of(reader, below, id)?);
+            if database.stored(id)?.is_none() {
+                writer.put_chunk(reader.chunk(id)?, false)?;
+            }
             continue;
         }
-        let Some(place) = reader.access.database.stored(id)? else { return Ok(false) };
+        let Some(place) = database.chunk(id)? else { return Ok(false) };
         piece.clear();
         source.take(u64::from(place.slot.length)).read_to_end(&mut piece).map_err(failed())?;
-        if ChunkId::derive(reader.access.keys.chunk_id_key(), &piece) != id {
+        if ChunkId::derive(writer.access().keys.chunk_id_key(), &piece) != id {
             return Ok(false);
+        }
+        if database.stored(id)?.is_none() {
+            writer.put_chunk(std::mem::take(&mut piece), compress)?;
         }
     }
     Ok(source.read(&mut [0]).map_err(failed())? == 0)
@@ -79,6 +86,7 @@ mod tests {
         let run = vault.database.begin_run("files").unwrap();
         let (clock, random) = (vault.clock.as_ref(), work.random.as_mut());
         let writer = ContentWriter::new(access, run, &job, clock, random, false).unwrap();
+        let mut last = None;
         // So many pieces that their ids make a list.
         for (pieces, level) in [(3, 0), (66, 1)] {
             let length = (pieces * MEDIA_PIECE_BYTES) as u64 - 7;
@@ -87,7 +95,7 @@ mod tests {
             writer.flush().unwrap();
             assert_eq!(content.list_level, level);
             let is = |content: &messages::Content, source: &mut dyn Read| {
-                has_value(writer.reader(), content, source, &|| Ok(())).unwrap()
+                has_value(&writer, content, source, false).unwrap()
             };
             assert!(is(&content, &mut repeat(7).take(length)));
             assert!(!is(&content, &mut repeat(7).take(length - 1)));
@@ -99,9 +107,11 @@ mod tests {
             assert!(!is(&other, &mut repeat(7).take(length)), "a chunk that nobody has");
             other.chunks.clear();
             assert!(!is(&other, &mut repeat(7).take(length)), "no ids at all");
-            let cancelled = || Err(crate::Error::Cancelled);
-            let end = has_value(writer.reader(), &content, &mut repeat(7).take(length), &cancelled);
-            assert!(matches!(end, Err(crate::Error::Cancelled)));
+            last = Some((content, length));
         }
+        let (content, length) = last.unwrap();
+        job.cancel();
+        let end = has_value(&writer, &content, &mut repeat(7).take(length), false);
+        assert!(matches!(end, Err(crate::Error::Cancelled)));
     }
 }

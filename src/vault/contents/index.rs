@@ -11,6 +11,7 @@ use crate::{
     crypto::{Place, Random},
     history::KindState,
     keys::ObjectRef,
+    limits::FRAGMENT_LOST_MAX,
     vault::state::{Database, PackRow},
 };
 
@@ -80,19 +81,18 @@ pub(crate) fn fetch_fragment(access: &KindAccess<'_>, reference: &ObjectRef) -> 
 }
 
 fn remember(access: &KindAccess<'_>, fragment: &IndexFragment) -> Result<()> {
-    let is_lost = |pack: &PackEntry| access.database.is_given_up(pack.object().id());
-    let mut new = Vec::new();
+    let database = access.database;
+    let (any_lost, mut packs) = (database.has_lost_packs(), Vec::new());
     for pack in fragment.packs().iter().filter(|pack| !pack.lines().is_empty()) {
-        match known_number(access, pack)? {
-            None => new.push(pack),
-            Some(number) if !is_lost(pack) => access.database.prefer_pack(number, pack.chunks())?,
-            Some(_) => {}
+        let number = known_number(access, pack)?;
+        if any_lost || number.is_none() {
+            packs.push((database.is_given_up(pack.object().id()), number, pack));
         }
     }
-    // What is in others, too, is found in these.
-    new.sort_by_key(|pack| !is_lost(pack));
-    access.database.write(|transaction| {
-        for pack in new {
+    // What lost ones have that is in others, too, is found in these.
+    packs.sort_by_key(|(is_lost, ..)| !is_lost);
+    database.write(|transaction| {
+        for (is_lost, number, pack) in packs {
             let row = PackRow {
                 id: pack.object().id(),
                 length: u32::try_from(pack.object().length()).map_err(|_| Error::Internal("length"))?,
@@ -100,13 +100,26 @@ fn remember(access: &KindAccess<'_>, fragment: &IndexFragment) -> Result<()> {
                 kind: access.kind.to_owned(),
                 uncommitted: Vec::new(),
             };
+            if !any_lost {
+                Database::add_pack(transaction, &row, pack.chunks())?;
+                continue;
+            }
             let mut chunks = Vec::new();
             for slot in pack.chunks() {
-                if !is_lost(pack) || access.database.chunk(slot.id)?.is_none() {
-                    chunks.push(slot);
+                let is_better = match (is_lost, number) {
+                    (true, _) => database.chunk(slot.id)?.is_none(),
+                    (false, Some(_)) => database.stored(slot.id)?.is_none(),
+                    (false, None) => true,
+                };
+                chunks.extend(is_better.then_some(slot));
+            }
+            match number {
+                _ if chunks.is_empty() => {}
+                Some(number) => Database::add_to_pack(transaction, number, chunks.into_iter())?,
+                None => {
+                    Database::add_pack(transaction, &row, chunks.into_iter())?;
                 }
             }
-            Database::add_pack(transaction, &row, chunks.into_iter())?;
         }
         Ok(())
     })
@@ -129,26 +142,37 @@ pub(crate) fn write_index(
     lost: &[[u8; 16]],
     now_ms: i64,
 ) -> Result<(Vec<ObjectRef>, Vec<u64>)> {
+    /// From so many fragments on that name no other of them, one is written that names them all.
+    const NEWEST_MAX: usize = 16;
     let uncommitted = access.database.uncommitted_packs(access.kind, 0)?;
-    access.database.give_up(access.kind, lost)?;
-    if uncommitted.is_empty() && lost.is_empty() {
+    if uncommitted.is_empty() && lost.is_empty() && before.len() < NEWEST_MAX {
         return Ok((before.to_vec(), Vec::new()));
+    }
+    access.database.give_up(access.kind, lost)?;
+    // The new fragment counts as known, and so does all that it leads to; and it has to say what all these say.
+    let state = KindState { index: before.to_vec(), ..KindState::empty(access.kind) };
+    if let Some(damage) = load_index(access, &state)?.into_iter().next() {
+        return Err(damage.error);
+    }
+    let lost = access.database.lost_packs(Some(access.kind))?;
+    if lost.len() > FRAGMENT_LOST_MAX {
+        return Err(Error::InvalidArgument("more packs are lost than an index can name: begin a new store"));
     }
     let mut packs = Vec::new();
     for number in &uncommitted {
         packs.extend(access.database.pack(*number)?.map(|row| row.entry()).transpose()?);
     }
     let mut older = live_fragments(access, before)?;
-    merge_short(access, &mut older, &mut packs)?;
+    merge_short(access, &mut older, &mut packs, lost.len())?;
     let (epoch, key) = (access.current.0, access.keys.writing_key(access.current)?);
     let mut parts = IndexFragment::split(packs).into_iter().peekable();
     let mut newest = Vec::new();
     while let Some(part) = parts.next() {
-        let (mut names, mut lost) = (Vec::new(), BTreeSet::new());
+        let (mut names, mut given_up) = (Vec::new(), BTreeSet::new());
         if parts.peek().is_none() {
-            (names, lost) = (std::mem::take(&mut older), access.database.lost_packs(Some(access.kind))?);
+            (names, given_up) = (std::mem::take(&mut older), lost.clone());
         }
-        let fragment = IndexFragment::new(part, names, lost);
+        let fragment = IndexFragment::new(part, names, given_up);
         let (reference, sealed) = fragment.seal(&key, access.account, epoch, access.kind, random)?;
         access.gate.put(&sealed, now_ms)?;
         if parts.peek().is_some() {
@@ -182,13 +206,15 @@ fn merge_short(
     access: &KindAccess<'_>,
     older: &mut Vec<ObjectRef>,
     packs: &mut Vec<PackEntry>,
+    lost: usize,
 ) -> Result<()> {
     /// From this length on they stay as they are: merging takes several times as much memory.
     const LONG_BYTES: usize = 1024 * 1024;
     const ALIKE_MAX: usize = 4;
     const REFERENCE_BYTES: usize = 72;
     const OTHER_BYTES: usize = 1024;
-    let mut bytes: usize = packs.iter().map(encoded_bytes).sum();
+    const LOST_BYTES: usize = 18;
+    let mut bytes: usize = packs.iter().map(encoded_bytes).sum::<usize>() + lost * LOST_BYTES;
     older.sort_by_key(|one| Reverse(one.length()));
     loop {
         let length = (bytes + REFERENCE_BYTES * older.len() + OTHER_BYTES).next_power_of_two();
@@ -280,5 +306,31 @@ mod tests {
         packs.sort_unstable();
         packs.dedup();
         assert_eq!((packs.len(), count > 100), (count, true));
+    }
+
+    /// A commit that named every fragment that its device took over would be refused after 256.
+    #[test]
+    fn who_only_follows_names_no_more_fragments_than_who_it_follows() {
+        let store = MemoryStore::new();
+        let device = |name: &str| NewDevice::named(name).unwrap();
+        let (first, code) = Vault::create(store.clone(), &MemoryHome::new(), device("first")).unwrap();
+        let recover = |name| Vault::recover(store.clone(), &MemoryHome::new(), &code, device(name)).unwrap();
+        let (second, third) = (recover("second"), recover("third"));
+        [&first, &second].into_iter().for_each(|vault| vault.consent().grant(&Kind::NOTES).unwrap());
+        for n in 0..12 {
+            let writer = if n == 5 { &second } else { &first };
+            put(writer, n, 5000);
+            for vault in [writer, &first, &second, &third] {
+                vault.sync(&Job::new()).unwrap();
+            }
+        }
+        for vault in [&first, &second, &third] {
+            let work = &mut *vault.work();
+            let view = vault.refresh(work).unwrap();
+            let (_, state) = view.kind("notes", vault.device()).unwrap();
+            assert!(state.index.len() <= 3, "{}", state.index.len());
+        }
+        assert_eq!([&first, &second, &third].map(entries), [12; 3]);
+        assert_eq!(entries(&recover("fourth")), 12);
     }
 }

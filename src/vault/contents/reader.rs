@@ -75,6 +75,8 @@ pub(crate) struct ContentReader<'a> {
     /// What the database knows, once and for all; or it is asked each time.
     chunks: Option<ChunksNow>,
     pages: RefCell<Pages>,
+    /// Whether inner pages come from the store, too.
+    all_from_store: bool,
     /// Inner pages that the local database has not got yet.
     inner: RefCell<Vec<(ChunkId, Vec<u8>)>>,
     tools: RefCell<Tools>,
@@ -93,6 +95,7 @@ impl<'a> ContentReader<'a> {
             sparse: false,
             chunks: None,
             pages: RefCell::new(Pages::new(PAGES_BYTES.min(memory_bytes / 2))),
+            all_from_store: false,
             inner: RefCell::default(),
             tools: RefCell::new(Tools::new()?),
             crew: RefCell::new(Crew::new(0)),
@@ -104,6 +107,12 @@ impl<'a> ContentReader<'a> {
         let mut reader = Self::new(access, memory_bytes)?;
         reader.sparse = true;
         Ok(reader)
+    }
+
+    /// Believes only what the store has: for a check.
+    pub(crate) fn from_store(mut self) -> Self {
+        self.all_from_store = true;
+        self
     }
 
     /// Looks only for chunks that are known now, which is quicker.
@@ -237,7 +246,7 @@ impl<'a> ContentReader<'a> {
 
     /// An inner page from the local database, which is believed only after it was checked (I10).
     fn kept_page(&self, id: ChunkId) -> Result<Option<Vec<u8>>> {
-        let kept = self.access.database.inner_page(id)?;
+        let kept = if self.all_from_store { None } else { self.access.database.inner_page(id)? };
         Ok(kept.filter(|page| ChunkId::derive(self.access.keys.chunk_id_key(), page) == id))
     }
 

@@ -91,6 +91,10 @@ pub(crate) fn adopt_orphans(access: &KindAccess<'_>) -> Result<()> {
         let entry = row.entry().ok();
         let ids = entry.iter().flat_map(PackEntry::chunks).map(|slot| slot.id);
         access.database.write(|transaction| Database::forget_pack(transaction, number, ids))?;
+        if access.database.has_lost_packs() {
+            // What it had may be in one of these, where nobody looked while it was here.
+            access.database.forget_fragments(access.kind)?;
+        }
     }
     if arrived { access.database.list_chunks(access.kind, 0, &mut |_| {}) } else { Ok(()) }
 }

@@ -157,6 +157,15 @@ impl Vault {
             load_index(&self.access(kind.name(), view)?, theirs)?;
             merged.is_news |= !self.database.lost_packs(Some(kind.name()))?.is_empty();
         }
+        // Who has all that is here names all that is here.
+        let needed = |(device, known): (&DeviceId, &u64)| match *device == self.device() {
+            true => (*device, current.state.since),
+            false => (*device, *known),
+        };
+        let mut needed = current.reach.iter().map(needed);
+        if needed.all(|(device, needed)| reach.get(&device).is_some_and(|known| *known >= needed)) {
+            current.state.index.clear();
+        }
         for reference in &theirs.index {
             if !current.state.index.contains(reference) {
                 current.state.index.push(reference.clone());

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::PoisonError};
 
-use redb::{ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use redb::{ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction};
 
 use super::{
     ChunkPlace, Database,
@@ -32,10 +32,15 @@ impl Database {
     }
 
     pub(super) fn is_lost(&self, number: u64) -> Result<bool> {
-        if self.lost.read().unwrap_or_else(PoisonError::into_inner).is_empty() {
+        if !self.has_lost_packs() {
             return Ok(false);
         }
         Ok(self.pack(number)?.is_some_and(|row| self.is_given_up(row.id)))
+    }
+
+    /// Whether there are any, of whichever kind.
+    pub(crate) fn has_lost_packs(&self) -> bool {
+        !self.lost.read().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// Whether a pack is not counted on any more.
@@ -75,17 +80,20 @@ impl Database {
         Ok(true)
     }
 
-    /// Of a pack that is known here: what another one that is not counted on has, too, is found in this one.
-    pub(crate) fn prefer_pack(&self, number: u64, chunks: impl Iterator<Item = ChunkSlot>) -> Result<()> {
-        let mut better = Vec::new();
-        for slot in chunks {
-            if self.stored(slot.id)?.is_none() {
-                better.push((number, slot));
-            }
-        }
-        if better.is_empty() {
-            return Ok(());
-        }
-        self.write(|transaction| add_chunks(transaction, better.into_iter()))
+    /// Lets the index of a kind be read again.
+    pub(crate) fn forget_fragments(&self, kind: &str) -> Result<()> {
+        self.write(|transaction| {
+            let mut fragments = transaction.open_table(FRAGMENTS).map_err(failed)?;
+            fragments.retain(|_, of| of != kind).map_err(failed)
+        })
+    }
+
+    /// Of a pack that is known here: lets these of its chunks be found in it.
+    pub(crate) fn add_to_pack(
+        transaction: &WriteTransaction,
+        number: u64,
+        chunks: impl Iterator<Item = ChunkSlot>,
+    ) -> Result<()> {
+        add_chunks(transaction, chunks.map(|slot| (number, slot)))
     }
 }
