@@ -1,7 +1,12 @@
 //! The store lost packs: a repair counts on them no more, and the next backups send again what was in them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-#![allow(clippy::indexing_slicing, clippy::disallowed_methods, reason = "test code")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::disallowed_methods,
+    reason = "test code"
+)]
 
 mod attack_support;
 

@@ -288,7 +288,7 @@ impl<'c> KindCheck<'c> {
     /// Walks the newest tree: every entry decodes and every chunk it needs is in a pack that is whole.
     fn tree(&mut self, state: &KindState, known: &Known) -> Result<()> {
         super::contents::load_index(&self.access, state)?;
-        let reader = ContentReader::new(self.access, self.job.memory_bytes() / 16 * 5)?.from_store();
+        let reader = ContentReader::new(self.access, self.job.memory_bytes() / 16 * 5)?.with_all_from_store();
         let mut below = entries_below(state.root, &reader, &[]);
         let mut after = String::new();
         while let Some(entry) = below.next() {

@@ -88,7 +88,7 @@ impl Vault {
 
 /// No backup gets past a page of the tree that is lost: what it told of is not known any more.
 fn has_all_pages(access: KindAccess<'_>, state: &KindState, job: &Job) -> Result<()> {
-    let reader = ContentReader::new(access, job.memory_bytes() / 16 * 5)?.from_store();
+    let reader = ContentReader::new(access, job.memory_bytes() / 16 * 5)?.with_all_from_store();
     for entry in entries_below(state.root, &reader, &[]) {
         entry?;
         job.step(|progress| progress.items += 1)?;

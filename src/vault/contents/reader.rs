@@ -110,7 +110,7 @@ impl<'a> ContentReader<'a> {
     }
 
     /// Believes only what the store has: for a check.
-    pub(crate) fn from_store(mut self) -> Self {
+    pub(crate) fn with_all_from_store(mut self) -> Self {
         self.all_from_store = true;
         self
     }
