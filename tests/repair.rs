@@ -10,12 +10,24 @@
 
 mod attack_support;
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
-use attack_support::{Phone, backup, files, noise, objects, remove, replace, restore_all};
+use attack_support::{Phone, backup, device, files, noise, objects, remove, replace, restore_all};
 use strongroom::{
     Error,
     kinds::Kind,
+    store::{
+        StoreErrorKind,
+        faults::{Fault, FaultStore, Method},
+    },
     vault::{CheckOptions, CheckReport, Job, RepairReport, Vault},
 };
 
@@ -259,4 +271,31 @@ fn nothing_is_given_up_when_a_page_of_the_tree_is_lost() {
     let refused = phone.vault.repair(&Kind::FILES, &CheckOptions::new(), &Job::new());
     assert!(refused.as_ref().is_err_and(Error::is_damage), "{refused:?}");
     assert_eq!(check(&phone.vault).failures, before);
+}
+
+#[test]
+fn what_was_sent_again_counts_also_when_its_commit_failed_at_first() {
+    let (phone, expected) = phone_with_files();
+    let cut = Arc::new(AtomicBool::new(false));
+    let fails = Arc::clone(&cut);
+    let store = FaultStore::new(phone.store.clone(), move |request| {
+        let commit = request.method == Method::Put && request.name.starts_with("commits/");
+        if commit && fails.load(Ordering::Relaxed) {
+            Fault::Before(StoreErrorKind::NoSpace)
+        } else {
+            Fault::None
+        }
+    });
+    let other = Vault::recover(store, phone.path("other"), &phone.code, device("other")).unwrap();
+    other.consent().grant(&Kind::FILES).unwrap();
+    let source = phone.path("source");
+    assert_eq!(backup(&other, &Kind::FILES, &source).unwrap().changed, 0);
+    remove(&phone.store, &content_pack(&phone));
+    assert_eq!(repair(&other).lost, 1);
+    cut.store(true, Ordering::Relaxed);
+    assert!(backup(&other, &Kind::FILES, &source).is_err());
+    cut.store(false, Ordering::Relaxed);
+    backup(&other, &Kind::FILES, &source).unwrap();
+    assert_eq!(check(&other).failures, []);
+    assert_restores(&phone.recover("new").unwrap(), &phone.path("out"), &expected);
 }

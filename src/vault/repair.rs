@@ -55,9 +55,10 @@ impl Vault {
         }
         self.prepare_kind(work, &mut view, kind)?;
         let mut outcome = Outcome::new(view.freshness);
-        self.unite(work, &mut view, (std::slice::from_ref(kind), false), job, &mut outcome)?;
-        let own = view.heads.get(&self.device()).and_then(|commit| commit.kind(kind.name())).cloned();
-        let Some(before) = own else { return Ok(report) };
+        let united = self.unite(work, &mut view, (std::slice::from_ref(kind), false), job, &mut outcome)?;
+        let Some(before) = united.into_iter().find(|state| state.kind == kind.name()) else {
+            return Ok(report);
+        };
         let (after, settled) = {
             let access = self.access(kind.name(), &view)?;
             if let Some(damage) = load_index(&access, &before)?.into_iter().next() {

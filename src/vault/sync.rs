@@ -150,7 +150,8 @@ impl Vault {
             || !(0..HEARTBEAT_MS).contains(&self.clock.now_ms().saturating_sub(spoke_ms))
     }
 
-    /// Merges `kinds` with what other devices have, and commits if that changed anything.
+    /// Merges `kinds` with what other devices have, and commits if that changed anything. Gives this device's states
+    /// of all kinds, which hold what the others have also when there was nothing to commit.
     pub(super) fn unite(
         &self,
         work: &mut Work,
@@ -158,7 +159,7 @@ impl Vault {
         (kinds, force): (&[Kind], bool),
         job: &Job,
         outcome: &mut Outcome,
-    ) -> Result<()> {
+    ) -> Result<Vec<KindState>> {
         self.settle_edits()?;
         if force {
             // What a merge writes is data too: sealed under an epoch that is whole, and that nobody reads
@@ -192,14 +193,15 @@ impl Vault {
         if force || done.iter().any(|(.., changed)| *changed) {
             self.reconcile(work, view)?;
             let edits: Vec<_> = journals.into_iter().flat_map(|journal| journal.applied).collect();
-            outcome.commit = Some(self.commit_edits(work, view, states, &edits)?);
+            outcome.commit = Some(self.commit_edits(work, view, states.clone(), &edits)?);
             self.settle_edits()?;
             self.settle_merges(
                 done.into_iter().map(|(merged, settled, run, _)| (merged, settled, run)),
                 outcome,
             )?;
+            states = self.own_kinds(view);
         }
-        Ok(())
+        Ok(states)
     }
 
     /// A merge need not write a chunk, and would name packs that never arrived. Whether there was consent to do it.

@@ -367,7 +367,7 @@ fn is_long(value: &[u8]) -> Result<bool> {
 }
 
 /// What the tree holds of a file that may be the same and cut otherwise: of its length, and from elsewhere or from
-/// another epoch, which had another key to cut with. Cut anew it would be sent anew, and look as if it had been edited.
+/// another epoch, which had another key to cut with, also if it was sent again since then. Cut anew it would be sent anew, and look as if it had been edited.
 fn cut_otherwise(
     (key, note): (&[u8], Option<&Note>),
     length: u64,
@@ -384,7 +384,8 @@ fn cut_otherwise(
     let Some(content) = decode_entry(known)?.content.filter(|content| content.length == length) else {
         return Ok(None);
     };
-    let is_other = !is_own || pass.writer.is_of_another_epoch(&content)?;
+    let may_be_again = pass.writer.has_rotated() && pass.writer.access().database.has_lost_packs();
+    let is_other = !is_own || may_be_again || pass.writer.is_of_another_epoch(&content)?;
     Ok(Some(content).filter(|_| is_other))
 }
 

@@ -108,13 +108,15 @@ impl Vault {
         let mut view = self.refresh(work)?;
         self.prepare_kind(work, &mut view, kind)?;
         let mut outcome = Outcome::new(view.freshness);
-        self.unite(work, &mut view, (std::slice::from_ref(kind), false), job, &mut outcome)?;
+        let united = self.unite(work, &mut view, (std::slice::from_ref(kind), false), job, &mut outcome)?;
+        let mut before = united.into_iter().find(|state| state.kind == kind.name());
         let mut tally = Tally { conflicts: outcome.conflicts, ..Tally::default() };
         let mut sent_bytes = outcome.sent_bytes;
         let mut commit = outcome.commit;
         let mut source = EditSource::open(kind, name, source)?;
         loop {
-            let pass = self.pass(work, &mut view, (kind, job), &mut source, &mut tally)?;
+            let pass = self.pass(work, &mut view, (kind, job), before, (&mut source, &mut tally))?;
+            before = Some(pass.state);
             sent_bytes += pass.sent_bytes;
             commit = pass.commit.or(commit);
             if pass.ended {
@@ -143,11 +145,10 @@ impl Vault {
         work: &mut Work,
         view: &mut View,
         (kind, job): (&Kind, &Job),
-        source: &mut EditSource<'_>,
-        tally: &mut Tally,
+        before: Option<KindState>,
+        (source, tally): (&mut EditSource<'_>, &mut Tally),
     ) -> Result<Pass> {
-        let own = view.heads.get(&self.device()).and_then(|commit| commit.kind(kind.name())).cloned();
-        let before = own.unwrap_or_else(|| KindState::empty(kind.name()));
+        let before = before.unwrap_or_else(|| KindState::empty(kind.name()));
         let (after, settled, run, sent_bytes, ended) = {
             let access = self.access(kind.name(), view)?;
             if let Some(damage) = load_index(&access, &before)?.into_iter().next() {
@@ -169,12 +170,10 @@ impl Vault {
             root = apply(root, copies, &mut &writer, &borders)?;
             guard_deletions(kind, tally.deleted, before.root, job)?;
             writer.flush()?;
-            let (index, settled) = if root == before.root && writer.sent_bytes() == 0 {
-                (before.index.clone(), Vec::new())
-            } else {
-                let now_ms = self.clock.now_ms();
-                writer.with_random(|random| write_index(&access, random, &before.index, &[], now_ms))?
-            };
+            // What an earlier run sent that never committed is named, too, although nothing else may be new.
+            let now_ms = self.clock.now_ms();
+            let (index, settled) =
+                writer.with_random(|random| write_index(&access, random, &before.index, &[], now_ms))?;
             let after = KindState { root, index, ..before.clone() };
             let notes = writer.remaining_notes();
             let run = writer.run().clone();
@@ -188,7 +187,9 @@ impl Vault {
             Some(self.commit(work, view, kinds)?)
         };
         self.settle(&after, &settled, Some(&run))?;
-        Ok(Pass { sent_bytes, commit, ended })
+        let own = view.heads.get(&self.device()).and_then(|commit| commit.kind(kind.name())).cloned();
+        let state = if commit.is_some() { own.unwrap_or(after) } else { after };
+        Ok(Pass { sent_bytes, commit, ended, state })
     }
 
     pub(super) fn access<'a>(&'a self, kind: &'a str, view: &'a View) -> Result<KindAccess<'a>> {
@@ -207,6 +208,8 @@ struct Pass {
     sent_bytes: u64,
     commit: Option<Head>,
     ended: bool,
+    /// What the kind is now.
+    state: KindState,
 }
 
 fn replace(mut kinds: Vec<KindState>, state: KindState) -> Vec<KindState> {

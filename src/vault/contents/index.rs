@@ -145,9 +145,25 @@ pub(crate) fn write_index(
     /// From so many fragments on that name no other of them, one is written that names them all.
     const NEWEST_MAX: usize = 16;
     let uncommitted = access.database.uncommitted_packs(access.kind, 0)?;
-    if uncommitted.is_empty() && lost.is_empty() && before.len() < NEWEST_MAX {
-        return Ok((before.to_vec(), Vec::new()));
+    if !uncommitted.is_empty() || !lost.is_empty() {
+        return write_fragments(access, random, (before, uncommitted, lost), now_ms);
     }
+    let as_it_is = (before.to_vec(), Vec::new());
+    if before.len() < NEWEST_MAX {
+        return Ok(as_it_is);
+    }
+    match write_fragments(access, random, (before, uncommitted, lost), now_ms) {
+        Err(error) if error.is_damage() => Ok(as_it_is),
+        written => written,
+    }
+}
+
+fn write_fragments(
+    access: &KindAccess<'_>,
+    random: &mut dyn Random,
+    (before, uncommitted, lost): (&[ObjectRef], Vec<u64>, &[[u8; 16]]),
+    now_ms: i64,
+) -> Result<(Vec<ObjectRef>, Vec<u64>)> {
     access.database.give_up(access.kind, lost)?;
     // The new fragment counts as known, and so does all that it leads to; and it has to say what all these say.
     let state = KindState { index: before.to_vec(), ..KindState::empty(access.kind) };
@@ -157,6 +173,10 @@ pub(crate) fn write_index(
     let lost = access.database.lost_packs(Some(access.kind))?;
     if lost.len() > FRAGMENT_LOST_MAX {
         return Err(Error::InvalidArgument("more packs are lost than an index can name: begin a new store"));
+    }
+    if !lost.is_empty() {
+        // What is in packs that are not committed yet may have been counted on in others so far.
+        access.database.list_chunks(access.kind, 0, &mut |_| {})?;
     }
     let mut packs = Vec::new();
     for number in &uncommitted {
@@ -243,7 +263,7 @@ mod tests {
     use crate::{
         kinds::Kind,
         store::MemoryStore,
-        vault::{At, Job, NewDevice, Vault, testing::MemoryHome},
+        vault::{At, Folder, Job, NewDevice, Source, Vault, testing::MemoryHome},
     };
 
     /// All fragments that the newest state leads to, and those of them that its newest fragment names.
@@ -317,10 +337,18 @@ mod tests {
         let recover = |name| Vault::recover(store.clone(), &MemoryHome::new(), &code, device(name)).unwrap();
         let (second, third) = (recover("second"), recover("third"));
         [&first, &second].into_iter().for_each(|vault| vault.consent().grant(&Kind::NOTES).unwrap());
-        for n in 0..12 {
+        let folder = tempfile::tempdir().unwrap();
+        for n in 0..24 {
+            // Edits and syncs, and then backups alone.
             let writer = if n == 5 { &second } else { &first };
-            put(writer, n, 5000);
-            for vault in [writer, &first, &second, &third] {
+            if n < 8 {
+                put(writer, n, 5000);
+            } else {
+                std::fs::write(folder.path().join(format!("{n}")), [u8::try_from(n).unwrap(); 5000]).unwrap();
+                let source = Source::Folder(&Folder::at(folder.path()));
+                first.backup(&Kind::NOTES, "m", source, &Job::new()).unwrap();
+            }
+            for vault in [writer, &second, &third] {
                 vault.sync(&Job::new()).unwrap();
             }
         }
@@ -330,7 +358,7 @@ mod tests {
             let (_, state) = view.kind("notes", vault.device()).unwrap();
             assert!(state.index.len() <= 3, "{}", state.index.len());
         }
-        assert_eq!([&first, &second, &third].map(entries), [12; 3]);
-        assert_eq!(entries(&recover("fourth")), 12);
+        assert_eq!([&first, &second, &third].map(entries), [24; 3]);
+        assert_eq!(entries(&recover("fourth")), 24);
     }
 }
