@@ -16,7 +16,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
 };
 
@@ -273,18 +273,15 @@ fn nothing_is_given_up_when_a_page_of_the_tree_is_lost() {
     assert_eq!(check(&phone.vault).failures, before);
 }
 
-#[test]
-fn what_was_sent_again_counts_also_when_its_commit_failed_at_first() {
+/// One device sends again what was lost, and its put with this number fails.
+fn send_again_with_a_failure(at: u32) {
     let (phone, expected) = phone_with_files();
-    let cut = Arc::new(AtomicBool::new(false));
-    let fails = Arc::clone(&cut);
+    let countdown = Arc::new(AtomicU32::new(u32::MAX));
+    let left = Arc::clone(&countdown);
     let store = FaultStore::new(phone.store.clone(), move |request| {
-        let commit = request.method == Method::Put && request.name.starts_with("commits/");
-        if commit && fails.load(Ordering::Relaxed) {
-            Fault::Before(StoreErrorKind::NoSpace)
-        } else {
-            Fault::None
-        }
+        let counts = request.method == Method::Put && left.load(Ordering::Relaxed) != u32::MAX;
+        let fails = counts && left.fetch_sub(1, Ordering::Relaxed) == 0;
+        if fails { Fault::Before(StoreErrorKind::NoSpace) } else { Fault::None }
     });
     let other = Vault::recover(store, phone.path("other"), &phone.code, device("other")).unwrap();
     other.consent().grant(&Kind::FILES).unwrap();
@@ -292,10 +289,16 @@ fn what_was_sent_again_counts_also_when_its_commit_failed_at_first() {
     assert_eq!(backup(&other, &Kind::FILES, &source).unwrap().changed, 0);
     remove(&phone.store, &content_pack(&phone));
     assert_eq!(repair(&other).lost, 1);
-    cut.store(true, Ordering::Relaxed);
+    countdown.store(at, Ordering::Relaxed);
     assert!(backup(&other, &Kind::FILES, &source).is_err());
-    cut.store(false, Ordering::Relaxed);
+    countdown.store(u32::MAX, Ordering::Relaxed);
     backup(&other, &Kind::FILES, &source).unwrap();
-    assert_eq!(check(&other).failures, []);
+    assert_eq!(check(&other).failures, [], "at {at}");
     assert_restores(&phone.recover("new").unwrap(), &phone.path("out"), &expected);
+}
+
+#[test]
+fn what_was_sent_again_counts_also_when_something_failed_on_the_way() {
+    // A pack or two, the index, the commit.
+    (0..3).for_each(send_again_with_a_failure);
 }

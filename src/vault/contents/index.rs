@@ -330,6 +330,7 @@ mod tests {
 
     /// A commit that named every fragment that its device took over would be refused after 256.
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "test code")]
     fn who_only_follows_names_no_more_fragments_than_who_it_follows() {
         let store = MemoryStore::new();
         let device = |name: &str| NewDevice::named(name).unwrap();
