@@ -10,6 +10,8 @@ use super::{
     snapshots::entries_below,
     sync::Outcome,
 };
+#[cfg(doc)]
+use crate::Error;
 use crate::{
     Result,
     history::{Freshness, Head, KindState},
