@@ -137,7 +137,9 @@ run() { # FOLDER WORK ROUNDS
         if command -v "$tool" >/dev/null; then tools+=("$tool"); else echo "without $tool" >&2; fi
     done
     env time --version >/dev/null 2>&1 || fail "GNU time is missing"
-    [ -e "$source" ] || cp --archive "$folder" "$source"
+    # A copy that is there may be of another folder, and has the changes of an earlier run.
+    [ ! -e "$source" ] || fail "$source is there already: give another folder to work in"
+    cp --archive "$folder" "$source"
     one=$(cd "$source" && find . -type f -size +1k -printf '%P\n' | sort | awk '{all[NR]=$0} END {print all[int(NR/2)]}')
     for _ in $(seq "$rounds"); do
         for tool in "${tools[@]}"; do run_tool "$tool"; done

@@ -13,7 +13,7 @@ mod devices_support;
 use std::{
     collections::BTreeMap,
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, OnceLock, Weak,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -292,16 +292,22 @@ fn a_long_file_that_is_only_touched_after_a_rotation_is_not_edited() {
     }
 }
 
-#[test]
-fn of_long_files_that_two_devices_edit_the_newer_keeps_the_name_as_long_as_nothing_was_rotated() {
+/// Two devices that have backed up the same long file, each from a folder of its own, and have synced.
+fn two_with_a_long_file() -> (World, [PathBuf; 2], String) {
     let world = world(2, &[Kind::NOTES]);
-    let [a, b] = ["a/notes", "b/notes"].map(|name| world.folder.path().join(name));
+    let folders = ["a/notes", "b/notes"].map(|name| world.folder.path().join(name));
     let text = long_text();
-    for (device, folder) in [&a, &b].into_iter().enumerate() {
+    for (device, folder) in folders.iter().enumerate() {
         write(folder, "long.txt", &text);
         backup(&world, device, folder);
         world.settle();
     }
+    (world, folders, text)
+}
+
+#[test]
+fn of_long_files_that_two_devices_edit_the_newer_keeps_the_name_as_long_as_nothing_was_rotated() {
+    let (world, [a, b], text) = two_with_a_long_file();
     write(&a, "long.txt", &format!("{text}, edited"));
     backup(&world, 0, &a);
     world.settle();
@@ -314,14 +320,7 @@ fn of_long_files_that_two_devices_edit_the_newer_keeps_the_name_as_long_as_nothi
 
 #[test]
 fn what_looks_edited_since_a_rotation_takes_no_edit_of_another_device_its_name() {
-    let world = world(2, &[Kind::NOTES]);
-    let [a, b] = ["a/notes", "b/notes"].map(|name| world.folder.path().join(name));
-    let text = long_text();
-    for (device, folder) in [&a, &b].into_iter().enumerate() {
-        write(folder, "long.txt", &text);
-        backup(&world, device, folder);
-        world.settle();
-    }
+    let (world, [a, b], text) = two_with_a_long_file();
     world.devices[0].rotate().unwrap();
     let edited = format!("{text}, edited");
     write(&a, "long.txt", &edited);

@@ -5,6 +5,7 @@
 
 use super::{
     CheckOptions, CheckReport, Job, Vault,
+    backup::replace,
     check::KindCheck,
     contents::{ContentReader, KindAccess, load_index, write_index},
     snapshots::entries_below,
@@ -81,8 +82,7 @@ impl Vault {
             let (index, settled) = write_index(&access, work.random.as_mut(), &before.index, &lost, now_ms)?;
             (KindState { index, ..before }, settled)
         };
-        let mut kinds = self.own_kinds(&view);
-        kinds.iter_mut().filter(|state| state.kind == after.kind).for_each(|state| *state = after.clone());
+        let kinds = replace(self.own_kinds(&view), after.clone());
         report.commit = Some(self.commit(work, &mut view, kinds)?);
         self.settle(&after, &settled, None)?;
         Ok(report)

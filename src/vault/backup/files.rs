@@ -367,7 +367,8 @@ fn is_long(value: &[u8]) -> Result<bool> {
 }
 
 /// What the tree holds of a file that may be the same and cut otherwise: of its length, and from elsewhere or from
-/// another epoch, which had another key to cut with, also if it was sent again since then. Cut anew it would be sent anew, and look as if it had been edited.
+/// another epoch, which had another key to cut with, also if it was sent again since then. Cut anew it would be sent
+/// anew, and look as if it had been edited.
 fn cut_otherwise(
     (key, note): (&[u8], Option<&Note>),
     length: u64,

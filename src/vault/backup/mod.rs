@@ -212,7 +212,8 @@ struct Pass {
     state: KindState,
 }
 
-fn replace(mut kinds: Vec<KindState>, state: KindState) -> Vec<KindState> {
+/// The states with this one in the place of its kind's.
+pub(super) fn replace(mut kinds: Vec<KindState>, state: KindState) -> Vec<KindState> {
     kinds.retain(|known| known.kind != state.kind);
     kinds.push(state);
     kinds.sort_by(|a, b| a.kind.cmp(&b.kind));

@@ -72,8 +72,7 @@ impl Database {
             for pack in packs {
                 lost.insert(pack, kind).map_err(failed)?;
             }
-            let mut fragments = transaction.open_table(FRAGMENTS).map_err(failed)?;
-            fragments.retain(|_, of| of != kind).map_err(failed)?;
+            forget_fragments(transaction, kind)?;
             look_again(transaction, kind)
         })?;
         self.lost.write().unwrap_or_else(PoisonError::into_inner).extend(packs);
@@ -82,10 +81,7 @@ impl Database {
 
     /// Lets the index of a kind be read again.
     pub(crate) fn forget_fragments(&self, kind: &str) -> Result<()> {
-        self.write(|transaction| {
-            let mut fragments = transaction.open_table(FRAGMENTS).map_err(failed)?;
-            fragments.retain(|_, of| of != kind).map_err(failed)
-        })
+        self.write(|transaction| forget_fragments(transaction, kind))
     }
 
     /// Of a pack that is known here: lets these of its chunks be found in it.
@@ -96,4 +92,9 @@ impl Database {
     ) -> Result<()> {
         add_chunks(transaction, chunks.map(|slot| (number, slot)))
     }
+}
+
+fn forget_fragments(transaction: &WriteTransaction, kind: &str) -> Result<()> {
+    let mut fragments = transaction.open_table(FRAGMENTS).map_err(failed)?;
+    fragments.retain(|_, of| of != kind).map_err(failed)
 }
