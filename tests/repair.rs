@@ -134,6 +134,35 @@ fn a_damaged_pack_is_found_by_reading_it() {
 }
 
 #[test]
+fn what_a_device_has_of_the_tree_itself_does_not_hide_that_the_store_lost_it() {
+    const FILES: u64 = 4000;
+    const SEALED_SEGMENT: usize = 64 * 1024 + 16;
+    let phone = Phone::new();
+    for number in 0..FILES {
+        phone.write(&format!("short {number}"), noise(number, 20));
+    }
+    phone.backup(&Kind::FILES).unwrap();
+    let check = || phone.vault.check(&CheckOptions::new(), &Job::new()).unwrap();
+    assert_eq!((check().failures.len(), check().entries >= FILES), (0, true));
+    let lines = phone.vault.ledger().since(0).unwrap().map(Result::unwrap);
+    let (mut parts, mut whole_trees) = (0, 0);
+    for name in lines.filter(|line| line.object == "pack").map(|line| line.name) {
+        let bytes = objects(&phone.store)[&name].clone();
+        for at in (0..bytes.len()).step_by(SEALED_SEGMENT) {
+            let mut spoiled = bytes.clone();
+            spoiled[(at + 1000).min(bytes.len() - 1)] ^= 1;
+            replace(&phone.store, &name, &spoiled);
+            let report = check();
+            parts += usize::from(!report.failures.is_empty());
+            whole_trees += usize::from(report.entries == 0);
+        }
+        replace(&phone.store, &name, &bytes);
+    }
+    assert_eq!(check().failures, []);
+    assert!(parts > 1 && whole_trees > 0, "{parts} parts that matter, {whole_trees} with the root");
+}
+
+#[test]
 fn another_device_that_has_the_source_sends_what_was_lost_once_it_has_synced() {
     let (phone, expected) = phone_with_files();
     let other = phone.recover("other").unwrap();

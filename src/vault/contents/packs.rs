@@ -15,6 +15,7 @@ use crate::{
     content::{ChunkSlot, Decompressor, PackEntry, decode_chunk, kept_chunk, pack_context, read_directory},
     crypto::{HEADER_BYTES, Opener, Place},
     keys::{AccountId, KindKeys},
+    limits::OBJECT_BYTES_MAX,
     privacy::Gate,
     vault::state::PackRow,
 };
@@ -77,7 +78,10 @@ impl PackSource {
     }
 
     fn fetch(&self, id: [u8; 16], length: usize) -> Result<Vec<u8>> {
-        let mut bytes = self.spare.take(length).unwrap_or_default();
+        self.fetch_into(self.spare.take(length).unwrap_or_default(), id)
+    }
+
+    fn fetch_into(&self, mut bytes: Vec<u8>, id: [u8; 16]) -> Result<Vec<u8>> {
         let found = self.gate.get_into(Place::Object(id), &mut bytes)?;
         if found { Ok(bytes) } else { Err(Error::Missing { what: Part::Pack }) }
     }
@@ -85,7 +89,9 @@ impl PackSource {
     /// Fetches a pack that the index lists, verifies every byte of it, and says how many they were.
     pub(crate) fn verify(&self, pack: &PackEntry, decompressor: &mut Decompressor) -> Result<u64> {
         let object = pack.object();
-        let bytes = self.fetch(object.id(), object.length())?;
+        // Any pack has room in it: memory that a short one does not fit would go and come, and the allocator keep it.
+        let room = self.spare.take(OBJECT_BYTES_MAX).unwrap_or_else(|| Vec::with_capacity(OBJECT_BYTES_MAX));
+        let bytes = self.fetch_into(room, object.id())?;
         if !object.matches(&bytes) {
             return Err(Error::damaged(Part::Pack));
         }
