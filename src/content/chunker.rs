@@ -215,9 +215,9 @@ const BATCH: usize = 256;
 const LOW_BELOW: u64 = u64::MAX / (Chunker::BYTES_AVERAGE - Chunker::BYTES_MIN) as u64;
 const _: () = assert!(LOW_BELOW == 40_210_710_958_665);
 
-/// A low value has nothing but zeros above these bits, and so have few others.
+/// The upper half of a low value has nothing but zeros above these bits, and so have few others.
 #[cfg(target_arch = "x86_64")]
-const LOW_BITS: u32 = u64::BITS - LOW_BELOW.leading_zeros();
+const LOW_BITS: u32 = u32::BITS - LOW_BELOW.leading_zeros();
 
 fn is_low(value: &[u8; 16]) -> bool {
     value.first_chunk().is_some_and(|value| u64::from_le_bytes(*value) < LOW_BELOW)

@@ -9,7 +9,7 @@ use std::arch::x86_64::{
     _mm256_srli_epi64, _mm256_ternarylogic_epi64, _mm256_xor_si256,
 };
 
-use fearless_simd::{Avx2, Avx512, Level, prelude::*, u8x32, u8x64, u64x4, u64x8};
+use fearless_simd::{Avx2, Avx512, Level, prelude::*, u8x32, u8x64, u32x8, u32x16, u64x4};
 use zeroize::Zeroize;
 
 use super::{
@@ -22,9 +22,9 @@ use crate::crypto::CutCipher;
 const LANES: usize = 8;
 /// Digests of one place at a time.
 const STEP: usize = 32;
-/// Bytes from one place to the next: about 6 KiB, but no power of two, which would put all places into the
-/// same lines of the first cache.
-const STRIDE: usize = 202 * STEP;
+/// Bytes from one place to the next: about 3 KiB, where beginning anew costs as much as what is looked at in vain
+/// behind a cut. No power of two, which would put all places into the same lines of the first cache.
+const STRIDE: usize = 102 * STEP;
 /// Bytes that one step sees: the windows of all places and what enters them.
 const SEEN_BYTES: usize = (LANES - 1) * STRIDE + WINDOW_BYTES + STEP;
 
@@ -69,7 +69,8 @@ impl Lanes {
         bytes: &[u8],
         digests: &mut Digests,
     ) -> Option<usize> {
-        let mut states = Self::start(hash, bytes)?;
+        let mut states = [[0; 4]; LANES];
+        self.start(hash, &mut states, bytes.first_chunk()?);
         let mut first = None;
         for step in (0..STRIDE).step_by(STEP) {
             self.roll(hash, &mut states, digests, bytes.get(step..)?.first_chunk()?);
@@ -90,16 +91,12 @@ impl Lanes {
         first
     }
 
-    /// The state of each place: of all at a time, as none has to wait for another.
-    fn start(hash: &WindowHash, bytes: &[u8]) -> Option<[Words; LANES]> {
-        let bytes = bytes.first_chunk::<{ BLOCK + WINDOW_BYTES }>()?;
-        let mut states = [[0; 4]; LANES];
-        for at in 0..WINDOW_BYTES {
-            for (state, bytes) in states.iter_mut().zip(bytes.chunks(STRIDE)) {
-                *state = hash.push(*state, *bytes.get(at)?);
-            }
+    /// Gives the state of each place.
+    fn start(self, hash: &WindowHash, states: &mut [Words; LANES], bytes: &[u8; SEEN_BYTES]) {
+        match self {
+            Self::Avx2(avx2) => start_avx2(avx2, hash, states, bytes),
+            Self::Avx512(avx512) => start_avx512(avx512, hash, states, bytes),
         }
-        Some(states)
     }
 
     /// Gives the digests of all places, and moves each place on.
@@ -116,7 +113,7 @@ impl Lanes {
         }
     }
 
-    /// Whether any of the values has as many zeros in front as a low one.
+    /// Whether any part of the digests is as low as the upper half of a low value: seldom, if none is low.
     fn may_be_low(self, digests: &Digests) -> bool {
         match self {
             Self::Avx2(avx2) => any_low_avx2(avx2, digests),
@@ -125,9 +122,40 @@ impl Lanes {
     }
 }
 
-/// What `window` does with one state, for all: `$turn` is the turn by one bit, `$add` the sum of three.
+/// A state turned by one bit.
+macro_rules! turned {
+    ($state:expr, $turn:expr) => {{
+        let state: __m256i = $state.into();
+        // Each word's neighbour; the fourth, which is not used, stays zero.
+        $turn(state, _mm256_permute4x64_epi64::<0b11_01_00_10>(state))
+    }};
+}
+
+/// What `window` does with one state, for all: `$turn` is the turn by one bit, given each word's neighbour, `$add` the
+/// sum of three.
 macro_rules! rolling {
-    ($level:ident, $roll:ident, $any_low:ident, $bytes:ident, $words:ident, $turn:expr, $add:expr) => {
+    ($level:ident, [$start:ident, $roll:ident, $any_low:ident], $bytes:ident, $words:ident, $turn:expr, $add:expr) => {
+        fearless_simd::kernel!(
+            #[expect(clippy::indexing_slicing, reason = "every index is below a constant")]
+            fn $start(
+                simd: $level,
+                hash: &WindowHash,
+                states: &mut [Words; LANES],
+                bytes: &[u8; SEEN_BYTES],
+            ) {
+                let mut lanes = [u64x4::splat(simd, 0); LANES];
+                for at in 0..WINDOW_BYTES {
+                    for lane in 0..LANES {
+                        let entering = u64x4::load_array_ref(simd, hash.entering(bytes[lane * STRIDE + at]));
+                        let turned: u64x4<$level> = turned!(lanes[lane], $turn).simd_into(simd);
+                        lanes[lane] = turned ^ entering;
+                    }
+                }
+                for (lane, state) in lanes.iter().zip(states) {
+                    lane.store_array(state);
+                }
+            }
+        );
         fearless_simd::kernel!(
             #[expect(clippy::indexing_slicing, reason = "every index is below a constant")]
             fn $roll(
@@ -146,10 +174,8 @@ macro_rules! rolling {
                             [bytes[lane * STRIDE + at], bytes[lane * STRIDE + WINDOW_BYTES + at]];
                         let leaving = u64x4::load_array_ref(simd, hash.leaving(leaving));
                         let entering = u64x4::load_array_ref(simd, hash.entering(entering));
-                        // Each word's neighbour; the fourth, which is not used, stays zero.
-                        let below = _mm256_permute4x64_epi64::<0b11_01_00_10>(state.into());
                         lanes[lane] =
-                            $add($turn(state.into(), below), leaving.into(), entering.into()).simd_into(simd);
+                            $add(turned!(state, $turn), leaving.into(), entering.into()).simd_into(simd);
                     }
                 }
                 for (lane, state) in lanes.iter().zip(states) {
@@ -160,13 +186,12 @@ macro_rules! rolling {
         fearless_simd::kernel!(
             fn $any_low(simd: $level, digests: &Digests) -> bool {
                 let (parts, _) = digests.0.as_flattened().as_chunks();
-                let none = $words::splat(simd, 0);
-                let mut any = none.simd_eq($words::splat(simd, 1));
+                let mut lowest = $words::splat(simd, u32::MAX);
                 for part in parts {
                     let values: $words<$level> = $bytes::load_array_ref(simd, part).bitcast();
-                    any |= (values >> LOW_BITS).simd_eq(none);
+                    lowest = lowest.min(values);
                 }
-                any.any_true()
+                (lowest >> LOW_BITS).simd_eq($words::splat(simd, 0)).any_true()
             }
         );
     };
@@ -174,10 +199,9 @@ macro_rules! rolling {
 
 rolling!(
     Avx2,
-    roll_avx2,
-    any_low_avx2,
+    [start_avx2, roll_avx2, any_low_avx2],
     u8x32,
-    u64x4,
+    u32x8,
     |state: __m256i, below: __m256i| {
         _mm256_or_si256(_mm256_slli_epi64::<1>(state), _mm256_srli_epi64::<63>(below))
     },
@@ -185,10 +209,9 @@ rolling!(
 );
 rolling!(
     Avx512,
-    roll_avx512,
-    any_low_avx512,
+    [start_avx512, roll_avx512, any_low_avx512],
     u8x64,
-    u64x8,
+    u32x16,
     |state: __m256i, below: __m256i| _mm256_shldi_epi64::<1>(state, below),
     |a: __m256i, b: __m256i, c: __m256i| _mm256_ternarylogic_epi64::<0b1001_0110>(a, b, c)
 );
