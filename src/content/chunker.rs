@@ -75,7 +75,6 @@
 //! *What is left.* Equal windows cut equally under one key and epoch: repeats within a file show as repeats
 //! of chunk lengths, to whoever sees lengths (packs hide them).
 
-mod candidates;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
 mod pieces;
@@ -87,7 +86,6 @@ use self::window::{KEY_BYTES, WINDOW_BYTES, WindowHash};
 use crate::crypto::{CutCipher, Label, Secret, derive_from_key};
 use crate::limits::CHUNK_BYTES_MAX;
 
-pub(crate) use candidates::Candidates;
 pub use pieces::{MEDIA_PIECE_BYTES, media_piece};
 
 /// Finds the cuts of one kind's files in one epoch.
@@ -156,10 +154,11 @@ impl Chunker {
         self.first_window(bytes.get(Self::BYTES_MIN - WINDOW_BYTES..)?).map(|at| Self::BYTES_MIN + at)
     }
 
-    /// Where a block of a file may be cut, wherever its chunks begin. In `block` the bytes come after the
-    /// [`Self::WINDOW_BYTES`] before them.
-    pub(crate) fn candidates(&self, block: &[u8]) -> Candidates {
-        Candidates::find(self, block)
+    /// The first place from `from` on and before `end` in a block of a file at which a chunk may end, counted from the
+    /// block's first byte. In `block` the bytes come after the [`Self::WINDOW_BYTES`] before them.
+    pub(crate) fn first_place(&self, block: &[u8], from: usize, end: usize) -> Option<usize> {
+        let end = end.saturating_add(WINDOW_BYTES).min(block.len());
+        self.first_window(block.get(from..end)?).and_then(|at| at.checked_add(from))
     }
 
     /// The first window whose value is low, but for the one that the bytes end with.

@@ -22,6 +22,8 @@ use crate::{
 };
 
 type Task = Box<dyn FnOnce(&mut Tools) + Send>;
+/// A task, and whether another may have its turn once it is done.
+type Begun = (Task, bool);
 /// What is to be done with all parts of a task, or with the error that came first.
 type End<Q> = Box<dyn FnOnce(Result<Vec<Q>>) + Send>;
 
@@ -83,6 +85,15 @@ impl Crew {
         task: impl FnOnce(&mut Tools) -> Result<T> + Send + 'static,
     ) -> Result<Later<T>> {
         self.give_to(|open| &mut open.first, task)
+    }
+
+    /// Gives a task away that goes on from what the one before it, given in the same way, came to: of these only one is
+    /// done at a time, and before all that are quick, since others wait for what comes of them.
+    pub(crate) fn give_in_turn<T: Send + 'static>(
+        &mut self,
+        task: impl FnOnce(&mut Tools) -> Result<T> + Send + 'static,
+    ) -> Result<Later<T>> {
+        self.give_to(|open| &mut open.in_turn, task)
     }
 
     /// Gives a task away that mostly waits for a disk or a network: the hands do it before all others, and the caller
@@ -148,7 +159,7 @@ impl Crew {
             self.hands.push(thread::spawn(move || {
                 let hand = Hand(queue);
                 while let Some(task) = hand.0.next() {
-                    task(&mut tools);
+                    hand.0.run(task, &mut tools);
                 }
             }));
         }
@@ -215,8 +226,11 @@ struct Queue {
 #[derive(Default)]
 struct Open {
     slow: VecDeque<Task>,
+    in_turn: VecDeque<Task>,
     first: VecDeque<Task>,
     tasks: VecDeque<Task>,
+    /// Whether somebody is at one of those that are done in turn.
+    is_taken: bool,
     is_closed: bool,
 }
 
@@ -226,10 +240,18 @@ impl Queue {
     }
 
     /// Waits for a task; none once the crew has ended.
-    fn next(&self) -> Option<Task> {
-        let waits = |open: &mut Open| open.is_empty() && !open.is_closed;
+    fn next(&self) -> Option<Begun> {
+        let waits = |open: &mut Open| open.has_nothing_to_do() && !open.is_closed;
         let mut open = self.more.wait_while(self.lock(), waits).unwrap_or_else(PoisonError::into_inner);
-        open.slow.pop_front().or_else(|| open.next_quick())
+        open.next_slow().or_else(|| open.next_quick())
+    }
+
+    fn run(&self, (task, in_turn): Begun, tools: &mut Tools) {
+        task(tools);
+        if in_turn {
+            self.lock().is_taken = false;
+            self.more.notify_one();
+        }
     }
 
     fn own_tools(&self) -> Result<Tools> {
@@ -243,17 +265,29 @@ impl Queue {
 }
 
 impl Open {
-    fn is_empty(&self) -> bool {
-        self.slow.is_empty() && self.first.is_empty() && self.tasks.is_empty()
+    fn has_nothing_to_do(&self) -> bool {
+        let whose_turn_it_is = !self.is_taken && !self.in_turn.is_empty();
+        self.slow.is_empty() && !whose_turn_it_is && self.first.is_empty() && self.tasks.is_empty()
     }
 
-    fn next_quick(&mut self) -> Option<Task> {
-        self.first.pop_front().or_else(|| self.tasks.pop_front())
+    fn next_quick(&mut self) -> Option<Begun> {
+        if !self.is_taken
+            && let Some(task) = self.in_turn.pop_front()
+        {
+            self.is_taken = true;
+            return Some((task, true));
+        }
+        let task = self.first.pop_front().or_else(|| self.tasks.pop_front());
+        task.map(|task| (task, false))
+    }
+
+    fn next_slow(&mut self) -> Option<Begun> {
+        self.slow.pop_front().map(|task| (task, false))
     }
 
     /// The caller's next.
-    fn next_own(&mut self) -> Option<Task> {
-        self.next_quick().or_else(|| self.slow.pop_front())
+    fn next_own(&mut self) -> Option<Begun> {
+        self.next_quick().or_else(|| self.next_slow())
     }
 }
 
@@ -307,11 +341,12 @@ impl<T> Coming<T> {
             if let Some(result) = self.try_take() {
                 break result;
             }
-            // Only the job's thread gives tasks: when there is none, none will come before the result.
+            // Only the job's thread gives tasks: when there is none, none will come before the result, but those whose
+            // turn comes, and the hands wait for them.
             let Some(task) = self.queue.lock().next_own() else {
                 break self.result.recv().unwrap_or(Err(STOPPED));
             };
-            task(&mut own);
+            self.queue.run(task, &mut own);
         };
         self.queue.put_back(own);
         result
@@ -452,6 +487,33 @@ mod tests {
         ];
         release.send(()).unwrap();
         assert_eq!(order.iter().take(3).collect::<Vec<_>>(), ["slow", "first", "later"]);
+    }
+
+    #[test]
+    fn of_tasks_in_turn_one_is_done_at_a_time_and_others_beside_it() {
+        let (mut crew, held, release) = busy();
+        crew.size = 4;
+        let (done, order) = sync_channel(40);
+        let at_it = Arc::new(Mutex::new(()));
+        let mut in_turn = Line::new(20);
+        for number in 0..20 {
+            let (done, at_it) = (done.clone(), Arc::clone(&at_it));
+            let task = move |_: &mut Tools| {
+                let _alone = at_it.try_lock().unwrap();
+                thread::sleep(Duration::from_millis(number % 2));
+                done.send(number).unwrap();
+                Ok(())
+            };
+            in_turn.push(crew.give_in_turn(task).unwrap());
+        }
+        // It needs the one in turn to go on while it is done itself.
+        let others = crew.give(move |_| Ok(order.iter().take(20).collect::<Vec<_>>())).unwrap();
+        assert_eq!(others.wait().unwrap(), (0..20).collect::<Vec<_>>());
+        while let Some(result) = in_turn.next() {
+            result.unwrap();
+        }
+        release.send(()).unwrap();
+        held.wait().unwrap();
     }
 
     fn squared(number: u32) -> Result<u32> {

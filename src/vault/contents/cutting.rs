@@ -1,16 +1,16 @@
-//! Cuts a value by its content, of which the hands find where it may be cut (FORMAT F-23).
+//! Cuts a value by its content, of which the hands find where it is to be cut (FORMAT F-23).
 //!
-//! Whether a window is low does not depend on where a chunk begins: the hands search blocks of the value side
-//! by side, and the job's own thread, which reads them, only picks. The cuts are those of [`Chunker::next_cut`].
-//! Never holds more blocks than the longest chunk can touch, however many places for a cut there are.
+//! The value is read in blocks. Each is searched by whichever hand is free, but one after the other: where a chunk
+//! ends tells where the next one cannot, and that is more than half of all. The cuts are those of
+//! [`Chunker::next_cut`]. Never holds more blocks than the longest chunk can touch, however many cuts there are.
 
-use std::{collections::VecDeque, io::Read};
-
-use crate::{
-    Error, Result,
-    content::{Candidates, Chunker},
-    vault::crew::Later,
+use std::{
+    collections::VecDeque,
+    io::Read,
+    sync::{Arc, Mutex, PoisonError},
 };
+
+use crate::{Error, Result, content::Chunker, vault::crew::Later};
 
 const BLOCK_BYTES: usize = 512 * 1024;
 /// What keeps the hands busy while chunks are of usual length. Of a longer one more is read when it is needed.
@@ -19,32 +19,50 @@ const BLOCKS_AHEAD: usize = 6;
 const BEFORE_BYTES: usize = Chunker::WINDOW_BYTES;
 
 /// Bytes of a value, after those that came before them.
-pub(super) struct Block(Vec<u8>);
+pub(super) struct Block {
+    memory: Vec<u8>,
+    /// How much of the chunk that is open at the block's first byte lies before it.
+    open_bytes: Arc<Mutex<usize>>,
+}
 
-/// A block, and where it may be cut.
+/// A block, and where chunks end in it, before which of its bytes.
 pub(super) struct Searched {
-    block: Block,
-    candidates: Candidates,
+    memory: Vec<u8>,
+    cuts: VecDeque<usize>,
 }
 
 impl Block {
-    /// Work for a hand.
+    /// Work for a hand, once the block before it was searched.
     pub(super) fn search(self, chunker: &Chunker) -> Searched {
-        let candidates = chunker.candidates(&self.0);
-        Searched { block: self, candidates }
+        let Self { memory, open_bytes } = self;
+        let mut open_bytes = open_bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        let length = memory.len().saturating_sub(BEFORE_BYTES);
+        let (mut cuts, mut start) = (VecDeque::new(), 0);
+        loop {
+            let least = start + Chunker::BYTES_MIN.saturating_sub(*open_bytes);
+            let most = start + Chunker::BYTES_MAX - *open_bytes;
+            let place = chunker.first_place(&memory, least, most.min(length));
+            let Some(cut) = place.or(Some(most)).filter(|cut| *cut < length) else { break };
+            cuts.push_back(cut);
+            (start, *open_bytes) = (cut, 0);
+        }
+        *open_bytes += length - start;
+        Searched { memory, cuts }
     }
+}
 
+impl Searched {
     fn bytes(&self) -> &[u8] {
-        self.0.get(BEFORE_BYTES..).unwrap_or_default()
+        self.memory.get(BEFORE_BYTES..).unwrap_or_default()
     }
 }
 
 /// A value on its way into chunks.
 pub(super) struct Cutting<'s> {
     source: &'s mut dyn Read,
-    chunker: &'s Chunker,
-    /// Gives a block to the hands.
+    /// Gives a block to the hands, in turn.
     give: &'s dyn Fn(Block) -> Result<Later<Searched>>,
+    open_bytes: Arc<Mutex<usize>>,
     searching: VecDeque<Later<Searched>>,
     /// From the one in which the next chunk begins. All are full but the value's last.
     searched: VecDeque<Searched>,
@@ -58,15 +76,11 @@ pub(super) struct Cutting<'s> {
 }
 
 impl<'s> Cutting<'s> {
-    pub(super) fn new(
-        source: &'s mut dyn Read,
-        chunker: &'s Chunker,
-        give: &'s dyn Fn(Block) -> Result<Later<Searched>>,
-    ) -> Self {
+    pub(super) fn new(source: &'s mut dyn Read, give: &'s dyn Fn(Block) -> Result<Later<Searched>>) -> Self {
         Self {
             source,
-            chunker,
             give,
+            open_bytes: Arc::default(),
             searching: VecDeque::new(),
             searched: VecDeque::new(),
             start: 0,
@@ -80,8 +94,8 @@ impl<'s> Cutting<'s> {
     /// The next chunk; none at the end.
     pub(super) fn next_chunk(&mut self) -> Result<Option<Vec<u8>>> {
         self.read_ahead()?;
-        let end = self.next_cut()?;
-        Ok(if end > self.start { Some(self.take(end)) } else { None })
+        let length = self.next_length()?;
+        Ok(if length > 0 { Some(self.take(length)) } else { None })
     }
 
     fn read_ahead(&mut self) -> Result<()> {
@@ -108,23 +122,22 @@ impl<'s> Cutting<'s> {
         let read = source.take(LIMIT).read_to_end(&mut memory).map_err(Error::io("reading the source"))?;
         self.ended = read < BLOCK_BYTES;
         self.before = memory.last_chunk().copied().unwrap_or(self.before);
-        Ok(Some(Block(memory)).filter(|_| read > 0))
+        let block = Block { memory, open_bytes: Arc::clone(&self.open_bytes) };
+        Ok(Some(block).filter(|_| read > 0))
     }
 
-    /// Where the chunk ends, counted from the beginning of the first block.
-    fn next_cut(&mut self) -> Result<usize> {
-        let (least, most) = (self.start + Chunker::BYTES_MIN, self.start + Chunker::BYTES_MAX);
+    /// How long the chunk is.
+    fn next_length(&mut self) -> Result<usize> {
         let (mut number, mut base) = (0, 0);
-        while base < most {
-            let chunker = self.chunker;
-            let Some(Searched { block, candidates }) = self.searched(number)? else { break };
-            if let Some(at) = candidates.first_from(chunker, &block.0, least.saturating_sub(base)) {
-                return Ok(most.min(base + at));
+        while let Some(searched) = self.searched(number)? {
+            if let Some(cut) = searched.cuts.front() {
+                base += *cut;
+                break;
             }
+            base += searched.bytes().len();
             number += 1;
-            base += block.bytes().len();
         }
-        Ok(most.min(base))
+        Ok(base - self.start)
     }
 
     /// One of the blocks from the chunk's first on; none after the last.
@@ -139,12 +152,11 @@ impl<'s> Cutting<'s> {
         Ok(self.searched.get(number))
     }
 
-    /// The bytes up to `end`.
-    fn take(&mut self, end: usize) -> Vec<u8> {
-        let mut left = end - self.start;
+    /// The next chunk, of `left` bytes.
+    fn take(&mut self, mut left: usize) -> Vec<u8> {
         let mut chunk = Vec::with_capacity(left);
         while left > 0 {
-            let Some(Searched { block, .. }) = self.searched.front() else { break };
+            let Some(block) = self.searched.front() else { break };
             let rest = block.bytes().get(self.start..).unwrap_or_default();
             let (taken, rest) = rest.split_at(left.min(rest.len()));
             chunk.extend_from_slice(taken);
@@ -152,9 +164,12 @@ impl<'s> Cutting<'s> {
             self.start += taken.len();
             if rest.is_empty() {
                 self.start = 0;
-                let memory = self.searched.pop_front().map(|searched| searched.block.0);
+                let memory = self.searched.pop_front().map(|searched| searched.memory);
                 self.spare.extend(memory.filter(|_| self.spare.len() < BLOCKS_AHEAD));
             }
+        }
+        if let Some(block) = self.searched.front_mut() {
+            block.cuts.pop_front_if(|cut| *cut <= self.start);
         }
         chunk
     }
@@ -181,7 +196,7 @@ mod tests {
     fn cut_in_blocks(chunker: &Chunker, mut bytes: &[u8]) -> Vec<usize> {
         let whole = bytes;
         let give = |block: Block| Ok(Later::Here(Ok(block.search(chunker))));
-        let mut cutting = Cutting::new(&mut bytes, chunker, &give);
+        let mut cutting = Cutting::new(&mut bytes, &give);
         let (mut lengths, mut at) = (Vec::new(), 0);
         while let Some(chunk) = cutting.next_chunk().unwrap() {
             let held = cutting.searching.len() + cutting.searched.len() + cutting.spare.len();

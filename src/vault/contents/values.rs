@@ -1,6 +1,6 @@
 //! Values: short ones lie in the tree, longer ones are chunks, very long ones lists of chunks (FORMAT F-24).
 
-use std::{borrow::Cow, collections::VecDeque, io::Read};
+use std::{borrow::Cow, io::Read};
 
 use prost::Message as _;
 
@@ -70,10 +70,10 @@ pub(crate) fn write_content(
     let mut chunks = Chunks::new(writer, compress);
     match cut {
         Cut::Fixed => chunks.add_all(|| buffer.next_piece(source))?,
-        Cut::ByContent(chunker) if writer.hands() > 0 => {
-            let give = |block: Block| writer.give_first(|maker, _| Ok(block.search(maker.chunker())));
+        Cut::ByContent(_) if writer.hands() > 0 => {
+            let give = |block: Block| writer.give_in_turn(|maker| Ok(block.search(maker.chunker())));
             let mut source = buffer.bytes.as_slice().chain(source);
-            let mut cutting = Cutting::new(&mut source, chunker, &give);
+            let mut cutting = Cutting::new(&mut source, &give);
             chunks.add_all(|| cutting.next_chunk())?;
         }
         Cut::ByContent(chunker) => {
@@ -89,11 +89,14 @@ pub(crate) fn write_content(
     Ok(messages::Content { length, inline: Vec::new(), list_level, chunks: concat(&ids) })
 }
 
+/// A chunk, its bytes, and what was noted when it was given away.
+type Made = (MadeChunk, usize, u64);
+
 /// A value's chunks, which the hands name and compress.
 struct Chunks<'w, 'a> {
     writer: &'w ContentWriter<'a>,
-    /// With their bytes, and what was noted when they were given away.
-    coming: VecDeque<(Later<MadeChunk>, usize, u64)>,
+    coming: Line<Made>,
+    /// Of those that are coming.
     bytes: usize,
     ids: Vec<ChunkId>,
     /// Of all chunks.
@@ -103,7 +106,7 @@ struct Chunks<'w, 'a> {
 
 impl<'w, 'a> Chunks<'w, 'a> {
     fn new(writer: &'w ContentWriter<'a>, compress: Compress) -> Self {
-        Self { writer, coming: VecDeque::new(), bytes: 0, ids: Vec::new(), length: 0, compress }
+        Self { writer, coming: Line::new(usize::MAX), bytes: 0, ids: Vec::new(), length: 0, compress }
     }
 
     fn add_all(&mut self, mut next: impl FnMut() -> Result<Option<Vec<u8>>>) -> Result<()> {
@@ -120,14 +123,16 @@ impl<'w, 'a> Chunks<'w, 'a> {
         let (bytes, noted, compress) = (chunk.len(), self.writer.noted(), self.compress);
         let made = self.writer.give_first(move |maker, tools| {
             let packing = compress.packing(&chunk);
-            maker.make(chunk, packing, tools)
+            Ok((maker.make(chunk, packing, tools)?, bytes, noted))
         })?;
-        self.coming.push_back((made, bytes, noted));
+        self.coming.push(made);
         self.bytes += bytes;
-        while self.bytes > BYTES_MAX || (self.writer.hands() == 0 && self.bytes > 0) {
-            self.put_next()?;
+        loop {
+            let is_much = self.bytes > BYTES_MAX;
+            let due = if is_much { self.coming.next() } else { self.coming.next_due() };
+            let Some(made) = due else { return Ok(()) };
+            self.put(made?)?;
         }
-        Ok(())
     }
 
     /// Stores a chunk at once, on the caller's thread, from where it lies.
@@ -139,17 +144,15 @@ impl<'w, 'a> Chunks<'w, 'a> {
         Ok(())
     }
 
-    fn put_next(&mut self) -> Result<()> {
-        if let Some((made, bytes, noted)) = self.coming.pop_front() {
-            self.bytes -= bytes;
-            self.ids.push(self.writer.put_made(made.wait()?, noted)?);
-        }
+    fn put(&mut self, (made, bytes, noted): Made) -> Result<()> {
+        self.bytes -= bytes;
+        self.ids.push(self.writer.put_made(made, noted)?);
         Ok(())
     }
 
     fn finish(mut self) -> Result<Vec<ChunkId>> {
-        while !self.coming.is_empty() {
-            self.put_next()?;
+        while let Some(made) = self.coming.next() {
+            self.put(made?)?;
         }
         Ok(self.ids)
     }

@@ -246,6 +246,15 @@ impl<'a> ContentWriter<'a> {
         self.inner.borrow_mut().crew.give_first(move |tools| task(&maker, tools))
     }
 
+    /// The same, for what goes on from what the one before it came to.
+    pub(crate) fn give_in_turn<T: Send + 'static>(
+        &self,
+        task: impl FnOnce(&ChunkMaker) -> Result<T> + Send + 'static,
+    ) -> Result<Later<T>> {
+        let maker = Arc::clone(&self.maker);
+        self.inner.borrow_mut().crew.give_in_turn(move |_| task(&maker))
+    }
+
     /// A number that stays the same as long as no chunk has been noted: what was made since then may be stored
     /// already.
     pub(crate) fn noted(&self) -> u64 {
