@@ -9,6 +9,7 @@ use zeroize::Zeroize;
 use super::{
     Context, ObjectKey, OpenPart, Random, Sealing,
     aead::TAG_BYTES,
+    object_hash,
     object_key::{ObjectSecrets, nonce},
     opened::{Opened, gather},
     pad::{Layout, SEALED_SEGMENT_BYTES},
@@ -29,12 +30,14 @@ const COMMITMENT: std::ops::Range<usize> = 32..64;
 pub struct Sealed {
     context: Context,
     bytes: Vec<u8>,
+    /// If it is known.
+    pub(super) hash: Option<[u8; 32]>,
 }
 
 impl Sealed {
-    /// Joined from parts that were sealed.
-    pub(super) fn of(context: Context, bytes: Vec<u8>) -> Self {
-        Self { context, bytes }
+    /// Joined from parts that were sealed; `hash` is that of `bytes`, if it is known.
+    pub(super) fn of(context: Context, bytes: Vec<u8>, hash: Option<[u8; 32]>) -> Self {
+        Self { context, bytes, hash }
     }
 
     /// What it is and where it goes.
@@ -47,6 +50,12 @@ impl Sealed {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Hash of these bytes, as references name it.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        self.hash.unwrap_or_else(|| object_hash(&self.bytes))
     }
 
     /// Its memory, for the next object.
@@ -64,7 +73,7 @@ impl Sealed {
     /// [`Error::Damaged`].
     pub fn again(key: &ObjectKey, context: Context, bytes: Vec<u8>) -> Result<Self> {
         open_message(key, &context, bytes.clone())?;
-        Ok(Self { context, bytes })
+        Ok(Self { context, bytes, hash: None })
     }
 }
 
@@ -164,7 +173,7 @@ impl SealBuffer {
         let (mut bytes, layout, secrets) = self.complete(key, &context, (content_id, trailer), random)?;
         let body = bytes.get_mut(header..).ok_or(Error::Internal("an object is shorter than its header"))?;
         seal_segments(&secrets, (0, layout.segments() - 1), body)?;
-        Ok(Sealed { context, bytes })
+        Ok(Sealed { context, bytes, hash: None })
     }
 
     /// The same in parts of `segments` segments, for several threads: `content` are the content id and the trailer.

@@ -2,7 +2,7 @@
 
 use crate::{
     Error, Part, Result,
-    crypto::{Label, Place, Sealed, is_object_length, labelled_hash},
+    crypto::{Place, Sealed, is_object_length, object_hash},
     wire::messages,
 };
 
@@ -25,7 +25,7 @@ impl ObjectRef {
             return Err(Error::Internal("only plain objects have references"));
         };
         let length = u32::try_from(sealed.bytes().len()).map_err(|_| Error::Internal("object length"))?;
-        Ok(Self { id, length, hash: hash_object(sealed.bytes()), epoch: sealed.context().epoch })
+        Ok(Self { id, length, hash: sealed.hash(), epoch: sealed.context().epoch })
     }
 
     /// Reads one from the wire.
@@ -78,11 +78,6 @@ impl ObjectRef {
     /// Whether `bytes` are this object's.
     #[must_use]
     pub fn matches(&self, bytes: &[u8]) -> bool {
-        bytes.len() == self.length() && hash_object(bytes) == self.hash
+        bytes.len() == self.length() && object_hash(bytes) == self.hash
     }
-}
-
-/// Hash of a stored object.
-fn hash_object(bytes: &[u8]) -> [u8; 32] {
-    labelled_hash(Label::HASH_OBJECT, &[bytes])
 }
