@@ -75,6 +75,7 @@
 //! *What is left.* Equal windows cut equally under one key and epoch: repeats within a file show as repeats
 //! of chunk lengths, to whoever sees lengths (packs hide them).
 
+mod candidates;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
 mod pieces;
@@ -86,6 +87,7 @@ use self::window::{KEY_BYTES, WINDOW_BYTES, WindowHash};
 use crate::crypto::{CutCipher, Label, Secret, derive_from_key};
 use crate::limits::CHUNK_BYTES_MAX;
 
+pub(crate) use candidates::Candidates;
 pub use pieces::{MEDIA_PIECE_BYTES, media_piece};
 
 /// Finds the cuts of one kind's files in one epoch.
@@ -152,6 +154,20 @@ impl Chunker {
     /// The first length, from the minimum up and shorter than `bytes`, at which the window's value is low.
     fn first_candidate(&self, bytes: &[u8]) -> Option<usize> {
         self.first_window(bytes.get(Self::BYTES_MIN - WINDOW_BYTES..)?).map(|at| Self::BYTES_MIN + at)
+    }
+
+    /// Whether searching a file costs so little that one thread at a time does it for several.
+    pub(crate) fn is_fast(&self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        let is_fast = self.lanes.is_some();
+        #[cfg(not(target_arch = "x86_64"))]
+        let is_fast = false;
+        is_fast
+    }
+
+    /// Where a block of a file may be cut, wherever its chunks begin; `block` as in [`Self::first_place`].
+    pub(crate) fn candidates(&self, block: &[u8]) -> Candidates {
+        Candidates::find(self, block)
     }
 
     /// The first place from `from` on and before `end` in a block of a file at which a chunk may end, counted from the

@@ -10,6 +10,7 @@ mod pack;
 mod packer;
 
 pub use chunk::{ChunkEntry, ChunkId, Compressor, StoredFrame};
+pub(crate) use chunker::Candidates;
 pub use chunker::{Chunker, MEDIA_PIECE_BYTES, media_piece};
 pub use frame::{ChunkSlot, Decompressor, Frame, decode_chunk, kept_chunk, slots_of};
 pub use index::IndexFragment;

@@ -37,6 +37,7 @@ pub struct Sealed {
 impl Sealed {
     /// Joined from parts that were sealed; `hash` is that of `bytes`, if it is known.
     pub(super) fn of(context: Context, bytes: Vec<u8>, hash: Option<[u8; 32]>) -> Self {
+        debug_assert!(hash.is_none_or(|hash| hash == object_hash(&bytes)));
         Self { context, bytes, hash }
     }
 

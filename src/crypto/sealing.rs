@@ -107,7 +107,9 @@ impl Sealing {
         if parts.is_empty() {
             return Err(FOREIGN);
         }
-        let mut nodes = vec![None; length / NODE_BYTES];
+        // One alone would be hashed otherwise.
+        let count = Some(length / NODE_BYTES).filter(|count| *count > 1);
+        let mut nodes = vec![None; count.unwrap_or(0)];
         for part in parts {
             let joined = Arc::ptr_eq(&part.of, &secrets) && bytes.try_unsplit(part.bytes).is_ok();
             if !joined {

@@ -22,8 +22,6 @@ use crate::{
 };
 
 type Task = Box<dyn FnOnce(&mut Tools) + Send>;
-/// A task, and whether another may have its turn once it is done.
-type Begun = (Task, bool);
 /// What is to be done with all parts of a task, or with the error that came first.
 type End<Q> = Box<dyn FnOnce(Result<Vec<Q>>) + Send>;
 
@@ -76,7 +74,7 @@ impl Crew {
         &mut self,
         task: impl FnOnce(&mut Tools) -> Result<T> + Send + 'static,
     ) -> Result<Later<T>> {
-        self.give_to(|open| &mut open.tasks, task)
+        self.give_to(|open| &mut open.tasks, task, || {})
     }
 
     /// Gives a task away that the caller is about to wait for: it is done before those of [`Self::give`].
@@ -84,7 +82,7 @@ impl Crew {
         &mut self,
         task: impl FnOnce(&mut Tools) -> Result<T> + Send + 'static,
     ) -> Result<Later<T>> {
-        self.give_to(|open| &mut open.first, task)
+        self.give_to(|open| &mut open.first, task, || {})
     }
 
     /// Gives a task away that goes on from what the one before it, given in the same way, came to: of these only one is
@@ -93,7 +91,9 @@ impl Crew {
         &mut self,
         task: impl FnOnce(&mut Tools) -> Result<T> + Send + 'static,
     ) -> Result<Later<T>> {
-        self.give_to(|open| &mut open.in_turn, task)
+        let queue = Arc::clone(&self.queue);
+        // Who waits for it may want the next one: whose turn that is, must be known before.
+        self.give_to(|open| &mut open.in_turn, task, move || queue.end_turn())
     }
 
     /// Gives a task away that mostly waits for a disk or a network: the hands do it before all others, and the caller
@@ -102,19 +102,27 @@ impl Crew {
         &mut self,
         task: impl FnOnce(&mut Tools) -> Result<T> + Send + 'static,
     ) -> Result<Later<T>> {
-        self.give_to(|open| &mut open.slow, task)
+        self.give_to(|open| &mut open.slow, task, || {})
     }
 
     fn give_to<T: Send + 'static>(
         &mut self,
         line: fn(&mut Open) -> &mut VecDeque<Task>,
         task: impl FnOnce(&mut Tools) -> Result<T> + Send + 'static,
+        then: impl FnOnce() + Send + 'static,
     ) -> Result<Later<T>> {
         if self.size == 0 {
             return Ok(Later::Here(self.here(task)));
         }
         let (done, result) = sync_channel(1);
-        self.put(line, Box::new(move |tools| answer(&done, task(tools))))?;
+        self.put(
+            line,
+            Box::new(move |tools| {
+                let result = task(tools);
+                then();
+                answer(&done, result);
+            }),
+        )?;
         Ok(Later::Coming(Coming { result, queue: Arc::clone(&self.queue) }))
     }
 
@@ -159,7 +167,7 @@ impl Crew {
             self.hands.push(thread::spawn(move || {
                 let hand = Hand(queue);
                 while let Some(task) = hand.0.next() {
-                    hand.0.run(task, &mut tools);
+                    task(&mut tools);
                 }
             }));
         }
@@ -240,18 +248,16 @@ impl Queue {
     }
 
     /// Waits for a task; none once the crew has ended.
-    fn next(&self) -> Option<Begun> {
+    fn next(&self) -> Option<Task> {
         let waits = |open: &mut Open| open.has_nothing_to_do() && !open.is_closed;
         let mut open = self.more.wait_while(self.lock(), waits).unwrap_or_else(PoisonError::into_inner);
-        open.next_slow().or_else(|| open.next_quick())
+        open.slow.pop_front().or_else(|| open.next_quick())
     }
 
-    fn run(&self, (task, in_turn): Begun, tools: &mut Tools) {
-        task(tools);
-        if in_turn {
-            self.lock().is_taken = false;
-            self.more.notify_one();
-        }
+    /// Lets the next of those that are done in turn have its own.
+    fn end_turn(&self) {
+        self.lock().is_taken = false;
+        self.more.notify_one();
     }
 
     fn own_tools(&self) -> Result<Tools> {
@@ -270,24 +276,15 @@ impl Open {
         self.slow.is_empty() && !whose_turn_it_is && self.first.is_empty() && self.tasks.is_empty()
     }
 
-    fn next_quick(&mut self) -> Option<Begun> {
-        if !self.is_taken
-            && let Some(task) = self.in_turn.pop_front()
-        {
-            self.is_taken = true;
-            return Some((task, true));
-        }
-        let task = self.first.pop_front().or_else(|| self.tasks.pop_front());
-        task.map(|task| (task, false))
+    fn next_quick(&mut self) -> Option<Task> {
+        let in_turn = if self.is_taken { None } else { self.in_turn.pop_front() };
+        self.is_taken |= in_turn.is_some();
+        in_turn.or_else(|| self.first.pop_front()).or_else(|| self.tasks.pop_front())
     }
 
-    fn next_slow(&mut self) -> Option<Begun> {
-        self.slow.pop_front().map(|task| (task, false))
-    }
-
-    /// The caller's next.
-    fn next_own(&mut self) -> Option<Begun> {
-        self.next_quick().or_else(|| self.next_slow())
+    /// The caller's next. While a hand is at one in turn, it will soon have more to do itself.
+    fn next_own(&mut self) -> Option<Task> {
+        self.next_quick().or_else(|| if self.is_taken { None } else { self.slow.pop_front() })
     }
 }
 
@@ -342,11 +339,11 @@ impl<T> Coming<T> {
                 break result;
             }
             // Only the job's thread gives tasks: when there is none, none will come before the result, but those whose
-            // turn comes, and the hands wait for them.
+            // turn comes, and slow ones behind them: they are done by the hand that is at one in turn.
             let Some(task) = self.queue.lock().next_own() else {
                 break self.result.recv().unwrap_or(Err(STOPPED));
             };
-            self.queue.run(task, &mut own);
+            task(&mut own);
         };
         self.queue.put_back(own);
         result

@@ -215,3 +215,52 @@ rolling!(
     |state: __m256i, below: __m256i| _mm256_shldi_epi64::<1>(state, below),
     |a: __m256i, b: __m256i, c: __m256i| _mm256_ternarylogic_epi64::<0b1001_0110>(a, b, c)
 );
+
+#[cfg(test)]
+mod tests {
+    use super::super::LOW_BELOW;
+    use super::*;
+    use crate::{
+        content::chunker::window::KEY_BYTES,
+        crypto::{Random, SeededRandom},
+    };
+
+    fn all() -> Vec<Lanes> {
+        Lanes::detect().into_iter().chain(Lanes::narrower()).collect()
+    }
+
+    #[test]
+    fn a_low_value_is_seen_wherever_it_is() {
+        for lanes in all() {
+            let none = Digests([[0xff; 16]; LANES * STEP]);
+            assert!(!lanes.may_be_low(&none));
+            for at in 0..LANES * STEP {
+                for value in [0, 1 << 32, LOW_BELOW - 1] {
+                    let mut digests = none;
+                    digests.0[at][..8].copy_from_slice(&value.to_le_bytes());
+                    assert!(lanes.may_be_low(&digests), "{value} at {at}");
+                }
+                let mut digests = none;
+                digests.0[at][..8].copy_from_slice(&(LOW_BELOW << 2).to_le_bytes());
+                assert!(!lanes.may_be_low(&digests), "nothing is low at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_place_begins_as_one_alone_does() {
+        let mut random = SeededRandom::new(3);
+        let (mut key, mut bytes) = ([0; KEY_BYTES], vec![0; SEEN_BYTES]);
+        random.fill(&mut key).unwrap();
+        random.fill(&mut bytes).unwrap();
+        let hash = WindowHash::new(&key);
+        for lanes in all() {
+            let mut states = [[0; 4]; LANES];
+            lanes.start(&hash, &mut states, bytes.first_chunk().unwrap());
+            for (lane, state) in states.into_iter().enumerate() {
+                let window = &bytes[lane * STRIDE..][..WINDOW_BYTES];
+                assert_eq!(state, window.iter().fold([0; 4], |state, byte| hash.push(state, *byte)));
+            }
+        }
+    }
+}

@@ -344,7 +344,7 @@ impl FolderSource {
         let policy = Policy::of(&self.kind);
         let cut = match policy.cutting_of(meta.size, &head) {
             Cutting::Fixed => Cut::Fixed,
-            _ => Cut::ByContent(pass.writer.chunker()),
+            _ => Cut::ByContent,
         };
         let compress = if policy.compress { Compress::Sampled } else { Compress::Never };
         let content = write_content(pass.writer, &mut head.as_slice().chain(file.reader()), cut, compress)?;

@@ -1,8 +1,9 @@
 //! Cuts a value by its content, of which the hands find where it is to be cut (FORMAT F-23).
 //!
-//! The value is read in blocks. Each is searched by whichever hand is free, but one after the other: where a chunk
-//! ends tells where the next one cannot, and that is more than half of all. The cuts are those of
-//! [`Chunker::next_cut`]. Never holds more blocks than the longest chunk can touch, however many cuts there are.
+//! The value is read in blocks, which hands search. Where a chunk ends tells where the next one cannot, and that is more
+//! than half of all: so one block is searched after the other, by whichever hand is free. Where that would keep too many
+//! hands waiting they search blocks side by side, which costs a third more, and the job's own thread picks. The cuts are
+//! those of [`Chunker::next_cut`]. Never holds more blocks than the longest chunk can touch, however many cuts there are.
 
 use std::{
     collections::VecDeque,
@@ -10,44 +11,60 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::{Error, Result, content::Chunker, vault::crew::Later};
+use crate::{
+    Error, Result,
+    content::{Candidates, Chunker},
+    vault::crew::Later,
+};
 
 const BLOCK_BYTES: usize = 512 * 1024;
-/// What keeps the hands busy while chunks are of usual length. Of a longer one more is read when it is needed.
+/// What is read ahead while chunks are of usual length. Of a longer one more is read when it is needed.
 const BLOCKS_AHEAD: usize = 6;
 /// What stands before a block in its memory.
 const BEFORE_BYTES: usize = Chunker::WINDOW_BYTES;
 
+// No more than one chunk ends in a block.
+const _: () = assert!(BLOCK_BYTES < Chunker::BYTES_MIN);
+
 /// Bytes of a value, after those that came before them.
 pub(super) struct Block {
     memory: Vec<u8>,
-    /// How much of the chunk that is open at the block's first byte lies before it.
-    open_bytes: Arc<Mutex<usize>>,
+    /// How much of the chunk that is open at the block's first byte lies before it; none if blocks are searched side
+    /// by side.
+    open_bytes: Option<Arc<Mutex<usize>>>,
 }
 
-/// A block, and where chunks end in it, before which of its bytes.
+/// A block, and what was found in it.
 pub(super) struct Searched {
     memory: Vec<u8>,
-    cuts: VecDeque<usize>,
+    found: Found,
+}
+
+/// Before which byte of a block a chunk ends.
+enum Found {
+    Cut(Option<usize>),
+    /// It depends on where the chunk begins.
+    Places(Candidates),
 }
 
 impl Block {
-    /// Work for a hand, once the block before it was searched.
+    /// Work for a hand; in turn, if blocks are not searched side by side.
     pub(super) fn search(self, chunker: &Chunker) -> Searched {
         let Self { memory, open_bytes } = self;
-        let mut open_bytes = open_bytes.lock().unwrap_or_else(PoisonError::into_inner);
-        let length = memory.len().saturating_sub(BEFORE_BYTES);
-        let (mut cuts, mut start) = (VecDeque::new(), 0);
-        loop {
-            let least = start + Chunker::BYTES_MIN.saturating_sub(*open_bytes);
-            let most = start + Chunker::BYTES_MAX - *open_bytes;
-            let place = chunker.first_place(&memory, least, most.min(length));
-            let Some(cut) = place.or(Some(most)).filter(|cut| *cut < length) else { break };
-            cuts.push_back(cut);
-            (start, *open_bytes) = (cut, 0);
-        }
-        *open_bytes += length - start;
-        Searched { memory, cuts }
+        let found = match open_bytes {
+            None => Found::Places(chunker.candidates(&memory)),
+            Some(open_bytes) => {
+                let mut open_bytes = open_bytes.lock().unwrap_or_else(PoisonError::into_inner);
+                let length = memory.len().saturating_sub(BEFORE_BYTES);
+                let least = Chunker::BYTES_MIN.saturating_sub(*open_bytes);
+                let most = Chunker::BYTES_MAX - *open_bytes;
+                let place = chunker.first_place(&memory, least, most.min(length));
+                let cut = place.or(Some(most)).filter(|cut| *cut < length);
+                *open_bytes = cut.map_or(*open_bytes + length, |cut| length - cut);
+                Found::Cut(cut)
+            }
+        };
+        Searched { memory, found }
     }
 }
 
@@ -55,14 +72,25 @@ impl Searched {
     fn bytes(&self) -> &[u8] {
         self.memory.get(BEFORE_BYTES..).unwrap_or_default()
     }
+
+    /// Where the chunk ends, if it ends here and neither before `least` nor after `most`.
+    fn cut(&self, chunker: &Chunker, least: usize, most: usize) -> Option<usize> {
+        let place = match &self.found {
+            // Of one that is behind, the next chunk begins there.
+            Found::Cut(cut) => cut.filter(|cut| *cut >= least),
+            Found::Places(places) => places.first_from(chunker, &self.memory, least),
+        };
+        Some(place.map_or(most, |place| place.min(most))).filter(|cut| *cut < self.bytes().len())
+    }
 }
 
 /// A value on its way into chunks.
 pub(super) struct Cutting<'s> {
     source: &'s mut dyn Read,
-    /// Gives a block to the hands, in turn.
+    chunker: &'s Chunker,
+    /// Gives a block to the hands.
     give: &'s dyn Fn(Block) -> Result<Later<Searched>>,
-    open_bytes: Arc<Mutex<usize>>,
+    open_bytes: Option<Arc<Mutex<usize>>>,
     searching: VecDeque<Later<Searched>>,
     /// From the one in which the next chunk begins. All are full but the value's last.
     searched: VecDeque<Searched>,
@@ -76,11 +104,17 @@ pub(super) struct Cutting<'s> {
 }
 
 impl<'s> Cutting<'s> {
-    pub(super) fn new(source: &'s mut dyn Read, give: &'s dyn Fn(Block) -> Result<Later<Searched>>) -> Self {
+    /// `in_turn` if blocks are given so that one is searched after the other.
+    pub(super) fn new(
+        source: &'s mut dyn Read,
+        (chunker, in_turn): (&'s Chunker, bool),
+        give: &'s dyn Fn(Block) -> Result<Later<Searched>>,
+    ) -> Self {
         Self {
             source,
+            chunker,
             give,
-            open_bytes: Arc::default(),
+            open_bytes: in_turn.then(Arc::default),
             searching: VecDeque::new(),
             searched: VecDeque::new(),
             start: 0,
@@ -122,16 +156,18 @@ impl<'s> Cutting<'s> {
         let read = source.take(LIMIT).read_to_end(&mut memory).map_err(Error::io("reading the source"))?;
         self.ended = read < BLOCK_BYTES;
         self.before = memory.last_chunk().copied().unwrap_or(self.before);
-        let block = Block { memory, open_bytes: Arc::clone(&self.open_bytes) };
+        let block = Block { memory, open_bytes: self.open_bytes.clone() };
         Ok(Some(block).filter(|_| read > 0))
     }
 
     /// How long the chunk is.
     fn next_length(&mut self) -> Result<usize> {
+        let (least, most) = (self.start + Chunker::BYTES_MIN, self.start + Chunker::BYTES_MAX);
         let (mut number, mut base) = (0, 0);
+        let chunker = self.chunker;
         while let Some(searched) = self.searched(number)? {
-            if let Some(cut) = searched.cuts.front() {
-                base += *cut;
+            if let Some(cut) = searched.cut(chunker, least.saturating_sub(base), most - base) {
+                base += cut;
                 break;
             }
             base += searched.bytes().len();
@@ -168,9 +204,6 @@ impl<'s> Cutting<'s> {
                 self.spare.extend(memory.filter(|_| self.spare.len() < BLOCKS_AHEAD));
             }
         }
-        if let Some(block) = self.searched.front_mut() {
-            block.cuts.pop_front_if(|cut| *cut <= self.start);
-        }
         chunk
     }
 }
@@ -193,10 +226,10 @@ mod tests {
     /// As many as the longest chunk can touch.
     const BLOCKS_MAX: usize = Chunker::BYTES_MAX / BLOCK_BYTES + 1;
 
-    fn cut_in_blocks(chunker: &Chunker, mut bytes: &[u8]) -> Vec<usize> {
+    fn cut_in_blocks(chunker: &Chunker, mut bytes: &[u8], in_turn: bool) -> Vec<usize> {
         let whole = bytes;
         let give = |block: Block| Ok(Later::Here(Ok(block.search(chunker))));
-        let mut cutting = Cutting::new(&mut bytes, &give);
+        let mut cutting = Cutting::new(&mut bytes, (chunker, in_turn), &give);
         let (mut lengths, mut at) = (Vec::new(), 0);
         while let Some(chunk) = cutting.next_chunk().unwrap() {
             let held = cutting.searching.len() + cutting.searched.len() + cutting.spare.len();
@@ -220,7 +253,9 @@ mod tests {
 
     fn assert_same(chunker: &Chunker, bytes: &[u8]) {
         let at_once = cut_at_once(chunker, bytes);
-        assert_eq!(cut_in_blocks(chunker, bytes), at_once, "{} bytes", bytes.len());
+        for in_turn in [true, false] {
+            assert_eq!(cut_in_blocks(chunker, bytes, in_turn), at_once, "{} bytes", bytes.len());
+        }
     }
 
     fn chunker(seed: u8) -> Chunker {
@@ -270,7 +305,9 @@ mod tests {
         for length in [700_000, 3_000_000, 9_000_000] {
             let many: Vec<u8> = low.iter().copied().cycle().take(length).collect();
             assert_same(&chunker, &many);
-            assert!(cut_in_blocks(&chunker, &many).iter().all(|length| *length < Chunker::BYTES_MIN + 64));
+            assert!(
+                cut_in_blocks(&chunker, &many, true).iter().all(|length| *length < Chunker::BYTES_MIN + 64)
+            );
             // And beside others.
             let mixed = [&bytes[..first + 100_000], &many, &bytes, &many[7..]].concat();
             assert_same(&chunker, &mixed);
@@ -287,8 +324,7 @@ mod tests {
         let (clock, random) = (vault.clock.as_ref(), work.random.as_mut());
         let writer = ContentWriter::new(access, run, &job, clock, random, false).unwrap();
         assert_eq!(writer.hands() > 0, threads > 1);
-        let cut = Cut::ByContent(writer.chunker());
-        let content = write_content(&writer, &mut bytes, cut, Compress::Sampled).unwrap();
+        let content = write_content(&writer, &mut bytes, Cut::ByContent, Compress::Sampled).unwrap();
         writer.flush().unwrap();
         content
     }

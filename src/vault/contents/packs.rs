@@ -89,7 +89,8 @@ impl PackSource {
     /// Fetches a pack that the index lists, verifies every byte of it, and says how many they were.
     pub(crate) fn verify(&self, pack: &PackEntry, decompressor: &mut Decompressor) -> Result<u64> {
         let object = pack.object();
-        // Any pack has room in it: memory that a short one does not fit would go and come, and the allocator keep it.
+        // Any pack has room in it, if the store reads into what it is given: memory that a short one does not fit would
+        // go and come, and the allocator keep it.
         let room = self.spare.take(OBJECT_BYTES_MAX).unwrap_or_else(|| Vec::with_capacity(OBJECT_BYTES_MAX));
         let bytes = self.fetch_into(room, object.id())?;
         if !object.matches(&bytes) {

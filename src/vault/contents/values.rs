@@ -5,7 +5,7 @@ use std::{borrow::Cow, io::Read};
 use prost::Message as _;
 
 use super::{
-    ContentReader, ContentWriter, MadeChunk, Packing, Piece,
+    ChunkMaker, ContentReader, ContentWriter, MadeChunk, Packing, Piece,
     cutting::{Block, Cutting},
 };
 use crate::{
@@ -21,13 +21,16 @@ const ID_BYTES: usize = 32;
 /// Chunk ids that may lie in the tree itself.
 const DIRECT_IDS_MAX: usize = 64;
 
+/// As many hands have enough else to do while one thread searches a long file for its cuts, a quarter of the work.
+const IN_TURN_HANDS: usize = 3;
+
 /// How a value is cut and whether its chunks are compressed.
 #[derive(Clone, Copy)]
-pub(crate) enum Cut<'a> {
+pub(crate) enum Cut {
     /// Pieces of one length: what is written once and never edited.
     Fixed,
     /// Where the content says so: what changes in the middle.
-    ByContent(&'a Chunker),
+    ByContent,
 }
 
 /// Whether chunks are compressed.
@@ -54,11 +57,11 @@ impl Compress {
     }
 }
 
-/// Reads everything from `source` and stores it. The caller's thread reads and picks the cuts, the hands do the rest.
+/// Reads everything from `source` and stores it. The caller's thread reads, the hands do the rest.
 pub(crate) fn write_content(
     writer: &ContentWriter<'_>,
     source: &mut dyn Read,
-    cut: Cut<'_>,
+    cut: Cut,
     compress: Compress,
 ) -> Result<messages::Content> {
     let mut buffer = Buffer::default();
@@ -70,15 +73,24 @@ pub(crate) fn write_content(
     let mut chunks = Chunks::new(writer, compress);
     match cut {
         Cut::Fixed => chunks.add_all(|| buffer.next_piece(source))?,
-        Cut::ByContent(_) if writer.hands() > 0 => {
-            let give = |block: Block| writer.give_in_turn(|maker| Ok(block.search(maker.chunker())));
+        Cut::ByContent if writer.hands() > 0 => {
+            let chunker = writer.chunker();
+            let in_turn = chunker.is_fast() && writer.hands() <= IN_TURN_HANDS;
+            let search = |maker: &ChunkMaker, block: Block| Ok(block.search(maker.chunker()));
+            let give = |block: Block| {
+                if in_turn {
+                    writer.give_in_turn(move |maker| search(maker, block))
+                } else {
+                    writer.give_first(move |maker, _| search(maker, block))
+                }
+            };
             let mut source = buffer.bytes.as_slice().chain(source);
-            let mut cutting = Cutting::new(&mut source, &give);
+            let mut cutting = Cutting::new(&mut source, (chunker, in_turn), &give);
             chunks.add_all(|| cutting.next_chunk())?;
         }
-        Cut::ByContent(chunker) => {
+        Cut::ByContent => {
             buffer.move_to(writer.lend_ahead());
-            while let Some(chunk) = buffer.next_chunk(source, chunker)? {
+            while let Some(chunk) = buffer.next_chunk(source, writer.chunker())? {
                 chunks.add_here(chunk)?;
             }
             writer.return_ahead(buffer.bytes);
