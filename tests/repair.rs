@@ -24,6 +24,7 @@ use attack_support::{Phone, backup, device, files, noise, objects, remove, repla
 use strongroom::{
     Error,
     kinds::Kind,
+    limits::SEGMENT_BYTES,
     store::{
         StoreErrorKind,
         faults::{Fault, FaultStore, Method},
@@ -136,7 +137,7 @@ fn a_damaged_pack_is_found_by_reading_it() {
 #[test]
 fn what_a_device_has_of_the_tree_itself_does_not_hide_that_the_store_lost_it() {
     const FILES: u64 = 4000;
-    const SEALED_SEGMENT: usize = 64 * 1024 + 16;
+    const TAG_BYTES: usize = 16;
     let phone = Phone::new();
     for number in 0..FILES {
         phone.write(&format!("short {number}"), noise(number, 20));
@@ -148,7 +149,7 @@ fn what_a_device_has_of_the_tree_itself_does_not_hide_that_the_store_lost_it() {
     let (mut parts, mut whole_trees) = (0, 0);
     for name in lines.filter(|line| line.object == "pack").map(|line| line.name) {
         let bytes = objects(&phone.store)[&name].clone();
-        for at in (0..bytes.len()).step_by(SEALED_SEGMENT) {
+        for at in (0..bytes.len()).step_by(SEGMENT_BYTES + TAG_BYTES) {
             let mut spoiled = bytes.clone();
             spoiled[(at + 1000).min(bytes.len() - 1)] ^= 1;
             replace(&phone.store, &name, &spoiled);

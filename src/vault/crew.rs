@@ -513,6 +513,30 @@ mod tests {
         held.wait().unwrap();
     }
 
+    #[test]
+    fn who_waits_sends_nothing_while_a_hand_is_at_a_task_in_turn() {
+        let (begun, has_begun) = sync_channel(1);
+        let (done, order) = sync_channel(2);
+        let mut crew = Crew::new(1);
+        let at_the_end = done.clone();
+        let in_turn = crew.give_in_turn(move |_: &mut Tools| {
+            begun.send(()).unwrap();
+            thread::sleep(Duration::from_millis(50));
+            at_the_end.send("in turn").unwrap();
+            Ok(())
+        });
+        has_begun.recv().unwrap();
+        let slow = crew
+            .give_slow(move |_| {
+                done.send("slow").unwrap();
+                Ok(())
+            })
+            .unwrap();
+        in_turn.unwrap().wait().unwrap();
+        slow.wait().unwrap();
+        assert_eq!(order.iter().collect::<Vec<_>>(), ["in turn", "slow"]);
+    }
+
     fn squared(number: u32) -> Result<u32> {
         number.checked_mul(number).ok_or(Error::Cancelled)
     }

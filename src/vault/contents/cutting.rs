@@ -2,7 +2,7 @@
 //!
 //! The value is read in blocks, which hands search. Where a chunk ends tells where the next one cannot, and that is more
 //! than half of all: so one block is searched after the other, by whichever hand is free. Where that would keep too many
-//! hands waiting they search blocks side by side, which costs a third more, and the job's own thread picks. The cuts are
+//! hands waiting they search blocks side by side, which costs half as much again, and the job's own thread picks. The cuts are
 //! those of [`Chunker::next_cut`]. Never holds more blocks than the longest chunk can touch, however many cuts there are.
 
 use std::{
@@ -77,7 +77,7 @@ impl Searched {
     fn cut(&self, chunker: &Chunker, least: usize, most: usize) -> Option<usize> {
         let place = match &self.found {
             // Of one that is behind, the next chunk begins there.
-            Found::Cut(cut) => cut.filter(|cut| *cut >= least),
+            Found::Cut(cut) => return cut.filter(|cut| *cut >= least),
             Found::Places(places) => places.first_from(chunker, &self.memory, least),
         };
         Some(place.map_or(most, |place| place.min(most))).filter(|cut| *cut < self.bytes().len())
