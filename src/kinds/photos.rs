@@ -15,7 +15,7 @@ pub const PHOTO_HEAD_BYTES: usize = 1024 * 1024;
 /// cameras record no zone: their local time is then read as if it were UTC.
 #[must_use]
 pub fn taken_ms(head: &[u8]) -> Option<i64> {
-    let head = head.get(..PHOTO_HEAD_BYTES).unwrap_or(head);
+    let head = before_scan(head.get(..PHOTO_HEAD_BYTES).unwrap_or(head));
     let exif = exif::Reader::new()
         .continue_on_error(true)
         .read_from_container(&mut Cursor::new(head))
@@ -31,6 +31,27 @@ pub fn taken_ms(head: &[u8]) -> Option<i64> {
         };
     }
     to_ms(&time)
+}
+
+/// A JPEG up to its first scan (ITU-T T.81, B.1.1.4 and B.2.3), behind which no metadata lies; else all of it. A picture
+/// without any would be searched to its end.
+fn before_scan(head: &[u8]) -> &[u8] {
+    if !head.starts_with(&[0xff, 0xd8]) {
+        return head;
+    }
+    let mut at = 2_usize;
+    while let Some([0xff, marker, high, low]) = head.get(at..).and_then(|rest| rest.first_chunk()) {
+        at += match marker {
+            // Start of scan.
+            0xda => return head.get(..at).unwrap_or(head),
+            // Fill.
+            0xff => 1,
+            // Those that stand alone.
+            0x01 | 0xd0..=0xd9 => 2,
+            _ => 2 + usize::from(u16::from_be_bytes([*high, *low])),
+        };
+    }
+    head
 }
 
 enum Part {
@@ -127,6 +148,23 @@ mod tests {
         assert_eq!(taken_ms(&jpeg(&full)), Some(1_709_202_896_789));
         let odd = tiff(&[(0x9003, "1969:12:31 23:59:59"), (0x9011, "east"), (0x9291, "x")]);
         assert_eq!(taken_ms(&odd), Some(-1000));
+    }
+
+    #[test]
+    fn nothing_is_looked_for_behind_the_start_of_the_scan() {
+        let tiff = tiff(&[(0x9003, "2024:02:29 12:34:56")]);
+        let exif = &jpeg(&tiff)[2..];
+        let other = b"\xff\xe0\0\x06\xff\xda\0\0";
+        let before = [b"\xff\xd8\xff".as_slice(), other, b"\xff\x01\xff\xff", exif].concat();
+        assert!(taken_ms(&before).is_some());
+        assert!(before_scan(&before).ends_with(&tiff));
+        let behind = [b"\xff\xd8\xff\xda\0\x02".as_slice(), other, exif].concat();
+        assert_eq!((before_scan(&behind).len(), taken_ms(&behind)), (2, None));
+        for length in 0..before.len() {
+            let cut = before.get(..length).unwrap_or_default();
+            assert!(cut.starts_with(before_scan(cut)));
+        }
+        assert_eq!(before_scan(&tiff), tiff);
     }
 
     #[test]

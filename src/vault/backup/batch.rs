@@ -103,8 +103,9 @@ impl Whole {
 /// Files up to this length are one chunk, however they are cut.
 pub(super) const SMALL_BYTES: u64 = Chunker::BYTES_MIN as u64;
 
-/// The longest files that the hands read as a whole, if there are any.
+/// The longest files that the hands read as a whole.
 const WHOLE_BYTES: u64 = CHUNK_BYTES_MAX as u64;
+const PIECE_BYTES: u64 = MEDIA_PIECE_BYTES as u64;
 
 /// Entries, and what the hands read of them.
 pub(super) struct Batch {
@@ -150,7 +151,7 @@ struct WholeFile {
 
 impl Gathering {
     pub(super) fn new(writer: &ContentWriter<'_>) -> Self {
-        let longest = if writer.hands() > 0 { WHOLE_BYTES } else { SMALL_BYTES };
+        let longest = if writer.hands() > 0 { WHOLE_BYTES } else { PIECE_BYTES };
         Self { steps: Vec::new(), files: Vec::new(), bytes: 0, longest }
     }
 
@@ -250,7 +251,6 @@ impl Making<'_> {
         (size, longest): (u64, u64),
         is_picture: bool,
     ) -> Result<Option<(Cutting, Vec<u8>)>> {
-        const PIECE_BYTES: u64 = MEDIA_PIECE_BYTES as u64;
         let mut cutting = None;
         loop {
             let limit = PIECE_BYTES.min(longest + 1 - self.length);

@@ -330,7 +330,7 @@ impl FolderSource {
     ) -> Result<FileContent<messages::Content>> {
         let failed = || Error::io("reading the source");
         let meta = file.meta().map_err(failed())?;
-        let mut head = Vec::new();
+        let mut head = Vec::with_capacity(MEDIA_PIECE_BYTES);
         file.reader().take(MEDIA_PIECE_BYTES as u64).read_to_end(&mut head).map_err(failed())?;
         let taken_ms = if is_picture(&self.kind, item) { taken_from(&head) } else { None };
         if let Some(content) = cut_otherwise(known, meta.size, pass)? {
