@@ -10,6 +10,26 @@ use std::fmt;
 /// Longest name of one component, in bytes.
 const COMPONENT_BYTES_MAX: usize = 255;
 
+/// What every file is called that a restore is still writing, around a number of its own.
+const UNFINISHED: (&str, &str) = (".strongroom-", ".part");
+/// Short enough for a Linux kernel to keep the name without extra memory.
+const UNFINISHED_DIGITS: usize = 14;
+
+/// A name for a file that a restore is still writing.
+pub(super) fn unfinished_name(number: u64) -> String {
+    let (before, after) = UNFINISHED;
+    let number = number & ((1 << (4 * UNFINISHED_DIGITS)) - 1);
+    format!("{before}{number:0width$x}{after}", width = UNFINISHED_DIGITS)
+}
+
+/// Whether a file has such a name. Nobody else gives one.
+pub(super) fn is_unfinished(name: &OsStr) -> bool {
+    let (before, after) = UNFINISHED;
+    let number = name.to_str().and_then(|name| name.strip_prefix(before)?.strip_suffix(after));
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    number.is_some_and(|number| number.len() == UNFINISHED_DIGITS && number.bytes().all(is_digit))
+}
+
 /// One path component: never empty, never a way up, never a path of several parts.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Component(OsString);

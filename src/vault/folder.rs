@@ -27,7 +27,7 @@ pub(super) use self::handles::{Handles, is_not_a_folder};
 use self::listing::sorted_names;
 pub use self::meta::{Attributes, EntryType, FileMeta};
 pub(super) use self::stat::{Identity, Stat};
-use super::component::os_string;
+use super::component::{is_unfinished, os_string};
 use crate::Error;
 
 /// A folder, or a single file, by its path. Nothing is opened until it is used.
@@ -174,6 +174,7 @@ impl Walk {
     /// Looks at one entry; none if it has vanished.
     fn look(&mut self, name: &OsStr) -> Result<Option<SourceItem>, Skipped> {
         match self.try_look(name) {
+            Ok(Some((meta, _))) if meta.entry_type == EntryType::Regular && is_unfinished(name) => Ok(None),
             Ok(Some((meta, _))) if self.without.contains(&(meta.device, meta.inode)) => Ok(None),
             Ok(Some((meta, link_target))) => {
                 Ok(Some(SourceItem { components: self.components(name), meta, link_target }))

@@ -11,7 +11,7 @@ use rustix::fs::{CWD, FileType, Mode, RenameFlags, mknodat, renameat_with};
 use tempfile::TempDir;
 
 use super::*;
-use crate::vault::component::{Component, Platform};
+use crate::vault::component::{Component, Platform, unfinished_name};
 
 fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
@@ -303,4 +303,16 @@ fn names_are_not_shown_by_debug() {
     let file = walk.open(&file).unwrap().unwrap();
     let shown = format!("{folder:?} {:?} {walk:?} {file:?}", items(root.path()));
     assert!(!shown.contains("hidden") && !shown.contains(root.path().to_str().unwrap()));
+}
+
+#[test]
+fn files_that_a_restore_is_still_writing_are_not_walked_to() {
+    let home = folder();
+    let (unfinished, lookalike) = (unfinished_name(7), ".strongroom-7.part");
+    fs::write(home.path().join(&unfinished), b"half a").unwrap();
+    fs::write(home.path().join(lookalike), b"mine").unwrap();
+    fs::create_dir(home.path().join(unfinished_name(8))).unwrap();
+    let found: Vec<_> = items(home.path()).into_iter().map(|item| key(&item.components)).collect();
+    assert_eq!(found, [unfinished_name(8).as_bytes(), lookalike.as_bytes()]);
+    assert!(is_unfinished(OsStr::new(&unfinished_name(u64::MAX))) && !is_unfinished(OsStr::new(lookalike)));
 }

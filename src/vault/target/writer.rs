@@ -1,8 +1,9 @@
 //! One file on its way into the target.
 //!
 //! It is written under a random name beside its place, readable by its owner only, and takes its own name in
-//! one step when it is whole (I9). A writer that is dropped unfinished takes the file away again; a killed
-//! process leaves it behind, as `.strongroom-….part`.
+//! one step when it is whole (I9). A writer that is dropped unfinished takes the file away again; what a killed
+//! process leaves behind, as `.strongroom-….part`, no backup takes for the owner's, and the next restore into the
+//! folder removes it.
 
 use std::fmt;
 use std::fs::File;
@@ -17,7 +18,7 @@ use cap_std::fs::{Dir, OpenOptions};
 
 use super::{ItemError, Overwrite, Place, Rules, may_replace};
 use crate::crypto::{OsRandom, Random};
-use crate::vault::component::Component;
+use crate::vault::component::{Component, unfinished_name};
 use crate::vault::folder::{Attributes, Stat};
 
 /// A stretch of zeros between two multiples of this is left as a hole.
@@ -59,7 +60,10 @@ impl FileWriter {
         let temporary_name = place.temporary.next();
         let file = create_new(&place.dir, &temporary_name).map_err(ItemError::io("making a file"))?;
         let temporary = Temporary { place, name: Some(temporary_name) };
-        Ok(Self { temporary, name: name.clone(), file: file.into_std(), length: 0, in_hole: false, rules })
+        let file = file.into_std();
+        // Another restore does not take it for left behind, where the file system has locks.
+        let _locked_or_not = file.try_lock();
+        Ok(Self { temporary, name: name.clone(), file, length: 0, in_hole: false, rules })
     }
 
     /// Appends `bytes`. Zeros are not written but skipped, in pieces that end at each multiple of 64 KiB.
@@ -154,8 +158,7 @@ impl Drop for Temporary {
     }
 }
 
-/// Names for what has none yet: from a random number on, one after the other. Short enough for a Linux kernel to
-/// keep them without extra memory.
+/// Names for what has none yet: from a random number on, one after the other.
 #[derive(Debug)]
 pub(super) struct TemporaryNames(AtomicU64);
 
@@ -167,9 +170,7 @@ impl TemporaryNames {
     }
 
     pub(super) fn next(&self) -> String {
-        const BITS: u32 = 56;
-        let number = self.0.fetch_add(1, Ordering::Relaxed) & ((1 << BITS) - 1);
-        format!(".strongroom-{number:014x}.part")
+        unfinished_name(self.0.fetch_add(1, Ordering::Relaxed))
     }
 }
 
