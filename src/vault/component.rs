@@ -10,24 +10,22 @@ use std::fmt;
 /// Longest name of one component, in bytes.
 const COMPONENT_BYTES_MAX: usize = 255;
 
-/// What every file is called that a restore is still writing, around a number of its own.
+/// What every file is called to which a restore has given no name of its own yet, around a number.
 const UNFINISHED: (&str, &str) = (".strongroom-", ".part");
-/// Short enough for a Linux kernel to keep the name without extra memory.
-const UNFINISHED_DIGITS: usize = 14;
 
-/// A name for a file that a restore is still writing.
+/// A name for such a file. Short enough for a Linux kernel to keep it without extra memory.
 pub(super) fn unfinished_name(number: u64) -> String {
+    const BITS: u32 = 56;
     let (before, after) = UNFINISHED;
-    let number = number & ((1 << (4 * UNFINISHED_DIGITS)) - 1);
-    format!("{before}{number:0width$x}{after}", width = UNFINISHED_DIGITS)
+    let number = number & ((1 << BITS) - 1);
+    format!("{before}{number:014x}{after}")
 }
 
-/// Whether a file has such a name. Nobody else gives one.
+/// Whether something has such a name.
 pub(super) fn is_unfinished(name: &OsStr) -> bool {
     let (before, after) = UNFINISHED;
-    let number = name.to_str().and_then(|name| name.strip_prefix(before)?.strip_suffix(after));
-    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    number.is_some_and(|number| number.len() == UNFINISHED_DIGITS && number.bytes().all(is_digit))
+    let name = name.as_encoded_bytes();
+    name.starts_with(before.as_bytes()) && name.ends_with(after.as_bytes())
 }
 
 /// One path component: never empty, never a way up, never a path of several parts.

@@ -174,8 +174,10 @@ impl Walk {
     /// Looks at one entry; none if it has vanished.
     fn look(&mut self, name: &OsStr) -> Result<Option<SourceItem>, Skipped> {
         match self.try_look(name) {
-            Ok(Some((meta, _))) if meta.entry_type == EntryType::Regular && is_unfinished(name) => Ok(None),
             Ok(Some((meta, _))) if self.without.contains(&(meta.device, meta.inode)) => Ok(None),
+            Ok(Some((meta, _))) if meta.entry_type != EntryType::Directory && is_unfinished(name) => {
+                Err(self.skipped(name, SkipReason::Unfinished))
+            }
             Ok(Some((meta, link_target))) => {
                 Ok(Some(SourceItem { components: self.components(name), meta, link_target }))
             }
@@ -285,6 +287,9 @@ pub enum SkipReason {
     /// It is a fifo, a socket or a device.
     #[error("neither a file, a folder nor a link")]
     Special,
+    /// A restore has it under way, or was killed and left it behind half written.
+    #[error("a restore has not finished it")]
+    Unfinished,
     /// It became something else between two looks.
     #[error("it changed into something else meanwhile")]
     Changed,

@@ -9,7 +9,6 @@
 //! again.
 
 mod finish;
-mod leftovers;
 mod names;
 mod writer;
 
@@ -79,7 +78,6 @@ impl Target {
         make_root(path).map_err(Error::io("making the target"))?;
         let root =
             Dir::open_ambient_dir(path, ambient_authority()).map_err(Error::io("opening the target"))?;
-        leftovers::remove_from(&root);
         Ok(Self {
             handles: Handles::new(Arc::new(root)),
             made: vec![Arc::default()],
@@ -222,12 +220,7 @@ impl Target {
             self.handles.identity().is_some_and(|identity| self.alone.folders().contains(&identity));
         let owner = if is_left_alone { Err(ItemError::LeftAlone) } else { self.owner(name, created) };
         match owner {
-            Ok(owner) => {
-                if owner == Owner::User
-                    && let Ok(dir) = self.handles.current()
-                {
-                    leftovers::remove_from(&dir);
-                }
+            Ok(_) => {
                 let made = Made::default();
                 made.leave(&self.alone);
                 self.made.push(Arc::new(made));

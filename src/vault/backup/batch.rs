@@ -103,8 +103,9 @@ impl Whole {
 /// Files up to this length are one chunk, however they are cut.
 pub(super) const SMALL_BYTES: u64 = Chunker::BYTES_MIN as u64;
 
-/// The longest files that the hands read as a whole.
+/// The longest files that are read as a whole, if there are hands.
 const WHOLE_BYTES: u64 = CHUNK_BYTES_MAX as u64;
+/// The longest that one thread alone reads so: one piece.
 const PIECE_BYTES: u64 = MEDIA_PIECE_BYTES as u64;
 
 /// Entries, and what the hands read of them.
@@ -144,6 +145,8 @@ pub(super) struct Gathering {
 
 struct WholeFile {
     opening: Opening,
+    /// As the walk saw it: so much was set aside for it.
+    size: u64,
     is_picture: bool,
     /// Whether this device has it for the first time.
     is_new: bool,
@@ -183,6 +186,7 @@ impl Gathering {
                 self.bytes += item.meta.size;
                 self.files.push(WholeFile {
                     opening,
+                    size: item.meta.size,
                     is_picture: is_picture(kind, &item),
                     is_new: note.is_none(),
                 });
@@ -211,6 +215,7 @@ impl WholeFile {
             Err(reason) => return Ok(ReadFile::LeftOut(reason)),
         };
         let meta = file.meta_when_opened();
+        let longest = longest.min(self.size.max(SMALL_BYTES));
         let mut making = Making {
             policy,
             is_new: self.is_new,

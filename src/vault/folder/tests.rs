@@ -306,13 +306,14 @@ fn names_are_not_shown_by_debug() {
 }
 
 #[test]
-fn files_that_a_restore_is_still_writing_are_not_walked_to() {
+fn what_a_restore_has_not_finished_is_left_out_and_reported() {
     let home = folder();
-    let (unfinished, lookalike) = (unfinished_name(7), ".strongroom-7.part");
-    fs::write(home.path().join(&unfinished), b"half a").unwrap();
-    fs::write(home.path().join(lookalike), b"mine").unwrap();
-    fs::create_dir(home.path().join(unfinished_name(8))).unwrap();
-    let found: Vec<_> = items(home.path()).into_iter().map(|item| key(&item.components)).collect();
-    assert_eq!(found, [unfinished_name(8).as_bytes(), lookalike.as_bytes()]);
-    assert!(is_unfinished(OsStr::new(&unfinished_name(u64::MAX))) && !is_unfinished(OsStr::new(lookalike)));
+    fs::write(home.path().join(unfinished_name(u64::MAX)), b"half a").unwrap();
+    symlink("a", home.path().join(unfinished_name(0))).unwrap();
+    fs::create_dir(home.path().join(unfinished_name(1))).unwrap();
+    fs::write(home.path().join(".strongroom-notes"), b"mine").unwrap();
+    let walk = || Folder::at(home.path()).walk().unwrap();
+    let found: Vec<_> = walk().filter_map(Result::ok).map(|item| key(&item.components)).collect();
+    assert_eq!(found, [unfinished_name(1).as_bytes(), b".strongroom-notes"]);
+    assert_eq!(reasons(walk()), [SkipReason::Unfinished, SkipReason::Unfinished]);
 }

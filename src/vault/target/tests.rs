@@ -371,38 +371,3 @@ fn names_are_not_shown_by_debug_nor_by_errors() {
     let finished = target.finish();
     assert!(!format!("{shown} {error} {error:?} {finished:?}").contains("hidden"));
 }
-
-#[test]
-fn what_a_killed_restore_left_behind_goes_and_what_another_writes_stays() {
-    let home = folder();
-    let root = home.path();
-    fs::create_dir_all(root.join("shared")).unwrap();
-    let (left, lookalike) = (".strongroom-0123456789abcd.part", ".strongroom-0123456789ABCD.part");
-    for place in ["", "shared"] {
-        fs::write(root.join(place).join(left), b"half a").unwrap();
-        fs::write(root.join(place).join(lookalike), b"mine").unwrap();
-    }
-    symlink("shared", root.join(".strongroom-00000000000001.part")).unwrap();
-    fs::create_dir(root.join(".strongroom-00000000000002.part")).unwrap();
-
-    let mut other = Target::create(root).unwrap();
-    let mut unfinished = other.file(&path("shared/other's")).unwrap();
-    assert!(names(root).iter().all(|name| !name.ends_with(left)));
-    unfinished.write(b"whole").unwrap();
-
-    let mut target = Target::create(root).unwrap();
-    put(&mut target, &path("shared/own"), b"whole").unwrap();
-    unfinished.finish(plain()).unwrap();
-    no_problems(&target.finish());
-    let [shared_lookalike, in_shared] = [lookalike, "own"].map(|name| format!("shared/{name}"));
-    let expected = [
-        ".strongroom-00000000000001.part",
-        ".strongroom-00000000000002.part",
-        lookalike,
-        "shared",
-        &shared_lookalike,
-        "shared/other's",
-        &in_shared,
-    ];
-    assert_eq!(names(root), expected);
-}

@@ -1,9 +1,8 @@
 //! One file on its way into the target.
 //!
 //! It is written under a random name beside its place, readable by its owner only, and takes its own name in
-//! one step when it is whole (I9). A writer that is dropped unfinished takes the file away again; what a killed
-//! process leaves behind, as `.strongroom-….part`, no backup takes for the owner's, and the next restore into the
-//! folder removes it.
+//! one step when it is whole (I9). A writer that is dropped unfinished takes the file away again; a killed
+//! process leaves it behind, as `.strongroom-….part`, which a backup of the folder leaves out and reports.
 
 use std::fmt;
 use std::fs::File;
@@ -60,10 +59,7 @@ impl FileWriter {
         let temporary_name = place.temporary.next();
         let file = create_new(&place.dir, &temporary_name).map_err(ItemError::io("making a file"))?;
         let temporary = Temporary { place, name: Some(temporary_name) };
-        let file = file.into_std();
-        // Another restore does not take it for left behind, where the file system has locks.
-        let _locked_or_not = file.try_lock();
-        Ok(Self { temporary, name: name.clone(), file, length: 0, in_hole: false, rules })
+        Ok(Self { temporary, name: name.clone(), file: file.into_std(), length: 0, in_hole: false, rules })
     }
 
     /// Appends `bytes`. Zeros are not written but skipped, in pieces that end at each multiple of 64 KiB.
