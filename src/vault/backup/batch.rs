@@ -3,10 +3,13 @@
 
 use std::{collections::VecDeque, io::Read as _};
 
-use super::files::{is_picture, taken_from};
+use super::{
+    files::{is_picture, taken_from},
+    pieces::{FileInPieces, PIECE_BYTES},
+};
 use crate::{
     Error, Result,
-    content::{ChunkId, Chunker, MEDIA_PIECE_BYTES},
+    content::{ChunkId, Chunker},
     kinds::{Cutting, Kind, Policy, looks_incompressible},
     limits::{CHUNK_BYTES_MAX, INLINE_BYTES_MAX},
     vault::{
@@ -40,6 +43,8 @@ pub(super) enum Content {
     File(Opening),
     /// In a file that the hands read, together with others.
     Coming,
+    /// In a file that they read in pieces, which are waited for in its turn.
+    InPieces(FileInPieces),
     /// It was read; chunks may have been noted since then.
     Read(Box<ReadFile>, u64),
 }
@@ -66,6 +71,7 @@ pub(super) struct FileContent<C> {
 pub(super) enum Whole {
     Inline(Vec<u8>),
     Chunks(Vec<MadeChunk>, u64),
+    Stored(messages::Content),
 }
 
 impl Whole {
@@ -73,6 +79,7 @@ impl Whole {
         match self {
             Self::Inline(bytes) => u64::try_from(bytes.len()).unwrap_or(0),
             Self::Chunks(_, length) => *length,
+            Self::Stored(content) => content.length,
         }
     }
 
@@ -91,6 +98,7 @@ impl Whole {
         let (inline, made) = match self {
             Self::Inline(bytes) => (bytes, Vec::new()),
             Self::Chunks(made, _) => (Vec::new(), made),
+            Self::Stored(content) => return Ok(content),
         };
         let mut chunks = Vec::with_capacity(made.len() * size_of::<ChunkId>());
         for chunk in made {
@@ -105,8 +113,6 @@ pub(super) const SMALL_BYTES: u64 = Chunker::BYTES_MIN as u64;
 
 /// The longest files that are read as a whole, if there are hands.
 const WHOLE_BYTES: u64 = CHUNK_BYTES_MAX as u64;
-/// The longest that one thread alone reads so: one piece.
-const PIECE_BYTES: u64 = MEDIA_PIECE_BYTES as u64;
 
 /// Entries, and what the hands read of them.
 pub(super) struct Batch {
@@ -139,23 +145,25 @@ impl Batch {
 pub(super) struct Gathering {
     steps: Vec<Step>,
     files: Vec<WholeFile>,
+    noted: u64,
     bytes: u64,
     longest: u64,
 }
 
-struct WholeFile {
-    opening: Opening,
+/// A file that the hands read as a whole.
+pub(super) struct WholeFile {
+    pub(super) opening: Opening,
+    pub(super) is_picture: bool,
     /// As the walk saw it: so much was set aside for it.
-    size: u64,
-    is_picture: bool,
+    pub(super) size: u64,
     /// Whether this device has it for the first time.
-    is_new: bool,
+    pub(super) is_new: bool,
 }
 
 impl Gathering {
     pub(super) fn new(writer: &ContentWriter<'_>) -> Self {
         let longest = if writer.hands() > 0 { WHOLE_BYTES } else { PIECE_BYTES };
-        Self { steps: Vec::new(), files: Vec::new(), bytes: 0, longest }
+        Self { steps: Vec::new(), files: Vec::new(), noted: writer.noted(), bytes: 0, longest }
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -172,137 +180,97 @@ impl Gathering {
     /// Adds an entry; `opening` is asked for a file.
     pub(super) fn present(
         &mut self,
-        kind: &Kind,
+        (kind, writer): (&Kind, &ContentWriter<'_>),
         (key, item, note): (Vec<u8>, SourceItem, Option<Note>),
         opening: impl FnOnce(&SourceItem) -> Opening,
-    ) {
+    ) -> Result<()> {
         let mut content = Content::Nowhere;
         if item.meta.entry_type == EntryType::Regular {
-            let opening = opening(&item);
-            if item.meta.size > self.longest {
+            let (opening, size) = (opening(&item), item.meta.size);
+            if size > self.longest {
                 content = Content::File(opening);
             } else {
-                content = Content::Coming;
-                self.bytes += item.meta.size;
-                self.files.push(WholeFile {
-                    opening,
-                    size: item.meta.size,
-                    is_picture: is_picture(kind, &item),
-                    is_new: note.is_none(),
-                });
+                let file =
+                    WholeFile { opening, is_picture: is_picture(kind, &item), size, is_new: note.is_none() };
+                self.bytes += size;
+                if size > PIECE_BYTES {
+                    content = Content::InPieces(FileInPieces::give(file, Policy::of(kind), writer)?);
+                } else {
+                    content = Content::Coming;
+                    self.files.push(file);
+                }
             }
         }
         self.steps.push(Step::Present(Entry { key, item, note, content }));
+        Ok(())
     }
 
     /// Lets the hands read its files.
     pub(super) fn read(self, kind: &Kind, writer: &ContentWriter<'_>) -> Result<Batch> {
-        let Self { steps, files, bytes, longest } = self;
-        let policy = Policy::of(kind);
-        let noted = writer.noted();
-        let files = writer.give(move |maker, tools| {
-            Ok(files.into_iter().map(|file| file.read(longest, policy, maker, tools)).collect())
-        })?;
+        let Self { steps, files, noted, bytes, longest } = self;
+        let (policy, longest) = (Policy::of(kind), longest.min(PIECE_BYTES));
+        // A task for no file would be waited for as long as all that was given before it.
+        let files = if files.is_empty() {
+            Later::Here(Ok(Vec::new()))
+        } else {
+            writer.give(move |maker, tools| {
+                Ok(files.into_iter().map(|file| file.read(longest, policy, maker, tools)).collect())
+            })?
+        };
         Ok(Batch { steps, files, noted, bytes })
     }
 }
 
 impl WholeFile {
+    /// Reads it in one piece, unless it turns out longer than `longest`.
     fn read(self, longest: u64, policy: Policy, maker: &ChunkMaker, tools: &mut Tools) -> Result<ReadFile> {
-        let mut file = match self.opening.open() {
+        let Self { opening, is_picture, size, is_new } = self;
+        let longest = longest.min(size.max(SMALL_BYTES));
+        let mut file = match opening.open() {
             Ok(Some(file)) => file,
             Ok(None) => return Ok(ReadFile::Vanished),
             Err(reason) => return Ok(ReadFile::LeftOut(reason)),
         };
         let meta = file.meta_when_opened();
-        let longest = longest.min(self.size.max(SMALL_BYTES));
-        let mut making = Making {
-            policy,
-            is_new: self.is_new,
-            maker,
-            tools,
-            length: 0,
-            chunks: Vec::new(),
-            taken_ms: None,
-        };
-        let Some((cutting, rest)) = making.read(&mut file, (meta.size, longest), self.is_picture)? else {
+        // One byte more, so that the end is seen without growing.
+        let mut bytes = maker.memory(usize::try_from(meta.size.min(longest)).unwrap_or(0));
+        let read = file.reader().take(longest + 1).read_to_end(&mut bytes);
+        read.map_err(Error::io("reading the source"))?;
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if length > longest {
             return Ok(ReadFile::TooLong(file));
-        };
+        }
         let settled = file.meta().is_ok_and(|after| after == meta);
-        let taken_ms = making.taken_ms;
-        let content = making.finish(cutting, rest)?;
+        let taken_ms = if is_picture { taken_from(&bytes) } else { None };
+        let content = if length <= INLINE_BYTES_MAX as u64 {
+            Whole::Inline(bytes)
+        } else {
+            let is_cut =
+                bytes.len() > Chunker::BYTES_MIN && policy.cutting_of(length, &bytes) != Cutting::Fixed;
+            let chunks = if is_cut { cut(maker.chunker(), &bytes) } else { vec![bytes] };
+            let policy = (policy, is_new && chunks.len() == 1);
+            let made = chunks.into_iter().map(|chunk| make(chunk, policy, maker, tools));
+            Whole::Chunks(made.collect::<Result<_>>()?, length)
+        };
         Ok(ReadFile::Whole(FileContent { meta, settled, taken_ms, content }))
     }
 }
 
-/// A file on its way into chunks. Each piece is made into one at once, while a processor's cache still has it.
-struct Making<'m> {
-    policy: Policy,
-    is_new: bool,
-    maker: &'m ChunkMaker,
-    tools: &'m mut Tools,
-    /// Bytes that were read.
-    length: u64,
-    chunks: Vec<MadeChunk>,
-    taken_ms: Option<i64>,
-}
-
-impl Making<'_> {
-    /// Reads a file of about `size` bytes in pieces, and gives the last one, which is not full, with how the file is
-    /// to be cut. None if it turns out longer than `longest`, or has more than one piece and is cut otherwise.
-    fn read(
-        &mut self,
-        file: &mut SourceFile,
-        (size, longest): (u64, u64),
-        is_picture: bool,
-    ) -> Result<Option<(Cutting, Vec<u8>)>> {
-        let mut cutting = None;
-        loop {
-            let limit = PIECE_BYTES.min(longest + 1 - self.length);
-            // One byte more, so that the end is seen without growing.
-            let expected = limit.min(size.saturating_sub(self.length));
-            let mut piece = self.maker.memory(usize::try_from(expected).unwrap_or(0));
-            let read = file.reader().take(limit).read_to_end(&mut piece);
-            read.map_err(Error::io("reading the source"))?;
-            let cutting = *cutting.get_or_insert_with(|| {
-                self.taken_ms = if is_picture { taken_from(&piece) } else { None };
-                self.policy.cutting_of(size, &piece)
-            });
-            let read = u64::try_from(piece.len()).unwrap_or(u64::MAX);
-            self.length += read;
-            if self.length > longest || (read == PIECE_BYTES && cutting != Cutting::Fixed) {
-                return Ok(None);
-            }
-            if read < PIECE_BYTES {
-                return Ok(Some((cutting, piece)));
-            }
-            self.make(piece)?;
-        }
-    }
-
-    fn make(&mut self, chunk: Vec<u8>) -> Result<()> {
-        let packing = if !self.policy.compress || looks_incompressible(&chunk) {
-            Packing::AsItIs
-        } else if self.is_new && u64::try_from(chunk.len()).is_ok_and(|length| length == self.length) {
-            Packing::WithOthers
-        } else {
-            Packing::Compressed
-        };
-        self.chunks.push(self.maker.make(chunk, packing, self.tools)?);
-        Ok(())
-    }
-
-    fn finish(mut self, cutting: Cutting, rest: Vec<u8>) -> Result<Whole> {
-        if self.length <= INLINE_BYTES_MAX as u64 {
-            return Ok(Whole::Inline(rest));
-        }
-        if cutting != Cutting::Fixed && rest.len() > Chunker::BYTES_MIN {
-            cut(self.maker.chunker(), &rest).into_iter().try_for_each(|chunk| self.make(chunk))?;
-        } else if !rest.is_empty() {
-            self.make(rest)?;
-        }
-        Ok(Whole::Chunks(self.chunks, self.length))
-    }
+/// Makes a chunk, which may share a frame if it is all of a file that this device never had.
+pub(super) fn make(
+    chunk: Vec<u8>,
+    (policy, may_share): (Policy, bool),
+    maker: &ChunkMaker,
+    tools: &mut Tools,
+) -> Result<MadeChunk> {
+    let packing = if !policy.compress || looks_incompressible(&chunk) {
+        Packing::AsItIs
+    } else if may_share {
+        Packing::WithOthers
+    } else {
+        Packing::Compressed
+    };
+    maker.make(chunk, packing, tools)
 }
 
 fn cut(chunker: &Chunker, bytes: &[u8]) -> Vec<Vec<u8>> {

@@ -144,7 +144,8 @@ impl FolderSource {
                 pass.writer.job().step(|progress| progress.items += 1)?;
                 let note = known.map(|(_, note)| note);
                 if note.is_none_or(|note| note.stat != stat_of(&item.meta)) {
-                    batch.present(&self.kind, (key, item, note), |item| self.walk.opening(item));
+                    let to = (&self.kind, pass.writer);
+                    batch.present(to, (key, item, note), |item| self.walk.opening(item))?;
                 }
             }
         }
@@ -262,8 +263,19 @@ impl FolderSource {
         content: Content,
         pass: &mut Pass<'_, '_>,
     ) -> Result<Option<(Vec<u8>, bool)>> {
+        let content = match content {
+            Content::InPieces(file) => {
+                // What is the same, cut otherwise, is not stored again.
+                let is_other = cut_otherwise(known, file.bytes, pass)?.is_some();
+                let noted = file.noted;
+                let read = file.wait(Some(pass.writer).filter(|_| !is_other))?;
+                Content::Read(Box::new(read), noted)
+            }
+            content => content,
+        };
         let read = match content {
-            Content::Nowhere | Content::Coming => None,
+            Content::Nowhere => None,
+            Content::Coming | Content::InPieces(_) => return Err(Error::Internal("a file was not read")),
             Content::File(opening) => match opening.open() {
                 Ok(Some(file)) => Some(self.read_long(file, known, item, pass)?),
                 Ok(None) => return Ok(None),
@@ -277,9 +289,12 @@ impl FolderSource {
                     Some(self.read_long(file, known, item, pass)?)
                 }
                 ReadFile::Whole(FileContent { meta, settled, taken_ms, content }) => {
-                    let content = match self.unchanged(known, item, &content, pass)? {
-                        Some(content) => content,
-                        None => content.store(pass.writer, noted)?,
+                    let content = match content {
+                        Whole::Stored(content) => content,
+                        content => match self.unchanged(known, item, &content, pass)? {
+                            Some(content) => content,
+                            None => content.store(pass.writer, noted)?,
+                        },
                     };
                     Some(FileContent { meta, settled, taken_ms, content })
                 }

@@ -8,6 +8,7 @@ mod cards;
 mod edits;
 mod files;
 mod messages;
+mod pieces;
 #[cfg(test)]
 mod tests;
 

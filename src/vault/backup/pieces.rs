@@ -1,0 +1,322 @@
+//! Files of several equal pieces, which whoever has time reads, one piece each: a thread that waits for the first piece
+//! is not kept by a whole file, and has it while a cache does.
+
+use std::{
+    io::{Read as _, Seek as _, SeekFrom},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::{
+    batch::{FileContent, ReadFile, Whole, WholeFile, make},
+    files::taken_from,
+};
+use crate::{
+    Error, Result,
+    content::MEDIA_PIECE_BYTES,
+    kinds::{Cutting, Policy},
+    vault::{
+        contents::{ChunkMaker, ContentWriter, MadeChunk},
+        crew::Later,
+        folder::{FileMeta, SourceFile},
+    },
+    wire::messages,
+};
+
+pub(super) const PIECE_BYTES: u64 = MEDIA_PIECE_BYTES as u64;
+
+/// A file whose pieces are being read.
+pub(super) struct FileInPieces {
+    shared: Arc<Mutex<Shared>>,
+    pieces: Vec<Later<Option<MadeChunk>>>,
+    /// Of all of them.
+    pub(super) bytes: u64,
+    /// [`ContentWriter::noted`] before any of them was made.
+    pub(super) noted: u64,
+}
+
+/// What those who read a file have in common.
+enum Shared {
+    /// Nobody has begun.
+    Closed(WholeFile),
+    /// It cannot be had, or not in pieces.
+    Not(ReadFile),
+    Open {
+        file: SourceFile,
+        /// The first piece, until it is made into a chunk.
+        head: Vec<u8>,
+        taken_ms: Option<i64>,
+        /// How many pieces are yet to be read.
+        unread: u64,
+        /// What the file was when the last one had been.
+        after: Option<FileMeta>,
+    },
+}
+
+impl FileInPieces {
+    /// Lets the hands read a file.
+    pub(super) fn give(file: WholeFile, policy: Policy, writer: &ContentWriter<'_>) -> Result<Self> {
+        let (bytes, noted) = (file.size, writer.noted());
+        let shared = Arc::new(Mutex::new(Shared::Closed(file)));
+        let give = |number| give_piece(&shared, (number, bytes), policy, writer);
+        let pieces = (0..bytes.div_ceil(PIECE_BYTES)).map(give).collect::<Result<_>>()?;
+        Ok(Self { shared, pieces, bytes, noted })
+    }
+
+    /// Waits for all of them. Each goes to `writer`, if there is one, as soon as it is made: the sooner a processor
+    /// gets it from the other one's cache, the less of it has gone from there.
+    pub(super) fn wait(self, writer: Option<&ContentWriter<'_>>) -> Result<ReadFile> {
+        let Self { shared, pieces, bytes, noted } = self;
+        let (mut made, mut ids, mut is_whole) = (Vec::new(), Vec::new(), true);
+        for piece in pieces {
+            match (piece.wait()?, writer) {
+                (Some(chunk), Some(writer)) if is_whole => ids.extend(writer.put_made(chunk, noted)?.0),
+                (Some(chunk), _) => made.push(chunk),
+                (None, _) => is_whole = false,
+            }
+        }
+        let content = match writer {
+            None => Whole::Chunks(made, bytes),
+            Some(_) => Whole::Stored(messages::Content { length: bytes, chunks: ids, ..Default::default() }),
+        };
+        let shared = std::mem::replace(&mut *lock(&shared), Shared::Not(ReadFile::Vanished));
+        Ok(match shared {
+            Shared::Open { file, taken_ms, after, .. } => {
+                let meta = file.meta_when_opened();
+                if !is_whole || after.is_some_and(|after| after.size != bytes) {
+                    return Ok(ReadFile::TooLong(file));
+                }
+                ReadFile::Whole(FileContent { meta, settled: after == Some(meta), taken_ms, content })
+            }
+            Shared::Not(read) => read,
+            Shared::Closed(_) => return Err(Error::Internal("a file was not read")),
+        })
+    }
+}
+
+impl Shared {
+    /// Reads one of the pieces; none if the file is not to be had in pieces.
+    fn piece(
+        &mut self,
+        number: u64,
+        bytes: u64,
+        policy: Policy,
+        maker: &ChunkMaker,
+    ) -> Result<Option<Vec<u8>>> {
+        if let Self::Closed(_) = self {
+            self.begin(bytes, policy, maker)?;
+        }
+        let Self::Open { file, head, unread, after, .. } = self else { return Ok(None) };
+        let piece = if number == 0 {
+            Some(std::mem::take(head))
+        } else {
+            let start = number * PIECE_BYTES;
+            file.seek(SeekFrom::Start(start)).map_err(failed())?;
+            read_piece(file, bytes - start, maker)?
+        };
+        *unread -= 1;
+        if *unread == 0 {
+            *after = file.meta().ok();
+        }
+        Ok(piece)
+    }
+
+    /// Opens the file and reads its first piece, which tells how it is to be cut.
+    fn begin(&mut self, bytes: u64, policy: Policy, maker: &ChunkMaker) -> Result<()> {
+        let Self::Closed(WholeFile { opening, is_picture, .. }) =
+            std::mem::replace(self, Self::Not(ReadFile::Vanished))
+        else {
+            return Err(Error::Internal("a file is read already"));
+        };
+        let mut file = match opening.open() {
+            Ok(Some(file)) => file,
+            Ok(None) => return Ok(()),
+            Err(reason) => {
+                *self = Self::Not(ReadFile::LeftOut(reason));
+                return Ok(());
+            }
+        };
+        let is_as_expected = file.meta_when_opened().size == bytes;
+        let head = if is_as_expected { read_piece(&mut file, bytes, maker)? } else { None };
+        *self = match head.filter(|head| policy.cutting_of(bytes, head) == Cutting::Fixed) {
+            Some(head) => {
+                let taken_ms = if is_picture { taken_from(&head) } else { None };
+                Self::Open { file, head, taken_ms, unread: bytes.div_ceil(PIECE_BYTES), after: None }
+            }
+            None => Self::Not(ReadFile::TooLong(file)),
+        };
+        Ok(())
+    }
+}
+
+/// Lets the hands read and make a piece; nothing comes of it if the file is not to be had in pieces.
+fn give_piece(
+    shared: &Arc<Mutex<Shared>>,
+    (number, bytes): (u64, u64),
+    policy: Policy,
+    writer: &ContentWriter<'_>,
+) -> Result<Later<Option<MadeChunk>>> {
+    let shared = Arc::clone(shared);
+    writer.give(move |maker, tools| {
+        let piece = lock(&shared).piece(number, bytes, policy, maker)?;
+        piece.map(|piece| make(piece, (policy, false), maker, tools)).transpose()
+    })
+}
+
+/// The next piece of a file that has `left` bytes more; none if it has fewer, or the last piece does not end with it,
+/// whatever its size is said to be.
+fn read_piece(file: &mut SourceFile, left: u64, maker: &ChunkMaker) -> Result<Option<Vec<u8>>> {
+    let expected = left.min(PIECE_BYTES);
+    let limit = if left > PIECE_BYTES { PIECE_BYTES } else { left + 1 };
+    let mut piece = maker.memory(usize::try_from(expected).unwrap_or(0));
+    let read = file.reader().take(limit).read_to_end(&mut piece).map_err(failed())?;
+    Ok(Some(piece).filter(|_| u64::try_from(read) == Ok(expected)))
+}
+
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn failed() -> impl FnOnce(std::io::Error) -> Error {
+    Error::io("reading the source")
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+#[expect(clippy::disallowed_methods, reason = "the tests change the files that are read")]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+    use crate::{
+        content::ChunkId,
+        crypto::{Random as _, SeededRandom},
+        kinds::Kind,
+        store::MemoryStore,
+        vault::{Folder, Job, NewDevice, Vault, testing::MemoryHome},
+    };
+
+    fn noise(length: u64) -> Vec<u8> {
+        let mut bytes = vec![0; usize::try_from(length).unwrap()];
+        SeededRandom::new(length).fill(&mut bytes).unwrap();
+        bytes
+    }
+
+    fn vault() -> Vault {
+        let device = NewDevice::named("phone").unwrap();
+        let (vault, _) = Vault::create(MemoryStore::new(), &MemoryHome::new(), device).unwrap();
+        vault.consent().grant(&Kind::FILES).unwrap();
+        vault
+    }
+
+    fn with_writer<T>(threads: usize, work: impl FnOnce(&ContentWriter<'_>) -> T) -> T {
+        let vault = vault();
+        let work_state = &mut *vault.work();
+        let view = vault.refresh(work_state).unwrap();
+        let (job, run) = (Job::new().with_threads(threads), vault.database.begin_run("files").unwrap());
+        let access = vault.access("files", &view).unwrap();
+        let (clock, random) = (vault.clock.as_ref(), work_state.random.as_mut());
+        work(&ContentWriter::new(access, run, &job, clock, random, false).unwrap())
+    }
+
+    /// The one file below `folder`, as a walk sees it, and what `change` makes of it afterwards.
+    fn walked(folder: &Path, change: impl FnOnce(&Path)) -> WholeFile {
+        let mut walk = Folder::at(folder).walk().unwrap();
+        let item = walk.next().unwrap().unwrap();
+        let (opening, size) = (walk.opening(&item), item.meta.size);
+        change(&folder.join("file"));
+        WholeFile { opening, size, is_picture: false, is_new: true }
+    }
+
+    const LENGTH: u64 = 3 * PIECE_BYTES + 1000;
+
+    fn read(writer: &ContentWriter<'_>, content: &[u8], change: impl FnOnce(&Path)) -> ReadFile {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("file"), content).unwrap();
+        let file = walked(folder.path(), change);
+        let file = FileInPieces::give(file, Policy::of(&Kind::FILES), writer).unwrap();
+        file.wait(Some(writer)).unwrap()
+    }
+
+    #[test]
+    fn a_file_in_pieces_is_the_chunks_of_its_pieces_in_order() {
+        for threads in [1, 2, 4] {
+            with_writer(threads, |writer| {
+                for length in [PIECE_BYTES + 1, 2 * PIECE_BYTES, LENGTH, 4 * 1024 * 1024] {
+                    let content = noise(length);
+                    let ReadFile::Whole(FileContent { settled, content: Whole::Stored(stored), .. }) =
+                        read(writer, &content, |_| {})
+                    else {
+                        panic!("{length} bytes are not read in pieces")
+                    };
+                    let key = writer.access().keys.chunk_id_key();
+                    let ids =
+                        content.chunks(MEDIA_PIECE_BYTES).flat_map(|piece| ChunkId::derive(key, piece).0);
+                    assert!(settled && stored.length == length && stored.chunks == ids.collect::<Vec<_>>());
+                    assert!(stored.chunks.as_chunks().0.iter().all(|id| writer.has(ChunkId(*id)).unwrap()));
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_what_the_walk_saw_is_read_otherwise() {
+        with_writer(2, |writer| {
+            let read = |content: &[u8], change: &dyn Fn(&Path)| read(writer, content, change);
+            let noise = noise(LENGTH);
+            let grown = read(&noise, &|path| fs::write(path, [&noise[..], b"more"].concat()).unwrap());
+            assert!(matches!(grown, ReadFile::TooLong(_)));
+            let shrunk = read(&noise, &|path| fs::write(path, &noise[1..]).unwrap());
+            assert!(matches!(shrunk, ReadFile::TooLong(_)));
+            let text = read(&b"the same words ".repeat(100_000), &|_| {});
+            assert!(matches!(text, ReadFile::TooLong(_)));
+            let gone = read(&noise, &|path| fs::remove_file(path).unwrap());
+            assert!(matches!(gone, ReadFile::Vanished));
+            let replaced = read(&noise, &|path| {
+                fs::remove_file(path).unwrap();
+                fs::create_dir(path).unwrap();
+            });
+            assert!(matches!(replaced, ReadFile::LeftOut(_)));
+        });
+    }
+
+    #[test]
+    fn a_file_that_changes_while_it_is_read_is_read_again_now_or_the_next_time() {
+        with_writer(1, |writer| {
+            for (length, is_read) in [(LENGTH, true), (LENGTH - 1, false), (LENGTH + 1, false)] {
+                let folder = tempfile::tempdir().unwrap();
+                let path = folder.path().join("file");
+                fs::write(&path, noise(LENGTH)).unwrap();
+                let file = walked(folder.path(), |_| {});
+                let (bytes, shared) = (file.size, Arc::new(Mutex::new(Shared::Closed(file))));
+                // With one thread it is read at once.
+                let piece =
+                    |number| give_piece(&shared, (number, bytes), Policy::of(&Kind::FILES), writer).unwrap();
+                let first = piece(0);
+                // Its time must tell.
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                fs::write(&path, noise(length)).unwrap();
+                let pieces = [first].into_iter().chain((1..4).map(piece)).collect();
+                let file = FileInPieces { shared: Arc::clone(&shared), pieces, bytes, noted: writer.noted() };
+                match file.wait(None).unwrap() {
+                    ReadFile::Whole(FileContent { settled, .. }) => assert!(is_read && !settled),
+                    ReadFile::TooLong(_) => assert!(!is_read),
+                    _ => panic!("a file that is there"),
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn a_last_piece_ends_with_its_file() {
+        with_writer(1, |writer| {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join("file"), noise(1000)).unwrap();
+            let whole = [999, 1000, 1001, PIECE_BYTES + 1].map(|left| {
+                let mut file = walked(folder.path(), |_| {}).opening.open().unwrap().unwrap();
+                let read = writer.give(move |maker, _| read_piece(&mut file, left, maker));
+                read.unwrap().wait().unwrap().is_some()
+            });
+            assert_eq!(whole, [false, true, false, false]);
+        });
+    }
+}
