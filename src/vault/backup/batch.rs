@@ -111,7 +111,7 @@ impl Whole {
 /// Files up to this length are one chunk, however they are cut.
 pub(super) const SMALL_BYTES: u64 = Chunker::BYTES_MIN as u64;
 
-/// The longest files that are read as a whole, if there are hands.
+/// The longest files that hands read, if there are any.
 const WHOLE_BYTES: u64 = CHUNK_BYTES_MAX as u64;
 
 /// Entries, and what the hands read of them.
@@ -150,7 +150,7 @@ pub(super) struct Gathering {
     longest: u64,
 }
 
-/// A file that the hands read as a whole.
+/// A file that whoever has time reads: in one piece, or in several.
 pub(super) struct WholeFile {
     pub(super) opening: Opening,
     pub(super) is_picture: bool,
@@ -207,14 +207,14 @@ impl Gathering {
 
     /// Lets the hands read its files.
     pub(super) fn read(self, kind: &Kind, writer: &ContentWriter<'_>) -> Result<Batch> {
-        let Self { steps, files, noted, bytes, longest } = self;
-        let (policy, longest) = (Policy::of(kind), longest.min(PIECE_BYTES));
+        let Self { steps, files, noted, bytes, longest: _ } = self;
+        let policy = Policy::of(kind);
         // A task for no file would be waited for as long as all that was given before it.
         let files = if files.is_empty() {
             Later::Here(Ok(Vec::new()))
         } else {
             writer.give(move |maker, tools| {
-                Ok(files.into_iter().map(|file| file.read(longest, policy, maker, tools)).collect())
+                Ok(files.into_iter().map(|file| file.read(policy, maker, tools)).collect())
             })?
         };
         Ok(Batch { steps, files, noted, bytes })
@@ -222,10 +222,10 @@ impl Gathering {
 }
 
 impl WholeFile {
-    /// Reads it in one piece, unless it turns out longer than `longest`.
-    fn read(self, longest: u64, policy: Policy, maker: &ChunkMaker, tools: &mut Tools) -> Result<ReadFile> {
+    /// Reads it in one piece, unless it has grown.
+    fn read(self, policy: Policy, maker: &ChunkMaker, tools: &mut Tools) -> Result<ReadFile> {
         let Self { opening, is_picture, size, is_new } = self;
-        let longest = longest.min(size.max(SMALL_BYTES));
+        let longest = size.max(SMALL_BYTES);
         let mut file = match opening.open() {
             Ok(Some(file)) => file,
             Ok(None) => return Ok(ReadFile::Vanished),

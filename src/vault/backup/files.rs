@@ -289,12 +289,9 @@ impl FolderSource {
                     Some(self.read_long(file, known, item, pass)?)
                 }
                 ReadFile::Whole(FileContent { meta, settled, taken_ms, content }) => {
-                    let content = match content {
-                        Whole::Stored(content) => content,
-                        content => match self.unchanged(known, item, &content, pass)? {
-                            Some(content) => content,
-                            None => content.store(pass.writer, noted)?,
-                        },
+                    let content = match self.unchanged(known, item, &content, pass)? {
+                        Some(content) => content,
+                        None => content.store(pass.writer, noted)?,
                     };
                     Some(FileContent { meta, settled, taken_ms, content })
                 }
@@ -327,6 +324,10 @@ impl FolderSource {
         read: &Whole,
         pass: &mut Pass<'_, '_>,
     ) -> Result<Option<messages::Content>> {
+        // It was asked before it was stored.
+        if let Whole::Stored(_) = read {
+            return Ok(None);
+        }
         let Some(content) = cut_otherwise(known, read.length(), pass)? else { return Ok(None) };
         if read.is_cut_as(&content) {
             return Ok(None);
