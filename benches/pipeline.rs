@@ -297,7 +297,7 @@ impl Stages {
         self.time("fill", |stages| stages.packer.add(Shelf::Content, &frame, &mut OsRandom).unwrap());
     }
 
-    /// Seals a pack, which hashes it too, and stores it.
+    /// Seals a pack and stores it.
     fn send(&mut self, pack: PackBuilder) {
         let (_, sealed) = self.time("seal", |stages| {
             pack.seal(&stages.key, AccountId([1; 16]), 0, "bench", &mut OsRandom).unwrap()

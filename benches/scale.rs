@@ -119,7 +119,7 @@ fn pack(first: u64) -> PackEntry {
     let object = messages::ObjectRef {
         name: chunk(u64::MAX - first).0[..16].to_vec(),
         length: 8 * 1024 * 1024,
-        hash: vec![0; 32],
+        hash: Vec::new(),
         epoch: 1,
     };
     PackEntry::from_wire(&messages::PackEntry { object: Some(object), chunks: chunks.collect() }).unwrap()

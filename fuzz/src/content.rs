@@ -14,7 +14,7 @@ use strongroom::{
 
 use super::{input::Input, world::secret};
 
-/// A fragment that is read has the one encoding it was read from.
+/// A fragment that is read has the one encoding it was read from, but for the hashes of packs, which are gone.
 pub fn index_fragment(data: &[u8]) {
     let Ok(fragment) = IndexFragment::parse(data) else { return };
     let wire = messages::IndexFragment {
@@ -22,7 +22,9 @@ pub fn index_fragment(data: &[u8]) {
         older: fragment.older().iter().map(ObjectRef::to_wire).collect(),
         lost: fragment.lost().iter().map(|name| name.to_vec()).collect(),
     };
-    assert!(wire.encode_to_vec() == data);
+    let mut given = messages::IndexFragment::decode(data).unwrap();
+    given.packs.iter_mut().flat_map(|pack| &mut pack.object).for_each(|object| object.hash.clear());
+    assert!(wire == given);
     for pack in fragment.packs() {
         let ends = pack.chunks().map(|slot| slot.frame.offset.checked_add(slot.frame.stored).unwrap());
         assert!(ends.max().unwrap_or(0) < 8 * 1024 * 1024);

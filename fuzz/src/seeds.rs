@@ -426,8 +426,16 @@ fn fragments() -> Seeds {
         .encode_to_vec()
     };
     let full = wire(&packs, &[object_ref(5), object_ref(6)]);
+    // As earlier builds wrote it, and as nobody does.
+    let with_hash = |length: usize| {
+        let mut wire = messages::IndexFragment::decode(&*full).unwrap();
+        wire.packs[0].object.as_mut().unwrap().hash = vec![6; length];
+        wire.encode_to_vec()
+    };
     vec![
         ("two-packs", full.clone()),
+        ("hash-of-a-pack", with_hash(32)),
+        ("half-a-hash", with_hash(16)),
         ("older-only", wire(&[], &[object_ref(5)])),
         ("empty", wire(&[], &[])),
         ("explicit-default", [&full[..], &[0x20, 0]].concat()),

@@ -12,9 +12,9 @@ use crate::{
     Error, Part, Result,
     crypto::{
         Context, HEADER_BYTES, ObjectKey, ObjectType, OpenPart, Opener, Place, Random, SealBuffer, Sealed,
-        SealedPart, Sealing,
+        SealedPart, Sealing, is_object_length,
     },
-    keys::{AccountId, ObjectRef},
+    keys::AccountId,
     limits::{OBJECT_BYTES_MAX, PACK_CHUNKS_MAX},
     wire::{decode_strict, messages},
 };
@@ -28,10 +28,13 @@ const fn capacity(object: usize) -> usize {
 }
 const TRAILER_BYTES: usize = 4;
 
-/// A pack's line in the index: the object and its chunks in order.
+/// A pack's line in the index: the object and its chunks in order. It has no hash of the object, which would say no
+/// more than the chunks' ids: whoever reads a chunk compares its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackEntry {
-    object: ObjectRef,
+    id: [u8; 16],
+    length: u32,
+    epoch: u32,
     chunks: Vec<ChunkEntry>,
 }
 
@@ -42,26 +45,46 @@ impl PackEntry {
     /// [`Error::Damaged`].
     pub fn from_wire(wire: &messages::PackEntry) -> Result<Self> {
         let messages::PackEntry { object, chunks } = wire;
-        let object = object.as_ref().ok_or(Error::damaged(Part::Index))?;
-        Ok(Self {
-            object: ObjectRef::from_wire(object, Part::Index)?,
-            chunks: chunks_from_wire(chunks, Part::Index)?,
-        })
+        let chunks = chunks_from_wire(chunks, Part::Index)?;
+        let read = object.as_ref().and_then(|object| {
+            let messages::ObjectRef { name, length, hash, epoch } = object;
+            let id = name.as_slice().try_into().ok()?;
+            usize::try_from(*length).ok().filter(|length| is_object_length(*length))?;
+            matches!(hash.len(), 0 | 32).then_some(Self { id, length: *length, epoch: *epoch, chunks })
+        });
+        read.ok_or(Error::damaged(Part::Index))
     }
 
     /// The wire form.
     #[must_use]
     pub fn to_wire(&self) -> messages::PackEntry {
         messages::PackEntry {
-            object: Some(self.object.to_wire()),
+            object: Some(messages::ObjectRef {
+                name: self.id.to_vec(),
+                length: self.length,
+                hash: Vec::new(),
+                epoch: self.epoch,
+            }),
             chunks: self.chunks.iter().map(ChunkEntry::to_wire).collect(),
         }
     }
 
-    /// The pack object.
+    /// The pack's 16-byte name.
     #[must_use]
-    pub fn object(&self) -> &ObjectRef {
-        &self.object
+    pub fn id(&self) -> [u8; 16] {
+        self.id
+    }
+
+    /// The length of the object in bytes.
+    #[must_use]
+    pub fn length(&self) -> u32 {
+        self.length
+    }
+
+    /// The epoch of the key that opens it.
+    #[must_use]
+    pub fn epoch(&self) -> u32 {
+        self.epoch
     }
 
     /// Its chunks, in the order of their bytes.
@@ -211,10 +234,11 @@ impl PackBuilder {
         let directory = wire.encode_to_vec();
         let length = u32::try_from(directory.len()).map_err(|_| Error::Internal("pack directory"))?;
         let trailer = [&directory[..], &length.to_le_bytes()].concat();
-        let context = pack_context(account, epoch, kind, random.bytes()?);
+        let id = random.bytes()?;
+        let context = pack_context(account, epoch, kind, id);
         let (sealing, parts) =
             self.buffer.begin_sealing(key, context, (&directory, &trailer), SEGMENTS, random)?;
-        Ok((PackSealing { sealing, chunks: self.chunks }, parts))
+        Ok((PackSealing { sealing, id, epoch, chunks: self.chunks }, parts))
     }
 }
 
@@ -222,18 +246,21 @@ impl PackBuilder {
 #[must_use = "nothing of it leaves before all is sealed"]
 pub struct PackSealing {
     sealing: Sealing,
+    id: [u8; 16],
+    epoch: u32,
     chunks: Vec<ChunkEntry>,
 }
 
 impl PackSealing {
-    /// Joins all its parts, in order, and names it by its hash.
+    /// Joins all its parts, in order.
     ///
     /// # Errors
     /// [`Error::Internal`] for other parts than its own.
     pub fn join(self, parts: Vec<SealedPart>) -> Result<(PackEntry, Sealed)> {
-        let sealed = self.sealing.join(parts)?;
-        let object = ObjectRef::of(&sealed)?;
-        Ok((PackEntry { object, chunks: self.chunks }, sealed))
+        let Self { sealing, id, epoch, chunks } = self;
+        let sealed = sealing.join(parts)?;
+        let length = u32::try_from(sealed.bytes().len()).map_err(|_| Error::Internal("pack length"))?;
+        Ok((PackEntry { id, length, epoch, chunks }, sealed))
     }
 }
 

@@ -12,7 +12,6 @@ mod exchange;
 mod hash;
 mod hybrid;
 mod labels;
-mod object_hash;
 mod object_key;
 mod opened;
 mod pad;
@@ -33,7 +32,6 @@ pub use exchange::ExchangeSecret;
 pub use hash::{keyed_hash, labelled_hash};
 pub use hybrid::{HYBRID_CIPHERTEXT_BYTES, HYBRID_PUBLIC_KEY_BYTES, HybridPublicKey, HybridSecretKey};
 pub use labels::Label;
-pub use object_hash::object_hash;
 pub use object_key::ObjectKey;
 pub use opened::Opened;
 pub use pad::{is_object_length, object_lengths};
@@ -41,7 +39,9 @@ pub use password::{PasswordParameters, PasswordSeeds, derive_password_seeds};
 #[cfg(any(test, feature = "test-support"))]
 pub use random::SeededRandom;
 pub use random::{OsRandom, Random};
-pub use seal::{FORMAT_VERSION, HEADER_BYTES, MAGIC, Opener, SealBuffer, Sealed, open_message, seal_message};
+pub use seal::{
+    FORMAT_VERSION, HEADER_BYTES, MAGIC, Opener, SealBuffer, Sealed, object_hash, open_message, seal_message,
+};
 pub(crate) use seal::{open_message_with_extra, seal_message_with_extra};
 #[cfg(any(test, feature = "test-support"))]
 pub use seal_log::{SealCounts, SealLog};

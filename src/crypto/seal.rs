@@ -7,9 +7,9 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
 use super::{
-    Context, ObjectKey, OpenPart, Random, Sealing,
+    Context, Label, ObjectKey, OpenPart, Random, Sealing,
     aead::TAG_BYTES,
-    object_hash,
+    labelled_hash,
     object_key::{ObjectSecrets, nonce},
     opened::{Opened, gather},
     pad::{Layout, SEALED_SEGMENT_BYTES},
@@ -30,15 +30,12 @@ const COMMITMENT: std::ops::Range<usize> = 32..64;
 pub struct Sealed {
     context: Context,
     bytes: Vec<u8>,
-    /// If it is known.
-    pub(super) hash: Option<[u8; 32]>,
 }
 
 impl Sealed {
-    /// Joined from parts that were sealed; `hash` is that of `bytes`, if it is known.
-    pub(super) fn of(context: Context, bytes: Vec<u8>, hash: Option<[u8; 32]>) -> Self {
-        debug_assert!(hash.is_none_or(|hash| hash == object_hash(&bytes)));
-        Self { context, bytes, hash }
+    /// Joined from parts that were sealed.
+    pub(super) fn of(context: Context, bytes: Vec<u8>) -> Self {
+        Self { context, bytes }
     }
 
     /// What it is and where it goes.
@@ -56,7 +53,7 @@ impl Sealed {
     /// Hash of these bytes, as references name it.
     #[must_use]
     pub fn hash(&self) -> [u8; 32] {
-        self.hash.unwrap_or_else(|| object_hash(&self.bytes))
+        object_hash(&self.bytes)
     }
 
     /// Its memory, for the next object.
@@ -74,8 +71,14 @@ impl Sealed {
     /// [`Error::Damaged`].
     pub fn again(key: &ObjectKey, context: Context, bytes: Vec<u8>) -> Result<Self> {
         open_message(key, &context, bytes.clone())?;
-        Ok(Self { context, bytes, hash: None })
+        Ok(Self { context, bytes })
     }
+}
+
+/// The hash of a stored object, as references name it.
+#[must_use]
+pub fn object_hash(bytes: &[u8]) -> [u8; 32] {
+    labelled_hash(Label::HASH_OBJECT, &[bytes])
 }
 
 /// An object under construction: plaintext goes straight to where its ciphertext will lie.
@@ -174,7 +177,7 @@ impl SealBuffer {
         let (mut bytes, layout, secrets) = self.complete(key, &context, (content_id, trailer), random)?;
         let body = bytes.get_mut(header..).ok_or(Error::Internal("an object is shorter than its header"))?;
         seal_segments(&secrets, (0, layout.segments() - 1), body)?;
-        Ok(Sealed { context, bytes, hash: None })
+        Ok(Sealed { context, bytes })
     }
 
     /// The same in parts of `segments` segments, for several threads: `content` are the content id and the trailer.

@@ -1,5 +1,4 @@
 //! One object sealed by several threads: its segments in parts, which are sealed one beside the other and then joined.
-//! What is sealed is hashed at once, while a cache has it.
 //!
 //! All parts share the object's memory (`bytes::BytesMut` splits and joins without copying).
 
@@ -9,7 +8,6 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     Context,
-    object_hash::{NODE_BYTES, NodeHash, NodeHasher},
     object_key::ObjectSecrets,
     pad::{Layout, SEALED_SEGMENT_BYTES},
     seal::{Sealed, seal_segments},
@@ -23,31 +21,18 @@ pub struct OpenPart {
     /// The number of its first segment, and of the last of the whole object.
     first: usize,
     last: usize,
-    /// Where in the object it begins.
-    offset: usize,
     bytes: BytesMut,
 }
 
 impl OpenPart {
-    /// Seals its segments, and hashes the nodes that lie in them.
+    /// Seals its segments.
     ///
     /// # Errors
     /// [`Error::Internal`].
     pub fn seal(self) -> Result<SealedPart> {
-        let Self { secrets, first, last, offset, mut bytes } = self;
-        let (hasher, mut nodes) = (NodeHasher::new(), Vec::new());
-        let first_node = offset.div_ceil(NODE_BYTES);
-        let mut node = first_node * NODE_BYTES - offset;
-        for (number, start) in (0..bytes.len()).step_by(SEALED_SEGMENT_BYTES).enumerate() {
-            let end = (start + SEALED_SEGMENT_BYTES).min(bytes.len());
-            let segment = bytes.get_mut(start..end).unwrap_or_default();
-            seal_segments(&secrets, (first + number, last), segment)?;
-            while let Some(sealed) = bytes.get(node..node + NODE_BYTES).filter(|_| node + NODE_BYTES <= end) {
-                nodes.push(hasher.node(offset + node, sealed));
-                node += NODE_BYTES;
-            }
-        }
-        Ok(SealedPart { of: secrets, bytes, first_node, nodes })
+        let Self { secrets, first, last, mut bytes } = self;
+        seal_segments(&secrets, (first, last), &mut bytes)?;
+        Ok(SealedPart { of: secrets, bytes })
     }
 }
 
@@ -55,9 +40,6 @@ impl OpenPart {
 pub struct SealedPart {
     of: Arc<ObjectSecrets>,
     bytes: BytesMut,
-    /// The nodes that lie in it, in order, and the number of the first.
-    first_node: usize,
-    nodes: Vec<NodeHash>,
 }
 
 /// An object without its parts, which are somewhere being sealed.
@@ -85,13 +67,11 @@ impl Sealing {
         let segments = segments.max(1);
         let mut parts = Vec::with_capacity(last / segments + 1);
         while !body.is_empty() {
-            let offset = length - body.len();
             let bytes = body.split_to((segments.saturating_mul(SEALED_SEGMENT_BYTES)).min(body.len()));
             parts.push(OpenPart {
                 secrets: Arc::clone(&secrets),
                 first: parts.len() * segments,
                 last,
-                offset,
                 bytes,
             });
         }
@@ -107,29 +87,16 @@ impl Sealing {
         if parts.is_empty() {
             return Err(FOREIGN);
         }
-        // One alone would be hashed otherwise.
-        let count = Some(length / NODE_BYTES).filter(|count| *count > 1);
-        let mut nodes = vec![None; count.unwrap_or(0)];
         for part in parts {
             let joined = Arc::ptr_eq(&part.of, &secrets) && bytes.try_unsplit(part.bytes).is_ok();
             if !joined {
                 return Err(FOREIGN);
             }
-            let places = nodes.iter_mut().skip(part.first_node);
-            places.zip(part.nodes).for_each(|(place, node)| *place = Some(node));
         }
         if bytes.len() != length {
             return Err(FOREIGN);
         }
-        let bytes = Vec::from(bytes);
-        let hasher = NodeHasher::new();
-        let nodes = nodes.into_iter().zip(bytes.chunks(NODE_BYTES)).enumerate();
-        let nodes = nodes.map(|(number, (known, node))| {
-            // It lies in two parts, or in the header.
-            known.unwrap_or_else(|| hasher.node(number * NODE_BYTES, node))
-        });
-        let hash = hasher.join(nodes.collect());
-        Ok(Sealed::of(context, bytes, hash))
+        Ok(Sealed::of(context, Vec::from(bytes)))
     }
 }
 
@@ -167,15 +134,11 @@ mod tests {
                 let log = SealLog::start();
                 let (sealing, parts) = parts(segments, capacity);
                 assert_eq!(parts.len(), count);
-                let nodes = |parts: &[SealedPart]| parts.iter().map(|part| part.nodes.len()).sum::<usize>();
                 let place = sealing.header.as_ptr();
                 let mut parts: Vec<_> = parts.into_iter().rev().map(|part| part.seal().unwrap()).collect();
                 parts.reverse();
-                // All but the first, and one where each part begins.
-                assert_eq!(nodes(&parts), 8 - count);
                 let sealed = sealing.join(parts).unwrap();
                 assert!(sealed.bytes() == whole.bytes(), "{segments} segments a part");
-                assert_eq!((sealed.hash, whole.hash), (Some(whole.hash()), None));
                 assert_eq!(log.counts(), SealCounts { fresh: 8, same: 0, repeated: 0 });
                 let memory = sealed.into_memory();
                 assert_eq!((memory.as_ptr(), memory.capacity()), (place, least));

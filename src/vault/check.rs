@@ -264,7 +264,7 @@ impl<'c> KindCheck<'c> {
             }
             Err(error) if error.is_damage() => {
                 self.lost.insert(number);
-                let id = pack.object().id();
+                let id = pack.id();
                 if !self.given_up.contains(&id) && self.newly_lost.insert(id) {
                     let name = crate::privacy::object_name(Place::Object(id));
                     self.fail(format!("(pack {name})"), &error.to_string());
@@ -277,9 +277,9 @@ impl<'c> KindCheck<'c> {
 
     /// Nothing is read of it.
     fn find_pack(&self, pack: &PackEntry) -> Result<u64> {
-        let length = self.access.gate.length(Place::Object(pack.object().id()))?;
-        match length.and_then(|length| usize::try_from(length).ok()) {
-            Some(length) if length == pack.object().length() => Ok(0),
+        let length = self.access.gate.length(Place::Object(pack.id()))?;
+        match length {
+            Some(length) if length == u64::from(pack.length()) => Ok(0),
             Some(_) => Err(Error::damaged(Part::Pack)),
             None => Err(Error::Missing { what: Part::Pack }),
         }

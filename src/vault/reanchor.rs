@@ -135,7 +135,7 @@ impl Vault {
                 Err(error) if error.is_damage() => return Ok(false),
                 Err(error) => return Err(error),
             };
-            if !fragment.packs().iter().all(|pack| present.contains(&pack.object().id())) {
+            if !fragment.packs().iter().all(|pack| present.contains(&pack.id())) {
                 return Ok(false);
             }
             open.extend(fragment.older().iter().cloned());

@@ -302,8 +302,9 @@ def open_message(key, bound_to, data, what, extra=0):
     return plain[:length]
 
 
-def check_ref(ref, what):
-    need(ref is not None and len(ref.name) == 16 and len(ref.hash) == 32 and ref.length in OBJECT_LENGTHS, what)
+def check_ref(ref, what, hash_lengths=(32,)):
+    need(ref is not None and len(ref.name) == 16 and len(ref.hash) in hash_lengths, what)
+    need(ref.length in OBJECT_LENGTHS, what)
     return ref
 
 
@@ -841,9 +842,10 @@ def read_fragment(plain):
     fragment = parse_strict("IndexFragment", plain, "index")
     need(len(fragment.packs) <= 65536 and len(fragment.older) <= 16384 and len(fragment.lost) <= 16384, "index")
     need(all(len(name) == 16 for name in fragment.lost) and ascending(fragment.lost), "index")
-    for ref in [pack.object for pack in fragment.packs] + fragment.older:
+    for ref in fragment.older:
         check_ref(ref, "index")
     for pack in fragment.packs:
+        check_ref(pack.object, "index", (0, 32))
         pack.frames = frames_of(pack.chunks, "index")
     return fragment
 

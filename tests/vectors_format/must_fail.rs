@@ -101,6 +101,9 @@ fn structures(cases: &mut Vec<Value>) {
         let wire = messages::IndexFragment { packs: Vec::new(), older: Vec::new(), lost };
         case("index", what, wire.encode_to_vec());
     }
+    let mut wire = messages::IndexFragment::decode(&*objects["index"].1).unwrap();
+    wire.packs[0].object.as_mut().unwrap().hash = vec![6; 16];
+    case("index", "a pack with half a hash", wire.encode_to_vec());
     // Commit.
     let signed: messages::SignedCommit = decode_strict(&objects["commit"].1, 1 << 20, Part::Commit).unwrap();
     let with = |key: &SigningKey, edit: &dyn Fn(&mut messages::Commit)| {

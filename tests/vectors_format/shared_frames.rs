@@ -239,7 +239,7 @@ fn read_chunks(key: &Secret<32>, pack: &[u8]) -> Result<Vec<Result<Vec<u8>>>> {
     Ok(chunks.collect())
 }
 
-/// An index with the lines of a pack's directory, whatever they say.
+/// An index with the lines of a pack's directory, whatever they say, and with a hash, as earlier builds wrote it.
 fn index_of(pack: &[u8]) -> Result<IndexFragment> {
     let (rest, length) = pack.split_last_chunk::<4>().unwrap();
     let directory = &rest[rest.len() - usize::try_from(u32::from_le_bytes(*length)).unwrap()..];

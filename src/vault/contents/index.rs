@@ -86,7 +86,7 @@ fn remember(access: &KindAccess<'_>, fragment: &IndexFragment) -> Result<()> {
     for pack in fragment.packs().iter().filter(|pack| !pack.lines().is_empty()) {
         let number = known_number(access, pack)?;
         if any_lost || number.is_none() {
-            packs.push((database.is_given_up(pack.object().id()), number, pack));
+            packs.push((database.is_given_up(pack.id()), number, pack));
         }
     }
     // What lost ones have that is in others, too, is found in these.
@@ -94,9 +94,9 @@ fn remember(access: &KindAccess<'_>, fragment: &IndexFragment) -> Result<()> {
     database.write(|transaction| {
         for (is_lost, number, pack) in packs {
             let row = PackRow {
-                id: pack.object().id(),
-                length: u32::try_from(pack.object().length()).map_err(|_| Error::Internal("length"))?,
-                epoch: pack.object().epoch(),
+                id: pack.id(),
+                length: pack.length(),
+                epoch: pack.epoch(),
                 kind: access.kind.to_owned(),
                 uncommitted: Vec::new(),
             };
@@ -130,7 +130,7 @@ fn known_number(access: &KindAccess<'_>, pack: &PackEntry) -> Result<Option<u64>
     let Some(first) = pack.chunks().next() else { return Ok(None) };
     let Some(place) = access.database.chunk(first.id)? else { return Ok(None) };
     let row = access.database.pack(place.pack)?;
-    Ok(row.filter(|row| row.id == pack.object().id()).map(|_| place.pack))
+    Ok(row.filter(|row| row.id == pack.id()).map(|_| place.pack))
 }
 
 /// The new fragments of this run: what the commit's index is to be, and the database numbers of the packs

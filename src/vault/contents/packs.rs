@@ -88,16 +88,15 @@ impl PackSource {
 
     /// Fetches a pack that the index lists, verifies every byte of it, and says how many they were.
     pub(crate) fn verify(&self, pack: &PackEntry, decompressor: &mut Decompressor) -> Result<u64> {
-        let object = pack.object();
         // Any pack has room in it, if the store reads into what it is given: memory that a short one does not fit would
         // go and come, and the allocator keep it.
         let room = self.spare.take(OBJECT_BYTES_MAX).unwrap_or_else(|| Vec::with_capacity(OBJECT_BYTES_MAX));
-        let bytes = self.fetch_into(room, object.id())?;
-        if !object.matches(&bytes) {
+        let bytes = self.fetch_into(room, pack.id())?;
+        let read = u64::try_from(bytes.len()).unwrap_or(0);
+        if read != u64::from(pack.length()) {
             return Err(Error::damaged(Part::Pack));
         }
-        let read = u64::try_from(bytes.len()).unwrap_or(0);
-        let opener = self.opener((object.epoch(), object.id()), &bytes, bytes.len())?;
+        let opener = self.opener((pack.epoch(), pack.id()), &bytes, bytes.len())?;
         let plain = self.plain(opener.open_all(bytes).map_err(damaged)?);
         let directory = read_directory(&plain.bytes)?;
         if pack.lines() != directory {
@@ -106,7 +105,7 @@ impl PackSource {
         decompressor.forget();
         for slot in pack.chunks() {
             let stored = cut(&plain.bytes, &slot)?;
-            decode_chunk(self.keys.chunk_id_key(), (object.id(), &slot), stored, decompressor)?;
+            decode_chunk(self.keys.chunk_id_key(), (pack.id(), &slot), stored, decompressor)?;
         }
         Ok(read)
     }

@@ -5,7 +5,7 @@ use prost::Message as _;
 
 use super::KindAccess;
 use crate::{
-    Error, Result,
+    Result,
     content::{ChunkId, PackEntry},
     crypto::{Place, Sealed},
     privacy::Gate,
@@ -33,9 +33,8 @@ impl Shipment {
             database.list_chunks(&self.kind, first, &mut |id| listed.push(id))?;
         }
         let row = PackRow {
-            id: self.entry.object().id(),
-            length: u32::try_from(self.entry.object().length())
-                .map_err(|_| Error::Internal("pack length"))?,
+            id: self.entry.id(),
+            length: self.entry.length(),
             epoch: self.epoch,
             kind: self.kind,
             uncommitted: self.entry.to_wire().encode_to_vec(),

@@ -19,7 +19,7 @@ use super::{
     shipping::{Sent, Shipment, Unlisted, adopt_orphans},
 };
 use crate::{
-    Error, Result,
+    Result,
     content::{ChunkId, Chunker, PackBuilder, PackEntry, Packer, Shelf, StoredFrame},
     crypto::{ObjectKey, OpenPart, Random, Sealed},
     limits::CHUNK_BYTES_MAX,
@@ -356,7 +356,7 @@ impl<'a> ContentWriter<'a> {
 
     /// Lets a pack be noted, and sent, after the one before it.
     fn ship(&self, inner: &mut Inner<'_>, (entry, sealed, notes): (PackEntry, Sealed, Notes)) -> Result<()> {
-        let length = u64::try_from(entry.object().length()).map_err(|_| Error::Internal("pack length"))?;
+        let length = u64::from(entry.length());
         let access = &self.reader.access;
         inner.wait_until_sent()?;
         let unlisted = if inner.unlisted.chunks < self.unlisted_max() {

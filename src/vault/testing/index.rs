@@ -1,7 +1,7 @@
 //! The local index alone, to be measured: where chunks lie, as a device's database keeps it.
 
 use crate::{
-    Error, Result,
+    Result,
     content::{ChunkId, PackEntry},
     vault::{
         StateLocation,
@@ -29,9 +29,9 @@ impl LocalIndex {
         self.0.write(|transaction| {
             for pack in packs {
                 let row = PackRow {
-                    id: pack.object().id(),
-                    length: u32::try_from(pack.object().length()).map_err(|_| Error::Internal("length"))?,
-                    epoch: pack.object().epoch(),
+                    id: pack.id(),
+                    length: pack.length(),
+                    epoch: pack.epoch(),
                     kind: kind.to_owned(),
                     uncommitted: Vec::new(),
                 };

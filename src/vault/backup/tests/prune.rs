@@ -57,7 +57,7 @@ pub(super) fn plan(vault: &Vault, kind: &Kind) -> Plan {
             let live = pack.chunks().filter(|slot| live.binary_search(&short(slot.id)).is_ok());
             let live_bytes: u64 = live.map(|slot| u64::from(slot.length)).sum();
             plan.index_chunks += pack.lines().len() as u64;
-            plan.add(pack.object().length() as u64, live_bytes);
+            plan.add(u64::from(pack.length()), live_bytes);
         }
         open.extend(fragment.older().iter().filter(|older| !seen.contains(&older.id())).cloned());
     }
