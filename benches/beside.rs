@@ -55,8 +55,8 @@ fn turn<I, O>(length: usize, mut make: impl FnMut() -> I, mut work: impl FnMut(I
 }
 
 /// Full but for the last byte, which sealing appends.
-fn filled(length: usize, memory: Vec<u8>) -> SealBuffer {
-    let mut buffer = SealBuffer::reusing(memory, plain_bytes(length));
+fn filled(length: usize) -> SealBuffer {
+    let mut buffer = SealBuffer::with_capacity(plain_bytes(length));
     buffer.append(&vec![7; plain_bytes(length) - 1]);
     buffer
 }
@@ -65,7 +65,7 @@ fn sealing() -> Vec<Contestant> {
     let key = ObjectKey::new(Secret::take(&mut [3; 32]));
     let object = move |length| {
         let context = context();
-        let make = || (filled(length, Vec::new()), context.clone());
+        let make = || (filled(length), context.clone());
         turn(length, make, |(buffer, context)| {
             buffer.seal(&key, context, &[5; 32], &[1], &mut OsRandom).unwrap()
         })
@@ -89,7 +89,7 @@ fn sealing() -> Vec<Contestant> {
 fn opening() -> Vec<Contestant> {
     let object = |length| {
         let key = ObjectKey::new(Secret::take(&mut [3; 32]));
-        let sealed = filled(length, Vec::new()).seal(&key, context(), &[5; 32], &[1], &mut OsRandom).unwrap();
+        let sealed = filled(length).seal(&key, context(), &[5; 32], &[1], &mut OsRandom).unwrap();
         let context = context();
         turn(
             length,

@@ -2,6 +2,7 @@
 //!
 //! The directory lets the index be rebuilt from packs alone. Its length is the last four plaintext bytes.
 
+use bytes::BytesMut;
 use prost::Message as _;
 
 use super::{
@@ -122,20 +123,20 @@ pub struct PackBuilder {
 impl PackBuilder {
     /// Whether `memory` is that of a full pack.
     #[must_use]
-    pub fn fits(memory: &Vec<u8>) -> bool {
+    pub fn fits(memory: &BytesMut) -> bool {
         memory.capacity() >= CAPACITY
     }
 
     /// An empty pack; with its first chunk it takes the memory of a full one.
     #[must_use]
     pub fn new() -> Self {
-        Self::reusing(Vec::new())
+        Self::reusing(BytesMut::new())
     }
 
     /// The same in memory that another pack had.
     #[must_use]
-    pub fn reusing(memory: Vec<u8>) -> Self {
-        Self { buffer: SealBuffer::reusing(memory, 0), chunks: Vec::new(), directory: 0, capacity: CAPACITY }
+    pub fn reusing(memory: BytesMut) -> Self {
+        Self { buffer: SealBuffer::reusing(memory), chunks: Vec::new(), directory: 0, capacity: CAPACITY }
     }
 
     /// An empty pack for an object of at most `object` bytes, one of the ten lengths from 64 KiB up.

@@ -1,6 +1,8 @@
 //! Fills packs: at least two are open, and chance decides which one a chunk goes to, so that neither the
 //! order nor the neighbourhood of chunks follows from where they lie (L4).
 
+use bytes::BytesMut;
+
 use super::{ChunkId, ChunkSlot, PackBuilder, StoredFrame};
 use crate::{Error, Result, crypto::Random, limits::OBJECT_BYTES_MAX};
 
@@ -19,7 +21,7 @@ pub struct Packer {
     open: Vec<PackBuilder>,
     pages: [PackBuilder; 1],
     /// Memory of packs that were sent.
-    spare: Vec<Vec<u8>>,
+    spare: Vec<BytesMut>,
 }
 
 impl Packer {
@@ -43,7 +45,7 @@ impl Packer {
     }
 
     /// Takes the memory of a pack that was sent, for the next one.
-    pub fn reuse(&mut self, memory: Vec<u8>) {
+    pub fn reuse(&mut self, memory: BytesMut) {
         const SPARE_MAX: usize = 1;
         if self.spare.len() < SPARE_MAX && PackBuilder::fits(&memory) {
             self.spare.push(memory);

@@ -3,6 +3,7 @@
 //! Each object has a key of its own, from a salt and its whole context. The commitment is compared before
 //! the cipher is called; plaintext is released only after its tag; whatever fails leaves zeros (I9).
 
+use bytes::{Buf as _, Bytes, BytesMut};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
@@ -29,12 +30,12 @@ const COMMITMENT: std::ops::Range<usize> = 32..64;
 /// An object that was sealed: the only thing that may leave the device.
 pub struct Sealed {
     context: Context,
-    bytes: Vec<u8>,
+    bytes: BytesMut,
 }
 
 impl Sealed {
     /// Joined from parts that were sealed.
-    pub(super) fn of(context: Context, bytes: Vec<u8>) -> Self {
+    pub(super) fn of(context: Context, bytes: BytesMut) -> Self {
         Self { context, bytes }
     }
 
@@ -58,7 +59,7 @@ impl Sealed {
 
     /// Its memory, for the next object.
     #[must_use]
-    pub fn into_memory(self) -> Vec<u8> {
+    pub fn into_memory(self) -> BytesMut {
         self.bytes
     }
 }
@@ -71,7 +72,7 @@ impl Sealed {
     /// [`Error::Damaged`].
     pub fn again(key: &ObjectKey, context: Context, bytes: Vec<u8>) -> Result<Self> {
         open_message(key, &context, bytes.clone())?;
-        Ok(Self { context, bytes })
+        Ok(Self { context, bytes: BytesMut::from(Bytes::from(bytes)) })
     }
 }
 
@@ -82,8 +83,10 @@ pub fn object_hash(bytes: &[u8]) -> [u8; 32] {
 }
 
 /// An object under construction: plaintext goes straight to where its ciphertext will lie.
+///
+/// A long one begins on a border of the system's pages: so a disk takes it from where it lies.
 pub struct SealBuffer {
-    bytes: Vec<u8>,
+    bytes: BytesMut,
     plain: usize,
     header: usize,
 }
@@ -92,26 +95,26 @@ impl SealBuffer {
     /// An empty buffer with room for `capacity` plaintext bytes before it has to grow.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        Self::begin(Vec::new(), &[], capacity)
+        Self::begin(BytesMut::new(), &[], capacity)
     }
 
     /// The same in memory that another object had; its bytes go.
     #[must_use]
-    pub fn reusing(memory: Vec<u8>, capacity: usize) -> Self {
-        Self::begin(memory, &[], capacity)
+    pub fn reusing(memory: BytesMut) -> Self {
+        Self::begin(memory, &[], 0)
     }
 
     /// A buffer whose header carries `extra` bytes after the usual ones.
     pub(crate) fn with_extra(extra: &[u8], capacity: usize) -> Self {
-        Self::begin(Vec::new(), extra, capacity)
+        Self::begin(BytesMut::new(), extra, capacity)
     }
 
-    fn begin(mut bytes: Vec<u8>, extra: &[u8], capacity: usize) -> Self {
+    fn begin(mut bytes: BytesMut, extra: &[u8], capacity: usize) -> Self {
         let header = HEADER_BYTES + extra.len();
         bytes.clear();
-        bytes.extend(MAGIC);
+        bytes.extend_from_slice(&MAGIC);
         bytes.resize(HEADER_BYTES, 0);
-        bytes.extend(extra);
+        bytes.extend_from_slice(extra);
         let mut buffer = Self { bytes, plain: 0, header };
         buffer.make_room(capacity);
         buffer
@@ -119,8 +122,19 @@ impl SealBuffer {
 
     /// Makes room for `capacity` plaintext bytes in all.
     pub fn make_room(&mut self, capacity: usize) {
+        const BORDER: usize = 4096;
+        const LONG: usize = 256 * 1024;
         let length = Layout::fitting(self.header, capacity).map_or(0, Layout::length);
-        self.bytes.reserve_exact(length.saturating_sub(self.bytes.len()));
+        if length <= self.bytes.capacity() {
+            return;
+        }
+        let mut roomy = BytesMut::with_capacity(if length < LONG { length } else { length + BORDER });
+        if length >= LONG {
+            roomy.resize(roomy.as_ptr().align_offset(BORDER).min(BORDER), 0);
+            roomy.advance(roomy.len());
+        }
+        roomy.extend_from_slice(&self.bytes);
+        self.bytes = roomy;
     }
 
     /// Plaintext bytes so far.
@@ -203,7 +217,7 @@ impl SealBuffer {
         context: &Context,
         (content_id, trailer): (&[u8], &[u8]),
         random: &mut dyn Random,
-    ) -> Result<(Vec<u8>, Layout, ObjectSecrets)> {
+    ) -> Result<(BytesMut, Layout, ObjectSecrets)> {
         let layout = Layout::fitting(self.header, self.plain + trailer.len())?;
         self.append_zeros(layout.capacity() - self.plain - trailer.len());
         self.append(trailer);

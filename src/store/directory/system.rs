@@ -46,8 +46,9 @@ fn kind_of(error: &io::Error) -> StoreErrorKind {
     }
 }
 
-/// Writes `bytes` to a file that was just made. Long objects go past the page cache where the system has
-/// a way: they are read back rarely, and copying them through it may take longer than sealing them.
+/// Writes `bytes` to a file that was just made. Long objects go past the page cache where the system has a way, and
+/// they begin on the border of a page, as those that were sealed do: they are read back rarely, and copying them
+/// through it may take longer than sealing them.
 pub(super) fn write(file: &mut fs::File, bytes: &[u8]) -> io::Result<()> {
     const LONG: usize = 256 * 1024;
     let written = if bytes.len() < LONG { 0 } else { direct::write(file, bytes)? };
@@ -62,41 +63,21 @@ mod direct {
 
     /// What memory, place and length of a direct write have to be a multiple of, on every disk we know.
     const BLOCK: usize = 4096;
-    /// Bytes that are copied to where a direct write wants them at a time.
-    const PIECE: usize = 1024 * 1024;
-
     /// Writes what can be written directly and says how much that was. The file takes any write afterwards.
     pub(super) fn write(file: &mut fs::File, bytes: &[u8]) -> io::Result<usize> {
         let flags = fcntl_getfl(&*file)?;
-        if fcntl_setfl(&*file, flags | OFlags::DIRECT).is_err() {
+        let blocks = bytes.get(..bytes.len() - bytes.len() % BLOCK).unwrap_or_default();
+        let is_aligned = bytes.as_ptr().align_offset(BLOCK) == 0;
+        if !is_aligned || fcntl_setfl(&*file, flags | OFlags::DIRECT).is_err() {
             return Ok(0);
         }
-        let written = write_blocks(file, bytes);
+        let written = match file.write(blocks) {
+            // A file system that has the flag and does not mean it.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(0),
+            written => written,
+        };
         fcntl_setfl(&*file, flags)?;
         written
-    }
-
-    fn write_blocks(file: &mut fs::File, bytes: &[u8]) -> io::Result<usize> {
-        let mut memory = vec![0; PIECE + BLOCK];
-        let start = memory.as_ptr().align_offset(BLOCK);
-        let mut written = 0;
-        for piece in bytes.chunks(PIECE) {
-            let whole = piece.len() - piece.len() % BLOCK;
-            let Some(aligned) = memory.get_mut(start..).and_then(|memory| memory.get_mut(..whole)) else {
-                break;
-            };
-            aligned.copy_from_slice(piece.get(..whole).unwrap_or_default());
-            let now = match file.write(aligned) {
-                // A file system that has the flag and does not mean it.
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput => break,
-                now => now?,
-            };
-            written += now;
-            if now < piece.len() {
-                break;
-            }
-        }
-        Ok(written)
     }
 }
 
@@ -236,12 +217,16 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "test code")]
     fn what_is_written_past_the_cache_is_what_was_given_whatever_its_length() {
         let folder = tempfile::tempdir().unwrap();
+        let memory: Vec<u8> =
+            (0..8_396_800_u32).map(|at| at.wrapping_mul(0x9e37_79b9).to_le_bytes()[3]).collect();
+        let border = memory.as_ptr().align_offset(4096);
         for length in [0, 1, 262_143, 262_144, 262_145, 1_048_576, 3_000_001, 8_388_608] {
-            let bytes: Vec<u8> =
-                (0..length).map(|at: u32| at.wrapping_mul(0x9e37_79b9).to_le_bytes()[3]).collect();
-            let path = folder.path().join(length.to_string());
-            write(&mut create_new(&path).unwrap(), &bytes).unwrap();
-            assert!(fs::read(&path).unwrap() == bytes, "{length}");
+            for start in [border, border + 1] {
+                let bytes = &memory[start..start + length];
+                let path = folder.path().join(format!("{length} from {start}"));
+                write(&mut create_new(&path).unwrap(), bytes).unwrap();
+                assert!(fs::read(&path).unwrap() == bytes, "{length} from {start}");
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! A sealed pack on its way: noted in the local database, then sent. Its chunks are listed there later, with those
 //! of others.
 
+use bytes::BytesMut;
 use prost::Message as _;
 
 use super::KindAccess;
@@ -58,7 +59,7 @@ pub(super) struct Sent {
     /// Chunks of those before it, which the database lists by now.
     pub(super) listed: Vec<ChunkId>,
     /// Its memory.
-    pub(super) memory: Vec<u8>,
+    pub(super) memory: BytesMut,
 }
 
 /// Packs that were sent, and whose chunks the database does not list yet.
