@@ -343,6 +343,30 @@ impl SourceFile {
         FileMeta::from_stat(&Stat::of_file(&self.file)?).ok_or_else(|| io::ErrorKind::InvalidInput.into())
     }
 
+    /// Reads from `offset` on until `buffer` is full or the file ends, and says how much that was; many threads may at
+    /// once. Whoever reads on as usual afterwards has to seek first.
+    pub(super) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        #[cfg(unix)]
+        use std::os::unix::fs::FileExt as _;
+        #[cfg(windows)]
+        use std::os::windows::fs::FileExt as _;
+        let mut read = 0;
+        while let Some(rest) = buffer.get_mut(read..).filter(|rest| !rest.is_empty()) {
+            let at = offset + read as u64;
+            #[cfg(unix)]
+            let now = self.file.read_at(rest, at);
+            #[cfg(windows)]
+            let now = self.file.seek_read(rest, at);
+            match now {
+                Ok(0) => break,
+                Ok(now) => read += now,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(read)
+    }
+
     /// For reading straight into the memory that bytes have to spare: this type's own [`Read`] would fill it with
     /// zeros first.
     pub(super) fn reader(&mut self) -> &mut impl Read {

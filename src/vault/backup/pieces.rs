@@ -1,10 +1,7 @@
 //! Files of several equal pieces, which whoever has time reads, one piece each: a thread that waits for the first piece
 //! is not kept by a whole file, and has it while a cache does.
 
-use std::{
-    io::{Read as _, Seek as _, SeekFrom},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{
     batch::{FileContent, ReadFile, Whole, WholeFile, make},
@@ -40,16 +37,19 @@ enum Shared {
     Closed(WholeFile),
     /// It cannot be had, or not in pieces.
     Not(ReadFile),
-    Open {
-        file: SourceFile,
-        /// The first piece, until it is made into a chunk.
-        head: Vec<u8>,
-        taken_ms: Option<i64>,
-        /// How many pieces are yet to be read.
-        unread: u64,
-        /// What the file was when the last one had been.
-        after: Option<FileMeta>,
-    },
+    Open(Open),
+}
+
+struct Open {
+    file: Arc<SourceFile>,
+    is_picture: bool,
+    taken_ms: Option<i64>,
+    /// Whether its first piece says that it is to be had in pieces, as far as that is known.
+    is_in_pieces: bool,
+    /// How many pieces are yet to be read.
+    unread: u64,
+    /// What the file was when the last one had been.
+    after: Option<FileMeta>,
 }
 
 impl FileInPieces {
@@ -80,7 +80,8 @@ impl FileInPieces {
         };
         let shared = std::mem::replace(&mut *lock(&shared), Shared::Not(ReadFile::Vanished));
         Ok(match shared {
-            Shared::Open { file, taken_ms, after, .. } => {
+            Shared::Open(Open { file, taken_ms, after, .. }) => {
+                let file = Arc::into_inner(file).ok_or(Error::Internal("a file is still read"))?;
                 let meta = file.meta_when_opened();
                 if !is_whole || after.is_some_and(|after| after.size != bytes) {
                     return Ok(ReadFile::TooLong(file));
@@ -94,58 +95,56 @@ impl FileInPieces {
 }
 
 impl Shared {
-    /// Reads one of the pieces; none if the file is not to be had in pieces.
-    fn piece(
-        &mut self,
-        number: u64,
-        bytes: u64,
-        policy: Policy,
-        maker: &ChunkMaker,
-    ) -> Result<Option<Vec<u8>>> {
-        if let Self::Closed(_) = self {
-            self.begin(bytes, policy, maker)?;
-        }
-        let Self::Open { file, head, unread, after, .. } = self else { return Ok(None) };
-        let piece = if number == 0 {
-            Some(std::mem::take(head))
-        } else {
-            let start = number * PIECE_BYTES;
-            file.seek(SeekFrom::Start(start)).map_err(failed())?;
-            read_piece(file, bytes - start, maker)?
+    /// The file, which whoever comes first opens; none if it is not to be had in pieces of `bytes` together.
+    fn open(&mut self, bytes: u64) -> Option<&mut Open> {
+        *self = match std::mem::replace(self, Self::Not(ReadFile::Vanished)) {
+            Self::Closed(WholeFile { opening, is_picture, .. }) => match opening.open() {
+                Ok(Some(file)) if file.meta_when_opened().size == bytes => Self::Open(Open {
+                    file: Arc::new(file),
+                    is_picture,
+                    taken_ms: None,
+                    is_in_pieces: true,
+                    unread: bytes.div_ceil(PIECE_BYTES),
+                    after: None,
+                }),
+                Ok(Some(file)) => Self::Not(ReadFile::TooLong(file)),
+                Ok(None) => Self::Not(ReadFile::Vanished),
+                Err(reason) => Self::Not(ReadFile::LeftOut(reason)),
+            },
+            begun => begun,
         };
-        *unread -= 1;
-        if *unread == 0 {
-            *after = file.meta().ok();
+        match self {
+            Self::Open(open) if open.is_in_pieces => Some(open),
+            _ => None,
         }
-        Ok(piece)
     }
+}
 
-    /// Opens the file and reads its first piece, which tells how it is to be cut.
-    fn begin(&mut self, bytes: u64, policy: Policy, maker: &ChunkMaker) -> Result<()> {
-        let Self::Closed(WholeFile { opening, is_picture, .. }) =
-            std::mem::replace(self, Self::Not(ReadFile::Vanished))
-        else {
-            return Err(Error::Internal("a file is read already"));
-        };
-        let mut file = match opening.open() {
-            Ok(Some(file)) => file,
-            Ok(None) => return Ok(()),
-            Err(reason) => {
-                *self = Self::Not(ReadFile::LeftOut(reason));
-                return Ok(());
-            }
-        };
-        let is_as_expected = file.meta_when_opened().size == bytes;
-        let head = if is_as_expected { read_piece(&mut file, bytes, maker)? } else { None };
-        *self = match head.filter(|head| policy.cutting_of(bytes, head) == Cutting::Fixed) {
-            Some(head) => {
-                let taken_ms = if is_picture { taken_from(&head) } else { None };
-                Self::Open { file, head, taken_ms, unread: bytes.div_ceil(PIECE_BYTES), after: None }
-            }
-            None => Self::Not(ReadFile::TooLong(file)),
-        };
-        Ok(())
+/// Reads one of the pieces of a file of `bytes`; none if it is not to be had in pieces.
+fn read(
+    shared: &Mutex<Shared>,
+    (number, bytes): (u64, u64),
+    policy: Policy,
+    maker: &ChunkMaker,
+) -> Result<Option<Vec<u8>>> {
+    let Some((file, is_picture)) =
+        lock(shared).open(bytes).map(|open| (Arc::clone(&open.file), open.is_picture))
+    else {
+        return Ok(None);
+    };
+    let piece = read_piece(&file, (number * PIECE_BYTES, bytes), maker)?;
+    // The first one tells how the file is to be cut.
+    let piece = piece.filter(|piece| number > 0 || policy.cutting_of(bytes, piece) == Cutting::Fixed);
+    let taken_ms = piece.as_ref().filter(|_| is_picture && number == 0).and_then(|head| taken_from(head));
+    let mut shared = lock(shared);
+    let Some(open) = shared.open(bytes) else { return Ok(None) };
+    open.is_in_pieces = piece.is_some();
+    open.taken_ms = open.taken_ms.or(taken_ms);
+    open.unread -= 1;
+    if open.unread == 0 {
+        open.after = file.meta().ok();
     }
+    Ok(piece)
 }
 
 /// Lets the hands read and make a piece; nothing comes of it if the file is not to be had in pieces.
@@ -157,27 +156,24 @@ fn give_piece(
 ) -> Result<Later<Option<MadeChunk>>> {
     let shared = Arc::clone(shared);
     writer.give(move |maker, tools| {
-        let piece = lock(&shared).piece(number, bytes, policy, maker)?;
+        let piece = read(&shared, (number, bytes), policy, maker)?;
         piece.map(|piece| make(piece, (policy, false), maker, tools)).transpose()
     })
 }
 
-/// The next piece of a file that has `left` bytes more; none if it has fewer, or the last piece does not end with it,
+/// The piece at `offset` of a file of `bytes`; none if the file is shorter, or does not end with its last piece,
 /// whatever its size is said to be.
-fn read_piece(file: &mut SourceFile, left: u64, maker: &ChunkMaker) -> Result<Option<Vec<u8>>> {
-    let expected = left.min(PIECE_BYTES);
-    let limit = if left > PIECE_BYTES { PIECE_BYTES } else { left + 1 };
-    let mut piece = maker.memory(usize::try_from(expected).unwrap_or(0));
-    let read = file.reader().take(limit).read_to_end(&mut piece).map_err(failed())?;
-    Ok(Some(piece).filter(|_| u64::try_from(read) == Ok(expected)))
+fn read_piece(file: &SourceFile, (offset, bytes): (u64, u64), maker: &ChunkMaker) -> Result<Option<Vec<u8>>> {
+    let left = bytes.saturating_sub(offset);
+    let expected = usize::try_from(left.min(PIECE_BYTES)).unwrap_or(usize::MAX);
+    let mut piece = maker.filled(expected + usize::from(left <= PIECE_BYTES));
+    let read = file.read_at(&mut piece, offset).map_err(Error::io("reading the source"))?;
+    piece.truncate(expected);
+    Ok(Some(piece).filter(|_| read == expected))
 }
 
 fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn failed() -> impl FnOnce(std::io::Error) -> Error {
-    Error::io("reading the source")
 }
 
 #[cfg(test)]
@@ -312,8 +308,8 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             fs::write(folder.path().join("file"), noise(1000)).unwrap();
             let whole = [999, 1000, 1001, PIECE_BYTES + 1].map(|left| {
-                let mut file = walked(folder.path(), |_| {}).opening.open().unwrap().unwrap();
-                let read = writer.give(move |maker, _| read_piece(&mut file, left, maker));
+                let file = walked(folder.path(), |_| {}).opening.open().unwrap().unwrap();
+                let read = writer.give(move |maker, _| read_piece(&file, (0, left), maker));
                 read.unwrap().wait().unwrap().is_some()
             });
             assert_eq!(whole, [false, true, false, false]);

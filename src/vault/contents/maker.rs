@@ -108,7 +108,16 @@ impl ChunkMaker {
     /// Empty memory for a piece of `bytes`, and one more. What is short is as soon asked for anew.
     pub(crate) fn memory(&self, bytes: usize) -> Vec<u8> {
         let spare = if bytes < SHORT_BYTES { None } else { self.spare.take(bytes.saturating_add(1)) };
-        spare.unwrap_or_else(|| Vec::with_capacity(bytes.saturating_add(1)))
+        let mut memory = spare.unwrap_or_else(|| Vec::with_capacity(bytes.saturating_add(1)));
+        memory.clear();
+        memory
+    }
+
+    /// `bytes` of memory, to be written over.
+    pub(crate) fn filled(&self, bytes: usize) -> Vec<u8> {
+        let mut memory = self.spare.take(bytes).unwrap_or_default();
+        memory.resize(bytes, 0);
+        memory
     }
 
     /// Takes memory back.

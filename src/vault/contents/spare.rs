@@ -15,7 +15,7 @@ impl Spare {
         Self { memory: Mutex::default(), max }
     }
 
-    /// Empty memory for `bytes`, and not for many more.
+    /// Memory for `bytes`, and not for many more, with whatever was in it.
     pub(super) fn take(&self, bytes: usize) -> Option<Vec<u8>> {
         let mut memory = self.lock();
         let fits = |piece: &Vec<u8>| piece.capacity() >= bytes && piece.capacity() / 2 <= bytes;
@@ -23,8 +23,7 @@ impl Spare {
         Some(memory.swap_remove(found))
     }
 
-    pub(super) fn give(&self, mut piece: Vec<u8>) {
-        piece.clear();
+    pub(super) fn give(&self, piece: Vec<u8>) {
         let mut memory = self.lock();
         memory.push(piece);
         if memory.len() > self.max {
