@@ -23,6 +23,7 @@ pub fn index_fragment(data: &[u8]) {
         lost: fragment.lost().iter().map(|name| name.to_vec()).collect(),
     };
     let mut given = messages::IndexFragment::decode(data).unwrap();
+    assert!(given.encode_to_vec() == data);
     given.packs.iter_mut().flat_map(|pack| &mut pack.object).for_each(|object| object.hash.clear());
     assert!(wire == given);
     for pack in fragment.packs() {

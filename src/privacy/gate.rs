@@ -92,6 +92,8 @@ impl Gate {
     /// # Errors
     /// [`Error::Store`] for every other failure.
     pub(crate) fn get_into(&self, place: Place, buffer: &mut Vec<u8>) -> Result<bool> {
+        // Another pack's plaintext, perhaps, which is no business of a store's.
+        buffer.clear();
         let got = self.store.get_into(&object_name(place), OBJECT_BYTES_MAX, buffer);
         absent_is_none(got).map(|found| found.is_some())
     }

@@ -63,6 +63,7 @@ mod direct {
 
     /// What memory, place and length of a direct write have to be a multiple of, on every disk we know.
     const BLOCK: usize = 4096;
+
     /// Writes what can be written directly and says how much that was. The file takes any write afterwards.
     pub(super) fn write(file: &mut fs::File, bytes: &[u8]) -> io::Result<usize> {
         let flags = fcntl_getfl(&*file)?;

@@ -268,7 +268,7 @@ impl FolderSource {
                 // What is the same, cut otherwise, is not stored again.
                 let is_other = cut_otherwise(known, file.bytes, pass)?.is_some();
                 let noted = file.noted;
-                let read = file.wait(Some(pass.writer).filter(|_| !is_other))?;
+                let read = file.wait(pass.writer, !is_other)?;
                 Content::Read(Box::new(read), noted)
             }
             content => content,

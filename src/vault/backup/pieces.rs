@@ -24,11 +24,18 @@ pub(super) const PIECE_BYTES: u64 = MEDIA_PIECE_BYTES as u64;
 /// A file whose pieces are being read.
 pub(super) struct FileInPieces {
     shared: Arc<Mutex<Shared>>,
-    pieces: Vec<Later<Option<MadeChunk>>>,
+    pieces: Vec<Later<Option<Piece>>>,
+    policy: Policy,
     /// Of all of them.
     pub(super) bytes: u64,
     /// [`ContentWriter::noted`] before any of them was made.
     pub(super) noted: u64,
+}
+
+enum Piece {
+    Made(MadeChunk),
+    /// Read before anybody knew that the file is had in pieces: what would be compressed waits until it is known.
+    Read(Vec<u8>),
 }
 
 /// What those who read a file have in common.
@@ -44,8 +51,10 @@ struct Open {
     file: Arc<SourceFile>,
     is_picture: bool,
     taken_ms: Option<i64>,
-    /// Whether its first piece says that it is to be had in pieces, as far as that is known.
+    /// Whether no piece read so far says otherwise.
     is_in_pieces: bool,
+    /// Whether its first piece was looked at, which tells how it is to be cut.
+    is_judged: bool,
     /// How many pieces are yet to be read.
     unread: u64,
     /// What the file was when the last one had been.
@@ -59,24 +68,35 @@ impl FileInPieces {
         let shared = Arc::new(Mutex::new(Shared::Closed(file)));
         let give = |number| give_piece(&shared, (number, bytes), policy, writer);
         let pieces = (0..bytes.div_ceil(PIECE_BYTES)).map(give).collect::<Result<_>>()?;
-        Ok(Self { shared, pieces, bytes, noted })
+        Ok(Self { shared, pieces, policy, bytes, noted })
     }
 
-    /// Waits for all of them. Each goes to `writer`, if there is one, as soon as it is made: the sooner a processor
-    /// gets it from the other one's cache, the less of it has gone from there.
-    pub(super) fn wait(self, writer: Option<&ContentWriter<'_>>) -> Result<ReadFile> {
-        let Self { shared, pieces, bytes, noted } = self;
+    /// Waits for all of them. Each is stored, if it is to be, as soon as it is made: the sooner a processor gets it from
+    /// the other one's cache, the less of it has gone from there.
+    pub(super) fn wait(self, writer: &ContentWriter<'_>, is_stored: bool) -> Result<ReadFile> {
+        let Self { shared, pieces, policy, bytes, noted } = self;
         let (mut made, mut ids, mut is_whole) = (Vec::new(), Vec::new(), true);
         for piece in pieces {
-            match (piece.wait()?, writer) {
-                (Some(chunk), Some(writer)) if is_whole => ids.extend(writer.put_made(chunk, noted)?.0),
-                (Some(chunk), _) => made.push(chunk),
-                (None, _) => is_whole = false,
+            let Some(piece) = piece.wait()?.filter(|_| is_whole) else {
+                is_whole = false;
+                continue;
+            };
+            let chunk = match piece {
+                Piece::Made(chunk) => chunk,
+                Piece::Read(bytes) => {
+                    writer.here(|maker, tools| make(bytes, (policy, false), maker, tools))?
+                }
+            };
+            if is_stored {
+                ids.extend(writer.put_made(chunk, noted)?.0);
+            } else {
+                made.push(chunk);
             }
         }
-        let content = match writer {
-            None => Whole::Chunks(made, bytes),
-            Some(_) => Whole::Stored(messages::Content { length: bytes, chunks: ids, ..Default::default() }),
+        let content = if is_stored {
+            Whole::Stored(messages::Content { length: bytes, chunks: ids, ..Default::default() })
+        } else {
+            Whole::Chunks(made, bytes)
         };
         let shared = std::mem::replace(&mut *lock(&shared), Shared::Not(ReadFile::Vanished));
         Ok(match shared {
@@ -104,6 +124,7 @@ impl Shared {
                     is_picture,
                     taken_ms: None,
                     is_in_pieces: true,
+                    is_judged: false,
                     unread: bytes.div_ceil(PIECE_BYTES),
                     after: None,
                 }),
@@ -120,31 +141,32 @@ impl Shared {
     }
 }
 
-/// Reads one of the pieces of a file of `bytes`; none if it is not to be had in pieces.
+/// Reads one of the pieces of a file of `bytes`, and says whether it is known that the file is had in pieces; none if
+/// it is not.
 fn read(
     shared: &Mutex<Shared>,
     (number, bytes): (u64, u64),
     policy: Policy,
     maker: &ChunkMaker,
-) -> Result<Option<Vec<u8>>> {
+) -> Result<Option<(Vec<u8>, bool)>> {
     let Some((file, is_picture)) =
         lock(shared).open(bytes).map(|open| (Arc::clone(&open.file), open.is_picture))
     else {
         return Ok(None);
     };
     let piece = read_piece(&file, (number * PIECE_BYTES, bytes), maker)?;
-    // The first one tells how the file is to be cut.
     let piece = piece.filter(|piece| number > 0 || policy.cutting_of(bytes, piece) == Cutting::Fixed);
     let taken_ms = piece.as_ref().filter(|_| is_picture && number == 0).and_then(|head| taken_from(head));
     let mut shared = lock(shared);
     let Some(open) = shared.open(bytes) else { return Ok(None) };
     open.is_in_pieces = piece.is_some();
+    open.is_judged |= number == 0;
     open.taken_ms = open.taken_ms.or(taken_ms);
     open.unread -= 1;
     if open.unread == 0 {
         open.after = file.meta().ok();
     }
-    Ok(piece)
+    Ok(piece.map(|piece| (piece, open.is_judged)))
 }
 
 /// Lets the hands read and make a piece; nothing comes of it if the file is not to be had in pieces.
@@ -153,11 +175,17 @@ fn give_piece(
     (number, bytes): (u64, u64),
     policy: Policy,
     writer: &ContentWriter<'_>,
-) -> Result<Later<Option<MadeChunk>>> {
+) -> Result<Later<Option<Piece>>> {
     let shared = Arc::clone(shared);
     writer.give(move |maker, tools| {
-        let piece = read(&shared, (number, bytes), policy, maker)?;
-        piece.map(|piece| make(piece, (policy, false), maker, tools)).transpose()
+        let Some((piece, is_judged)) = read(&shared, (number, bytes), policy, maker)? else {
+            return Ok(None);
+        };
+        Ok(Some(if is_judged || policy.cutting_of(bytes, &piece) == Cutting::Fixed {
+            Piece::Made(make(piece, (policy, false), maker, tools)?)
+        } else {
+            Piece::Read(piece)
+        }))
     })
 }
 
@@ -230,7 +258,7 @@ mod tests {
         fs::write(folder.path().join("file"), content).unwrap();
         let file = walked(folder.path(), change);
         let file = FileInPieces::give(file, Policy::of(&Kind::FILES), writer).unwrap();
-        file.wait(Some(writer)).unwrap()
+        file.wait(writer, true).unwrap()
     }
 
     #[test]
@@ -276,6 +304,42 @@ mod tests {
     }
 
     #[test]
+    fn a_piece_that_is_read_before_the_first_is_made_once_the_first_has_told_how() {
+        with_writer(1, |writer| {
+            let (noise, text) = (noise(PIECE_BYTES), b"the same words ".repeat(10_000));
+            for (content, is_in_pieces) in [([&noise[..], &text].concat(), true), (text.repeat(8), false)] {
+                let folder = tempfile::tempdir().unwrap();
+                fs::write(folder.path().join("file"), &content).unwrap();
+                let file = walked(folder.path(), |_| {});
+                let (bytes, shared) = (file.size, Arc::new(Mutex::new(Shared::Closed(file))));
+                let policy = Policy::of(&Kind::FILES);
+                // With one thread it is read at once.
+                let piece = |number| give_piece(&shared, (number, bytes), policy, writer).unwrap();
+                let second = piece(1).wait().unwrap();
+                assert!(matches!(second, Some(Piece::Read(_))));
+                let pieces = vec![piece(0), Later::Here(Ok(second))];
+                let file = FileInPieces {
+                    shared: Arc::clone(&shared),
+                    pieces,
+                    policy,
+                    bytes,
+                    noted: writer.noted(),
+                };
+                match file.wait(writer, true).unwrap() {
+                    ReadFile::Whole(FileContent { content: Whole::Stored(stored), .. }) => {
+                        let key = writer.access().keys.chunk_id_key();
+                        let ids = content.chunks(MEDIA_PIECE_BYTES);
+                        let ids = ids.flat_map(|piece| ChunkId::derive(key, piece).0).collect::<Vec<_>>();
+                        assert!(is_in_pieces && stored.chunks == ids);
+                    }
+                    ReadFile::TooLong(_) => assert!(!is_in_pieces),
+                    _ => panic!("a file that is there"),
+                }
+            }
+        });
+    }
+
+    #[test]
     fn a_file_that_changes_while_it_is_read_is_read_again_now_or_the_next_time() {
         with_writer(1, |writer| {
             for (length, is_read) in [(LENGTH, true), (LENGTH - 1, false), (LENGTH + 1, false)] {
@@ -292,8 +356,9 @@ mod tests {
                 std::thread::sleep(std::time::Duration::from_millis(20));
                 fs::write(&path, noise(length)).unwrap();
                 let pieces = [first].into_iter().chain((1..4).map(piece)).collect();
-                let file = FileInPieces { shared: Arc::clone(&shared), pieces, bytes, noted: writer.noted() };
-                match file.wait(None).unwrap() {
+                let (shared, policy) = (Arc::clone(&shared), Policy::of(&Kind::FILES));
+                let file = FileInPieces { shared, pieces, policy, bytes, noted: writer.noted() };
+                match file.wait(writer, false).unwrap() {
                     ReadFile::Whole(FileContent { settled, .. }) => assert!(is_read && !settled),
                     ReadFile::TooLong(_) => assert!(!is_read),
                     _ => panic!("a file that is there"),

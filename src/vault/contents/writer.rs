@@ -224,7 +224,7 @@ impl<'a> ContentWriter<'a> {
     }
 
     /// Makes chunks on the caller's thread.
-    pub(super) fn here<T>(&self, task: impl FnOnce(&ChunkMaker, &mut Tools) -> Result<T>) -> Result<T> {
+    pub(crate) fn here<T>(&self, task: impl FnOnce(&ChunkMaker, &mut Tools) -> Result<T>) -> Result<T> {
         self.inner.borrow_mut().crew.here(|tools| task(&self.maker, tools))
     }
 
