@@ -24,7 +24,7 @@ impl LocalIndex {
     /// Adds packs with their chunks, in one transaction.
     ///
     /// # Errors
-    /// [`Error::Database`].
+    /// [`crate::Error::Database`].
     pub fn add(&self, kind: &str, packs: &[PackEntry]) -> Result<()> {
         self.0.write(|transaction| {
             for pack in packs {
@@ -45,7 +45,7 @@ impl LocalIndex {
     /// Whether a pack is known that holds the chunk.
     ///
     /// # Errors
-    /// [`Error::Database`].
+    /// [`crate::Error::Database`].
     pub fn holds(&self, id: ChunkId) -> Result<bool> {
         Ok(self.0.chunk(id)?.is_some())
     }
