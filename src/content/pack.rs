@@ -239,7 +239,9 @@ impl PackBuilder {
         let context = pack_context(account, epoch, kind, id);
         let (sealing, parts) =
             self.buffer.begin_sealing(key, context, (&directory, &trailer), SEGMENTS, random)?;
-        Ok((PackSealing { sealing, id, epoch, chunks: self.chunks }, parts))
+        let length = u32::try_from(sealing.length()).map_err(|_| Error::Internal("pack length"))?;
+        let entry = PackEntry { id, length, epoch, chunks: self.chunks };
+        Ok((PackSealing { sealing, entry }, parts))
     }
 }
 
@@ -247,9 +249,7 @@ impl PackBuilder {
 #[must_use = "nothing of it leaves before all is sealed"]
 pub struct PackSealing {
     sealing: Sealing,
-    id: [u8; 16],
-    epoch: u32,
-    chunks: Vec<ChunkEntry>,
+    entry: PackEntry,
 }
 
 impl PackSealing {
@@ -258,10 +258,7 @@ impl PackSealing {
     /// # Errors
     /// [`Error::Internal`] for other parts than its own.
     pub fn join(self, parts: Vec<SealedPart>) -> Result<(PackEntry, Sealed)> {
-        let Self { sealing, id, epoch, chunks } = self;
-        let sealed = sealing.join(parts)?;
-        let length = u32::try_from(sealed.bytes().len()).map_err(|_| Error::Internal("pack length"))?;
-        Ok((PackEntry { id, length, epoch, chunks }, sealed))
+        Ok((self.entry, self.sealing.join(parts)?))
     }
 }
 

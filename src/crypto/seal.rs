@@ -123,6 +123,7 @@ impl SealBuffer {
     /// Makes room for `capacity` plaintext bytes in all.
     pub fn make_room(&mut self, capacity: usize) {
         const BORDER: usize = 4096;
+        /// What is shorter goes through a cache anyway.
         const LONG: usize = 256 * 1024;
         let length = Layout::fitting(self.header, capacity).map_or(0, Layout::length);
         if length <= self.bytes.capacity() {

@@ -79,6 +79,12 @@ impl Sealing {
         (Self { context, secrets, header, length }, parts)
     }
 
+    /// The whole object's length in bytes.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
     /// Joins all its parts, in order.
     ///
     /// # Errors
