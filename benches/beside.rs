@@ -67,6 +67,16 @@ fn filled(plain: &[u8]) -> SealBuffer {
     buffer
 }
 
+/// Where an object has its plaintext too: behind a header that begins on a border of a page. And where it begins.
+fn on_a_border(plain: &[u8]) -> (Vec<u8>, usize) {
+    const PAGE: usize = 4096;
+    let mut bytes = Vec::<u8>::with_capacity(PAGE + HEADER_BYTES + plain.len());
+    let start = bytes.as_ptr().align_offset(PAGE) + HEADER_BYTES;
+    bytes.resize(start, 0);
+    bytes.extend_from_slice(plain);
+    (bytes, start)
+}
+
 fn sealing() -> Vec<Contestant> {
     let key = ObjectKey::new(Secret::take(&mut [3; 32]));
     let object = move |length| {
@@ -80,9 +90,9 @@ fn sealing() -> Vec<Contestant> {
     all.extend(ciphers::all().into_iter().map(|(name, mut cipher)| {
         let bare = move |length| {
             let plain = plain(length);
-            let make = || plain.clone();
-            turn(length, make, |mut bytes| {
-                bytes.chunks_mut(SEGMENT).for_each(|segment| {
+            let make = || on_a_border(&plain);
+            turn(length, make, |(mut bytes, start)| {
+                bytes[start..].chunks_mut(SEGMENT).for_each(|segment| {
                     black_box(cipher.seal(segment));
                 });
                 bytes
@@ -108,11 +118,17 @@ fn opening() -> Vec<Contestant> {
     all.extend(ciphers::all().into_iter().map(|(name, mut cipher)| {
         let bare = move |length| {
             let (sealed, tags) = ciphers::sealed(plain_bytes(length));
+            let mut whole = vec![0; length];
+            whole[HEADER_BYTES..][..sealed.len()].copy_from_slice(&sealed);
+            let plain = HEADER_BYTES..HEADER_BYTES + sealed.len();
             turn(
                 length,
-                || sealed.clone(),
+                || whole.clone(),
                 |mut bytes| {
-                    bytes.chunks_mut(SEGMENT).zip(&tags).for_each(|(segment, tag)| cipher.open(segment, tag));
+                    bytes[plain.clone()]
+                        .chunks_mut(SEGMENT)
+                        .zip(&tags)
+                        .for_each(|(segment, tag)| cipher.open(segment, tag));
                     bytes
                 },
             )

@@ -84,7 +84,8 @@ pub fn object_hash(bytes: &[u8]) -> [u8; 32] {
 
 /// An object under construction: plaintext goes straight to where its ciphertext will lie.
 ///
-/// A long one begins on a border of the system's pages: so a disk takes it from where it lies.
+/// It begins on a border of the processor's cache lines, a long one on one of the system's pages: so a disk takes
+/// it from where it lies.
 pub struct SealBuffer {
     bytes: BytesMut,
     plain: usize,
@@ -122,18 +123,19 @@ impl SealBuffer {
 
     /// Makes room for `capacity` plaintext bytes in all.
     pub fn make_room(&mut self, capacity: usize) {
-        const BORDER: usize = 4096;
-        /// What is shorter goes through a cache anyway.
+        /// Ciphers are a hundredth quicker from the border of a cache line on than between two.
+        const LINE: usize = 64;
+        const PAGE: usize = 4096;
+        /// What is shorter goes through a cache on its way to the disk anyway.
         const LONG: usize = 256 * 1024;
         let length = Layout::fitting(self.header, capacity).map_or(0, Layout::length);
         if length <= self.bytes.capacity() {
             return;
         }
-        let mut roomy = BytesMut::with_capacity(if length < LONG { length } else { length + BORDER });
-        if length >= LONG {
-            roomy.resize(roomy.as_ptr().align_offset(BORDER).min(BORDER), 0);
-            roomy.advance(roomy.len());
-        }
+        let border = if length < LONG { LINE } else { PAGE };
+        let mut roomy = BytesMut::with_capacity(length + border);
+        roomy.resize(roomy.as_ptr().align_offset(border).min(border), 0);
+        roomy.advance(roomy.len());
         roomy.extend_from_slice(&self.bytes);
         self.bytes = roomy;
     }
