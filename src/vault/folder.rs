@@ -57,7 +57,8 @@ impl Folder {
     }
 
     /// Passes over the folder at `path` with all in it, wherever the walk meets it: such as a vault's own
-    /// state, or a store on the same disk. What does not exist is no reason to stop.
+    /// state, or a store on the same disk. What does not exist is no reason to stop. A walk that would begin in
+    /// it is refused.
     #[must_use]
     pub fn without(mut self, path: impl Into<PathBuf>) -> Self {
         self.without.push(path.into());
@@ -74,14 +75,14 @@ impl Folder {
     ///
     /// # Errors
     /// [`Error::Io`] when the folder itself cannot be read, [`Error::InvalidArgument`] when the path leads to
-    /// neither a folder nor a file.
+    /// neither a folder nor a file, or into a folder to pass over.
     pub fn walk(&self) -> crate::Result<Walk> {
         let path = self.path.canonicalize().map_err(Error::io("opening the source"))?;
         let meta = path.metadata().map_err(Error::io("opening the source"))?;
+        let without = self.passed_over(&path)?;
         if meta.is_dir() {
             let root = open_root(&path)?;
             let names = sorted_names(&root).map_err(Error::io("reading the source"))?;
-            let without = self.passed_over().map_err(Error::io("looking at a folder to pass over"))?;
             return Ok(Walk::new(root, names, without));
         }
         match (meta.is_file(), path.parent(), path.file_name()) {
@@ -92,9 +93,14 @@ impl Folder {
         }
     }
 
-    /// File system and number of what is passed over.
-    fn passed_over(&self) -> io::Result<Vec<(u64, u64)>> {
-        Ok(Alone::find(&self.without)?.folders().iter().map(|folder| folder.numbers()).collect())
+    /// File system and number of what is passed over; the walk may not begin in it.
+    fn passed_over(&self, root: &Path) -> crate::Result<Vec<(u64, u64)>> {
+        let failed = || Error::io("looking at a folder to pass over");
+        let alone = Alone::find(&self.without).map_err(failed())?;
+        if alone.surround(root).map_err(failed())? {
+            return Err(Error::InvalidArgument("the source lies in a folder that is to be left alone"));
+        }
+        Ok(alone.folders().iter().map(|folder| folder.numbers()).collect())
     }
 }
 

@@ -294,6 +294,28 @@ fn nothing_is_restored_into_the_store_nor_among_the_keys() {
 }
 
 #[test]
+fn nothing_of_the_store_nor_of_the_keys_is_backed_up_when_it_is_named_as_the_source() {
+    let desk = Desk::with_vault();
+    fs::create_dir(desk.path("store/deep")).unwrap();
+    let before = desk.store();
+    let ledger = desk.run("old", ["ledger"]).exits(0).text();
+    for (kind, source) in [
+        ("files", "old"),
+        ("notes", "old/ledger"),
+        ("photos", "./old/../old"),
+        ("files", "store"),
+        ("files", "store/deep"),
+    ] {
+        let ran = desk.run("old", ["backup", kind, source, "--as", "mine"]).exits(2);
+        let said =
+            format!("{source}: invalid argument: the source lies in a folder that is to be left alone");
+        assert!(ran.stderr.contains(&said), "{}", ran.stderr);
+    }
+    assert_eq!(desk.store(), before);
+    assert_eq!(desk.run("old", ["ledger"]).exits(0).text(), ledger);
+}
+
+#[test]
 fn an_error_that_an_option_would_have_avoided_names_it() {
     let desk = Desk::with_vault();
     desk.run("old", ["consent", "revoke", "files"]).exits(0);
