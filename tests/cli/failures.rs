@@ -11,19 +11,64 @@ fn docs(desk: &Desk, text: &str) -> String {
 }
 
 #[test]
-fn a_second_init_is_refused_and_leaves_no_code_behind() {
+fn a_second_init_is_refused_and_leaves_nothing_behind() {
     let desk = Desk::with_vault();
+    let store = desk.store();
     let same_home = desk.run("old", ["init", "--code-file", &desk.arg("code 2")]).exits(1);
-    assert_eq!(same_home.stderr, "strongroom: a vault is already there\n");
-    desk.run("other", ["init", "--code-file", &desk.arg("code 2")]).exits(1);
-    assert!(!desk.path("code 2").exists());
+    assert!(same_home.stderr.contains("old: a vault is already in this home"), "{}", same_home.stderr);
+    let same_store = desk.run("other", ["init", "--code-file", &desk.arg("code 2")]).exits(1);
+    assert!(same_store.stderr.contains("already in this store: recover or"), "{}", same_store.stderr);
+    assert!(!desk.path("code 2").exists() && !desk.path("other").exists());
+    assert_eq!(desk.store(), store);
+    let recovered = desk.run("old", ["recover", "--code-file", &desk.arg("code")]).exits(1);
+    assert_eq!(recovered.stderr, same_home.stderr);
+}
+
+#[test]
+fn a_home_is_not_made_among_other_things() {
+    let desk = Desk::with_vault();
+    fs::create_dir(desk.path("docs")).unwrap();
+    fs::write(desk.path("docs/letter"), "dear").unwrap();
+    let (store, before) = (desk.store(), entries(&desk.path("docs")));
+    let commands =
+        [&["init"][..], &["recover", "--code-file", "code"], &["devices", "join", "--text-file", "code"]];
+    for args in commands {
+        let ran = desk.run("docs", args).exits(2);
+        assert!(ran.stderr.contains("docs: this folder holds other things: name an empty"), "{}", ran.stderr);
+        assert_eq!((desk.store(), entries(&desk.path("docs"))), (store.clone(), before.clone()));
+    }
+    fs::create_dir(desk.path("empty")).unwrap();
+    desk.recover("empty");
+}
+
+#[test]
+fn what_an_earlier_try_left_in_a_home_is_no_hindrance() {
+    let desk = Desk::with_vault();
+    fs::create_dir(desk.path("docs")).unwrap();
+    fs::write(desk.path("docs/letter"), "dear").unwrap();
+    let elsewhere = Desk::with_vault();
+    desk.run("new", ["recover", "--code-file", &elsewhere.arg("code")]).exits(4);
+    assert!(desk.path("new/ledger").exists());
+    desk.recover("new");
+
+    // All files that a home may have, and a device that was not ready.
+    desk.run("new", ["consent", "grant", "files"]).exits(0);
+    desk.run("new", ["backup", "files", "docs"]).exits(0);
+    fs::write(desk.path("new/fork-1f2e3d4c-17.proof"), "").unwrap();
+    for copy in ["ready.0", "ready.1"] {
+        let _ = fs::remove_file(desk.path("new").join(copy));
+    }
+    desk.recover("new");
 }
 
 #[test]
 fn a_code_file_is_never_overwritten_and_nothing_is_made_without_it() {
     let desk = Desk::new();
     fs::write(desk.path("code"), "mine").unwrap();
-    desk.run("old", ["init", "--code-file", &desk.arg("code")]).exits(1);
+    for code in ["code", "no such folder/code"] {
+        desk.run("old", ["init", "--code-file", &desk.arg(code)]).exits(1);
+        assert!(!desk.path("store").exists() && !desk.path("old").exists());
+    }
     assert_eq!(fs::read(desk.path("code")).unwrap(), b"mine");
     desk.run("old", ["init", "--code-file", &desk.arg("code 2")]).exits(0);
     #[cfg(unix)]

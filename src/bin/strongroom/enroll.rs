@@ -50,6 +50,7 @@ pub(crate) fn invite(session: &Session, invite: Invite, output: &mut Output) -> 
 
 pub(crate) fn join(session: &Session, join: Join, output: &mut Output) -> Outcome {
     let device = NewDevice::named(join.name)?;
+    let home = session.new_home()?;
     let invitation = match (join.text, join.text_file) {
         (_, Some(path)) => {
             let text = secret_files::read(&path)?;
@@ -61,7 +62,8 @@ pub(crate) fn join(session: &Session, join: Join, output: &mut Output) -> Outcom
         return Err(Fault::local("creating", path)(ErrorKind::AlreadyExists.into()));
     }
     let job = waiting()?;
-    let mut joining = Vault::join(session.store()?, session.home(), &invitation, device)?;
+    let mut joining =
+        Vault::join(session.store()?, home, &invitation, device).map_err(|error| session.not_made(error))?;
     let check_code = joining.check_code(&job)?;
     match Destination::keep(join.check_file, &check_code.to_string())? {
         Destination::Shown => {

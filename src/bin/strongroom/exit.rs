@@ -67,6 +67,10 @@ pub(crate) enum Fault {
     Usage(String),
     /// The home that the user named is no vault's.
     NoHome(PathBuf),
+    /// A device is to be made where there is one.
+    HomeTaken(PathBuf),
+    /// A vault is to be made where there is one.
+    StoreTaken,
     /// A local file operation.
     Local(&'static str, io::Error),
     /// Standard output.
@@ -105,7 +109,8 @@ impl Fault {
             Self::At(_, fault) => fault.status(),
             Self::Usage(_) => Status::Usage,
             Self::Output(_) if self.is_broken_pipe() => Status::Done,
-            Self::Local(..) | Self::Output(_) | Self::NoHome(_) => Status::Failed,
+            Self::Local(..) | Self::Output(_) => Status::Failed,
+            Self::NoHome(_) | Self::HomeTaken(_) | Self::StoreTaken => Status::Failed,
         }
     }
 
@@ -133,6 +138,12 @@ impl fmt::Display for Fault {
             Self::NoHome(home) => {
                 write!(f, "{}: no vault in this home: init, recover or devices join make one", home.display())
             }
+            Self::HomeTaken(home) => {
+                write!(f, "{}: a vault is already in this home: another device needs another", home.display())
+            }
+            Self::StoreTaken => f.write_str(
+                "a vault is already in this store: recover or devices join enter it; init needs an empty one",
+            ),
             Self::At(path, fault) => write!(f, "{}: {fault}", path.display()),
             Self::Usage(text) => f.write_str(text),
             Self::Local(action, error) => write!(f, "{action}: {error}"),

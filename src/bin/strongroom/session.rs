@@ -1,8 +1,13 @@
 //! Which vault: the store and the home that the user named. Nothing is opened until a command needs it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use strongroom::{
+    Error,
     store::{self, Store, StoreError},
     vault::{Job, Vault},
 };
@@ -52,8 +57,34 @@ impl Session {
         self.store.as_deref().ok_or_else(missing)
     }
 
-    pub(crate) fn home(&self) -> &Path {
-        &self.home
+    /// The home of a device to be. A folder with other things in it is refused: nobody would find the keys among
+    /// them, nor dare to delete them. What an earlier try left there is no reason.
+    pub(crate) fn new_home(&self) -> Result<&Path, Fault> {
+        let names = match fs::read_dir(&self.home) {
+            Ok(entries) => {
+                entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
+        };
+        let names: Vec<String> = names.map_err(Fault::local("opening the home", &self.home))?;
+        if names.iter().all(|name| is_of_a_home(name)) || names.iter().any(|name| name.starts_with("ready."))
+        {
+            return Ok(&self.home);
+        }
+        let text = "this folder holds other things: name an empty or a new one as the home";
+        Err(Fault::at(&self.home)(Fault::Usage(text.into())))
+    }
+
+    /// Why a device could not be made.
+    pub(crate) fn not_made(&self, error: Error) -> Fault {
+        match error {
+            Error::VaultExists => match self.vault_here() {
+                Err(Fault::NoHome(_)) => Fault::StoreTaken,
+                _ => Fault::HomeTaken(self.home.clone()),
+            },
+            error => error.into(),
+        }
     }
 
     pub(crate) fn store(&self) -> Result<Box<dyn Store>, Fault> {
@@ -68,7 +99,7 @@ impl Session {
     /// What is no address at all is refused as any other argument.
     fn refused(&self, error: StoreError) -> Fault {
         let is_address = self.store.as_deref().is_some_and(|url| store::local_folder(url).is_some());
-        if is_address { strongroom::Error::from(error).into() } else { Fault::Usage(error.to_string()) }
+        if is_address { Error::from(error).into() } else { Fault::Usage(error.to_string()) }
     }
 
     pub(crate) fn vault(&self) -> Result<Vault, Fault> {
@@ -82,7 +113,7 @@ impl Session {
 
     fn open(&self, store: Box<dyn Store>) -> Result<Vault, Fault> {
         match Vault::open(store, &self.home) {
-            Err(strongroom::Error::NoVault) => Err(Fault::NoHome(self.home.clone())),
+            Err(Error::NoVault) => Err(Fault::NoHome(self.home.clone())),
             opened => Ok(opened?),
         }
     }
@@ -92,4 +123,11 @@ impl Session {
         let store = self.store.as_deref().and_then(store::local_folder);
         store.into_iter().chain([self.home.clone()])
     }
+}
+
+/// Whether a device's home has files of this name; a proof of a fork lies there, too.
+fn is_of_a_home(name: &str) -> bool {
+    const FILES: [&str; 9] =
+        ["consent", "device", "keyring", "ledger", "pending", "pins", "ready", "roster", "state"];
+    name.starts_with("fork-") || name.split('.').next().is_some_and(|stem| FILES.contains(&stem))
 }
