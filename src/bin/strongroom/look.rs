@@ -26,7 +26,7 @@ pub(crate) fn ls(session: &Session, what: Option<What>, at: &At, output: &mut Ou
     let Some(What { kind, path }) = what else { return kinds(&vault, at, output) };
     let mut list = output.list("entries");
     let listed = vault.list(&kind, &path, at, &mut |entry| {
-        list.item(|| listed_object(&entry), || listed_line(&entry)).map_err(output_error)
+        list.item(|| listed_object(&kind, &entry), || listed_line(&kind, &entry)).map_err(output_error)
     });
     end_list(list, listed.map(drop))
 }
@@ -110,17 +110,23 @@ fn snapshot_line(snapshot: &Snapshot) -> String {
     format!("{id}\t{}\t{device_name}\t{}", show_time(Some(*time_ms)), kinds.join(", "))
 }
 
-fn listed_object(entry: &Listed) -> Value {
+/// A card has no time.
+fn time_of(kind: &Kind, entry: &Listed) -> Option<i64> {
+    (*kind != Kind::CONTACTS).then_some(entry.time_ms)
+}
+
+fn listed_object(kind: &Kind, entry: &Listed) -> Value {
     json!({
         "path": entry.path,
         "type": type_of(entry),
         "bytes": entry.bytes,
-        "time_ms": entry.time_ms,
+        "time_ms": time_of(kind, entry),
     })
 }
 
-fn listed_line(entry: &Listed) -> String {
-    format!("{}\t{}\t{}\t{}", type_of(entry), entry.bytes, show_time(Some(entry.time_ms)), entry.path)
+fn listed_line(kind: &Kind, entry: &Listed) -> String {
+    let time = show_time(time_of(kind, entry));
+    format!("{}\t{}\t{time}\t{}", type_of(entry), entry.bytes, entry.path)
 }
 
 fn type_of(entry: &Listed) -> &'static str {
