@@ -228,7 +228,12 @@ impl Vault {
         load_index(&access, &state)?;
         let reader = ContentReader::new(access, 0)?;
         let key = prefix_of(kind, path)?;
-        let value = tree::get(state.root, &key, &reader)?.ok_or(Error::NotFound("an entry at this path"))?;
+        let is_folder = || Error::NotFound("content at this path: it is a folder");
+        let Some(value) = tree::get(state.root, &key, &reader)? else {
+            // A source's own folder has no entry.
+            let below = entries_below(state.root, &reader, &key).next().transpose()?;
+            return Err(below.map_or(Error::NotFound("an entry at this path"), |_| is_folder()));
+        };
         let entry = decode_entry(&value)?;
         match &entry.content {
             Some(content) => {
@@ -243,6 +248,7 @@ impl Vault {
                 Record::File(FileMeta { file_type: FileType::Symlink, link_target, .. }) => {
                     write(&link_target)?
                 }
+                Record::File(FileMeta { file_type: FileType::Directory, .. }) => return Err(is_folder()),
                 _ => return Err(Error::NotFound("content at this path")),
             },
         }
