@@ -283,6 +283,17 @@ fn what_is_not_there_is_a_failure_and_says_which_argument() {
     let desk = Desk::with_vault();
     desk.run("nobody", ["snapshots"]).exits(1);
     desk.run("old", ["cat", "files:docs/none"]).exits(1);
+    docs(&desk, "text");
+    fs::create_dir(desk.path("docs/deep")).unwrap();
+    desk.run("old", ["backup", "files", "docs"]).exits(0);
+    for (path, said) in [
+        ("docs", "content at this path: it is a folder"),
+        ("docs/deep/", "content at this path: it is a folder"),
+        ("docs/none", "an entry at this path"),
+    ] {
+        let ran = desk.run("old", ["cat", &format!("files:{path}")]).exits(1);
+        assert_eq!(ran.stderr, format!("strongroom: not found: {said}\n"));
+    }
     let ran = desk.run("old", ["backup", "files", "no such folder"]).exits(1);
     assert!(ran.stderr.starts_with("strongroom: no such folder: "), "{}", ran.stderr);
     fs::write(desk.path("text.xml"), "not XML at all").unwrap();
@@ -291,6 +302,21 @@ fn what_is_not_there_is_a_failure_and_says_which_argument() {
 
     let empty = Desk::new();
     empty.run("new", ["recover", "--code-file", &desk.arg("code")]).exits(1);
+}
+
+#[test]
+fn an_error_names_the_option_or_the_home_that_it_is_about() {
+    let desk = Desk::with_vault();
+    let ran = desk.run("new", ["recover", "--code-file", "code", "--head-code", "zzz"]).exits(4);
+    assert!(ran.stderr.starts_with("strongroom: --head-code: the code has a typing"), "{}", ran.stderr);
+    let ran = desk.run("old", ["ls", "--at", "yesterday"]).exits(2);
+    let said =
+        "invalid value 'yesterday' for '--at <SNAPSHOT>': a snapshot is named like 1f2e3d4c-17, or latest";
+    assert_eq!(ran.stderr, format!("strongroom: {said}\n"));
+    fs::create_dir_all(desk.path("odd/ledger")).unwrap();
+    let ran = desk.run("odd", ["recover", "--code-file", "code"]).exits(1);
+    let said = format!("strongroom: {}: opening the ledger: ", desk.arg("odd"));
+    assert!(ran.stderr.starts_with(&said), "{}", ran.stderr);
 }
 
 #[test]

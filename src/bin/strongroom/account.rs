@@ -53,7 +53,8 @@ pub(crate) fn recover(session: &Session, recover: Recover, output: &mut Output) 
     let mut device = NewDevice::named(recover.name)?;
     let home = session.new_home()?;
     if let Some(text) = recover.head_code {
-        device = device.holding_to(HeadCode::parse(&text)?);
+        let head_code = HeadCode::parse(&text).map_err(Fault::from);
+        device = device.holding_to(head_code.map_err(Fault::at(Path::new("--head-code")))?);
     }
     let entered = match (recover.code_file, recover.password_file, recover.device_secret_file) {
         (Some(path), None, None) => {
@@ -68,7 +69,7 @@ pub(crate) fn recover(session: &Session, recover: Recover, output: &mut Output) 
             Vault::recover_with_password(session.store()?, home, (&password, &secret), device)
         }
         _ => {
-            return Err(Fault::Usage("give a code file, or a password file and a device secret file".into()));
+            return Err(Fault::Usage("give --code-file, or --password-file and --device-secret-file".into()));
         }
     };
     let vault = entered.map_err(|error| session.not_made(error))?;

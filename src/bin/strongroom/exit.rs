@@ -62,7 +62,7 @@ impl Status {
 #[derive(Debug)]
 pub(crate) enum Fault {
     Vault(Error),
-    /// About one of the paths that the user gave.
+    /// About one of the paths that the user gave, or an option.
     At(PathBuf, Box<Fault>),
     Usage(String),
     /// The home that the user named is no vault's.
@@ -94,7 +94,7 @@ pub(crate) fn output_error(source: io::Error) -> Error {
 }
 
 impl Fault {
-    /// The same, naming the path that the user gave.
+    /// The same, naming the path or the option that the user gave.
     pub(crate) fn at(path: &Path) -> impl FnOnce(Self) -> Self {
         |fault| Self::At(path.to_owned(), Box::new(fault))
     }

@@ -83,6 +83,14 @@ impl Session {
                 Err(Fault::NoHome(_)) => Fault::StoreTaken,
                 _ => Fault::HomeTaken(self.home.clone()),
             },
+            error => self.of_the_home(error),
+        }
+    }
+
+    /// The local file that fails while a vault is opened or made lies in the home.
+    fn of_the_home(&self, error: Error) -> Fault {
+        match error {
+            Error::Io { .. } | Error::Database(_) => Fault::at(&self.home)(error.into()),
             error => error.into(),
         }
     }
@@ -112,10 +120,10 @@ impl Session {
     }
 
     fn open(&self, store: Box<dyn Store>) -> Result<Vault, Fault> {
-        match Vault::open(store, &self.home) {
-            Err(Error::NoVault) => Err(Fault::NoHome(self.home.clone())),
-            opened => Ok(opened?),
-        }
+        Vault::open(store, &self.home).map_err(|error| match error {
+            Error::NoVault => Fault::NoHome(self.home.clone()),
+            error => self.of_the_home(error),
+        })
     }
 
     /// Folders of the vault's own, which no backup takes in.

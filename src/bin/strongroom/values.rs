@@ -2,6 +2,7 @@
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use strongroom::{
+    Error,
     kinds::Kind,
     vault::{At, Selection, SnapshotId},
 };
@@ -33,7 +34,10 @@ pub(crate) fn parse_at(text: &str) -> Result<At, String> {
     if text == "latest" {
         return Ok(At::Latest);
     }
-    SnapshotId::parse(text).map(At::Snapshot).map_err(|error| error.to_string())
+    SnapshotId::parse(text).map(At::Snapshot).map_err(|error| match error {
+        Error::InvalidArgument(reason) => reason.to_owned(),
+        error => error.to_string(),
+    })
 }
 
 /// Milliseconds since the Unix epoch.
