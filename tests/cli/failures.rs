@@ -125,6 +125,31 @@ fn a_store_put_back_to_an_earlier_state_is_a_rollback() {
 }
 
 #[test]
+fn a_home_put_back_to_an_earlier_copy_gives_way_to_a_new_one() {
+    let desk = Desk::with_vault();
+    let docs_arg = docs(&desk, "first");
+    copy_folder(&desk.path("old"), &desk.path("copy"));
+    desk.run("old", ["backup", "files", &docs_arg]).exits(0);
+    docs(&desk, "second, longer");
+    let refused = desk.run("copy", ["backup", "files", &docs_arg]).exits(5);
+    assert!(
+        refused.stderr.contains("enroll the device again, in a new, empty home (README: "),
+        "{refused:?}"
+    );
+
+    // What the README says.
+    desk.recover("new");
+    desk.run("new", ["consent", "grant", "files"]).exits(0);
+    desk.run("new", ["backup", "files", &docs_arg]).exits(0);
+    let listed = desk.run("new", ["--json", "devices"]).exits(0).json();
+    let id = listed["devices"][0]["id"].as_str().unwrap();
+    desk.run("new", ["devices", "revoke", id]).exits(0);
+    desk.run("new", ["restore", "--into", "out"]).exits(0);
+    // To the new home the folder is new: the earlier version is kept beside.
+    assert_eq!(entries(&desk.path("out/files/docs")).len(), 2);
+}
+
+#[test]
 fn nothing_is_gone_back_on_where_nothing_went_back() {
     let (desk, packs) = desk_with_packs();
     desk.run("old", ["sync", "--re-anchor"]).exits(2);

@@ -124,10 +124,13 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Vault(error @ Error::Damaged { what: Part::Commit }) => {
-                write!(f, "{error}: the store changed it, or this device was revoked and has no key to it")
+                write!(f, "{error}: the store changed it, or this device was revoked: see devices on another")
             }
             Self::Vault(error @ (Error::Rollback { .. } | Error::Fork { .. })) => {
                 write!(f, "{error}: is it the right store? (README: When it says rollback or fork)")
+            }
+            Self::Vault(error @ Error::Cloned { .. }) => {
+                write!(f, "{error}, in a new, empty home (README: When it says copied, revoked or taken)")
             }
             Self::Vault(error @ Error::NoVault) => write!(f, "{error}: the store is empty, or another one"),
             Self::Vault(error @ Error::NotConsented { kind }) => {
