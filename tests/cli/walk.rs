@@ -165,6 +165,33 @@ fn a_source_is_called_by_the_last_part_of_its_path_or_as_the_owner_says() {
 }
 
 #[test]
+fn what_vanished_stays_if_it_is_a_photo_or_the_folder_was_moved_meanwhile() {
+    let desk = Desk::with_vault();
+    let files = |kind: &str| {
+        let listed = desk.run("old", ["ls", kind]).exits(0).text();
+        listed.lines().map(|line| line.split('\t').nth(3).unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let backup = |kind: &str, path: &str| drop(desk.run("old", ["backup", kind, path]).exits(0));
+    fs::create_dir_all(desk.path("docs")).unwrap();
+    fs::create_dir_all(desk.path("moved")).unwrap();
+    fs::write(desk.path("docs/a"), "a").unwrap();
+    fs::write(desk.path("docs/b"), "b").unwrap();
+    ["photos", "files"].iter().for_each(|kind| backup(kind, "docs"));
+    fs::remove_file(desk.path("docs/a")).unwrap();
+    backup("photos", "docs");
+    assert_eq!(files("photos"), ["docs/a", "docs/b"]);
+
+    fs::rename(desk.path("docs"), desk.path("moved/docs")).unwrap();
+    backup("files", "moved/docs");
+    assert_eq!(files("files"), ["docs/a", "docs/b"]);
+    fs::write(desk.path("moved/docs/a"), "a").unwrap();
+    backup("files", "moved/docs");
+    fs::remove_file(desk.path("moved/docs/a")).unwrap();
+    backup("files", "moved/docs");
+    assert_eq!(files("files"), ["docs/b"]);
+}
+
+#[test]
 fn a_new_code_and_a_password_open_the_vault_and_the_old_code_does_not() {
     let desk = Desk::with_vault();
     fs::write(desk.path("password"), "correct horse\n").unwrap();

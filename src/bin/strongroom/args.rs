@@ -67,7 +67,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: Option<ConsentAction>,
     },
-    /// Back up folders (notes, photos, files), XML (messages, calls) or vCards (contacts)
+    /// Back up folders (notes, photos, files), vCards (contacts), or XML of the app SMS Backup & Restore
+    /// (messages, calls)
     Backup(Backup),
     /// All snapshots of all devices, newest first
     Snapshots,
@@ -200,7 +201,8 @@ pub(crate) struct Backup {
     #[arg(value_parser = parse_kind)]
     pub(crate) kind: Kind,
     /// Folders, without the store and the home that may be in them: what is gone from one is gone from the
-    /// next snapshot. For messages, calls and contacts the exported files: what an export lacks stays
+    /// next snapshot, but photos stay. For messages and calls the XML files that the Android app SMS Backup &
+    /// Restore exports, for contacts vCard files: what an export lacks stays
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// What to call the source, instead of the last part of its path
