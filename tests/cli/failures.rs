@@ -150,6 +150,27 @@ fn a_home_put_back_to_an_earlier_copy_gives_way_to_a_new_one() {
 }
 
 #[test]
+fn the_proof_of_a_fork_is_kept_whichever_command_finds_it() {
+    let desk = Desk::with_vault();
+    let docs_arg = docs(&desk, "first");
+    desk.recover("new");
+    desk.run("new", ["consent", "grant", "files"]).exits(0);
+    copy_folder(&desk.path("old"), &desk.path("copy"));
+    copy_folder(&desk.path("store"), &desk.path("other store"));
+    desk.run("old", ["backup", "files", &docs_arg]).exits(0);
+    desk.run("new", ["sync"]).exits(0);
+    docs(&desk, "second, longer");
+    let other = format!("file:{}", desk.arg("other store"));
+    desk.run("copy", ["--store", &other, "backup", "files", &docs_arg]).exits(0);
+    for args in [&["sync"][..], &["backup", "files", &docs_arg]] {
+        let ran = desk.run("new", ["--store", &other].iter().chain(args)).exits(5);
+        let proof = ran.stderr.split(['/', ':']).find(|part| part.ends_with(".proof")).unwrap();
+        desk.run("new", ["verify-proof", &desk.arg(&format!("new/{proof}"))]).exits(0);
+        fs::remove_file(desk.path("new").join(proof)).unwrap();
+    }
+}
+
+#[test]
 fn nothing_is_gone_back_on_where_nothing_went_back() {
     let (desk, packs) = desk_with_packs();
     desk.run("old", ["sync", "--re-anchor"]).exits(2);

@@ -103,6 +103,15 @@ impl Fault {
         move |source| Self::at(path)(Self::Local(action, source))
     }
 
+    /// The library's error, whatever it was about.
+    pub(crate) fn error(&self) -> Option<&Error> {
+        match self {
+            Self::Vault(error) => Some(error),
+            Self::At(_, fault) => fault.error(),
+            _ => None,
+        }
+    }
+
     pub(crate) fn status(&self) -> Status {
         match self {
             Self::Vault(error) => Status::of_error(error),

@@ -113,7 +113,7 @@ fn event_line(event: &Event) -> String {
 
 /// Writes the proof that a fork's error carries into the home, and says where.
 pub(crate) fn keep_proof(fault: &Fault, home: &Path, output: &mut Output) {
-    let Fault::Vault(Error::Fork { device, sequence, proof: Some(proof) }) = fault else { return };
+    let Some(Error::Fork { device, sequence, proof: Some(proof) }) = fault.error() else { return };
     let path = home.join(format!("fork-{device}-{sequence}.proof"));
     let mut options = OpenOptions::new();
     let written = options
