@@ -308,6 +308,11 @@ pub enum SkipReason {
 pub(super) struct Opening(io::Result<(Arc<Dir>, OsString)>);
 
 impl Opening {
+    /// Of `name` in `dir`.
+    pub(super) fn at(dir: Arc<Dir>, name: &OsStr) -> Self {
+        Self(Ok((dir, name.to_owned())))
+    }
+
     /// As [`Walk::open`].
     pub(super) fn open(self) -> Result<Option<SourceFile>, SkipReason> {
         let opened = self.0.and_then(|(dir, name)| {

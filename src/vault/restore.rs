@@ -16,7 +16,7 @@ use small::{Files, PlannedFile, SmallFile, Written};
 
 use super::{
     Attributes, Component, ItemError, Job, Problem, Target, Vault,
-    contents::{ContentReader, Parcel, ValueReader, decode_entry, load_index, record_of},
+    contents::{ContentReader, Parcel, ValueReader, decode_entry, is_value, load_index, record_of},
     crew::hands,
     folder::Alone,
     merge::file_content_id,
@@ -34,8 +34,10 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RestoreReport {
-    /// Entries written.
+    /// Entries that are there now as they are to be.
     pub entries: u64,
+    /// Those of them that were found so, most likely since an earlier restore was cut off.
+    pub found: u64,
     /// Bytes of content written.
     pub bytes: u64,
     /// What could not be restored.
@@ -79,7 +81,9 @@ impl From<ItemError> for Failed {
 impl Vault {
     /// Carries a plan out: writes `INTO/KIND/SOURCE/…`, `INTO/messages/messages.xml`,
     /// `INTO/calls/calls.xml`. An entry that is damaged or missing is left out and listed; a file appears
-    /// under its name only when all of it was verified.
+    /// under its name only when all of it was verified. A file that is there already, with the recorded length, time
+    /// and mode, is read, and if it has the very content neither fetched nor written: so a restore that was cut off
+    /// goes on when it is asked for again, with [`RestorePlan::replacing`] also for the attributes of folders.
     ///
     /// # Errors
     /// [`Error::Io`] when the folder cannot be used; [`Error::InvalidArgument`] when it lies where the plan keeps out
@@ -91,7 +95,7 @@ impl Vault {
         let mut target = open_target(&plan, into)?;
         let mut notings = Noting::all(&self.database, &plan, into);
         let mut report =
-            RestoreReport { entries: 0, bytes: 0, failures: Vec::new(), freshness: plan.freshness };
+            RestoreReport { entries: 0, found: 0, bytes: 0, failures: Vec::new(), freshness: plan.freshness };
         job.step(|progress| {
             progress.items_total = Some(plan.entries);
             progress.bytes_total = Some(plan.bytes);
@@ -223,6 +227,7 @@ impl Run<'_, '_> {
             after.clone_from(&key);
             match self.path_entry(&key, &value, &mut names, &mut cards) {
                 Ok(Placing::Done(bytes)) => self.settle(&key, Ok(bytes), 0)?,
+                Ok(Placing::Found(bytes)) => self.settle_found(bytes)?,
                 Ok(Placing::Later(planned, parcel)) => {
                     if self.files.is_due_before(&parcel) {
                         self.give_files()?;
@@ -293,7 +298,12 @@ impl Run<'_, '_> {
         match (file_type, entry.content) {
             (FileType::Directory, None) => self.target.folder_marked(names, attributes, mark())?,
             (FileType::Symlink, None) => {
-                self.target.link_marked(names, link_target, attributes, mark())?;
+                match self.target.link_marked(names, link_target, attributes, mark()) {
+                    Err(error) if error.is_taken() && self.target.has_link(names, link_target)? => {
+                        return Ok(Placing::Found(0));
+                    }
+                    made => made?,
+                }
             }
             (FileType::Regular, Some(content)) => {
                 return self.regular((key, names), (attributes, is_noted), content);
@@ -315,6 +325,13 @@ impl Run<'_, '_> {
             self.settle_next()?;
         }
         let planned = PlannedFile { place: self.target.file_place(names)?, attributes, is_noted };
+        if let Some(mut file) = planned.place.found(attributes, content.length)
+            && is_value((self.reader, self.job), &content, file.reader())?
+            && planned.place.keep(&file)
+        {
+            self.note_seen(key, planned.look(&Ok(()), &content))?;
+            return Ok(Placing::Found(content.length));
+        }
         if self.reader.hands() > 0
             && Parcel::suits(&content)
             && let Some(parcel) = Parcel::of(self.reader, &content)?
@@ -402,6 +419,15 @@ impl Run<'_, '_> {
         })
     }
 
+    fn settle_found(&mut self, bytes: u64) -> Result<()> {
+        self.report.entries += 1;
+        self.report.found += 1;
+        self.job.step(|progress| {
+            progress.items += 1;
+            progress.bytes += bytes;
+        })
+    }
+
     fn lose_page(&mut self, lost: Option<u64>, after: &[u8], error: Error) -> Result<()> {
         self.note(&lost_entries(lost, &display_key(&self.part.kind, after)), Failed::Entry(error))
     }
@@ -433,6 +459,7 @@ impl Run<'_, '_> {
 /// What became of an entry, or what has to be done yet.
 enum Placing {
     Done(u64),
+    Found(u64),
     Later(PlannedFile, Parcel),
 }
 

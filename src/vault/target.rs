@@ -9,6 +9,7 @@
 //! again.
 
 mod finish;
+mod found;
 mod names;
 mod writer;
 
@@ -221,7 +222,7 @@ impl Target {
         let owner = if is_left_alone { Err(ItemError::LeftAlone) } else { self.owner(name, created) };
         match owner {
             Ok(_) => {
-                let made = Made::default();
+                let made = Made { is_new: created, ..Made::default() };
                 made.leave(&self.alone);
                 self.made.push(Arc::new(made));
             }
@@ -264,9 +265,13 @@ enum Owner {
 }
 
 /// Folders that this restore has made in one folder, by name; and files, without, where they could be
-/// replaced.
+/// replaced, or taken for others.
 #[derive(Default)]
-struct Made(Mutex<HashMap<Identity, Option<Component>>>);
+struct Made {
+    entries: Mutex<HashMap<Identity, Option<Component>>>,
+    /// Whether the folder itself was just made: then nothing older is in it.
+    is_new: bool,
+}
 
 impl Made {
     /// Links that are left alone are as little to be replaced as what this restore makes.
@@ -275,7 +280,7 @@ impl Made {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Identity, Option<Component>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -62,3 +62,19 @@ fn a_second_interrupt_ends_the_command_at_once() {
     drop(pipe);
     desk.run("old", ["check"]).exits(0);
 }
+
+#[test]
+fn a_restore_goes_on_where_one_before_it_ended() {
+    let desk = Desk::with_vault();
+    fs::create_dir(desk.path("folder")).unwrap();
+    fs::write(desk.path("folder/a"), "one").unwrap();
+    fs::write(desk.path("folder/b"), "two").unwrap();
+    desk.run("old", ["backup", "files", "folder"]).exits(0);
+    let restore = || desk.run("old", ["restore", "files", "--into", "out"]).exits(0).text();
+    assert!(restore().starts_with("restored 2 entries, 6 bytes\n"));
+    fs::remove_file(desk.path("out/files/folder/b")).unwrap();
+    assert!(restore().starts_with("restored 2 entries, 3 bytes; 1 of them were there already\n"));
+    assert_eq!(fs::read(desk.path("out/files/folder/b")).unwrap(), b"two");
+    let json = desk.run("old", ["--json", "restore", "files", "--into", "out", "--replace"]).exits(0).json();
+    assert_eq!((&json["found"], &json["bytes"]), (&2.into(), &0.into()));
+}

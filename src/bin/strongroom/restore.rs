@@ -31,6 +31,9 @@ pub(crate) fn run(session: &Session, restore: &Restore, output: &mut Output) -> 
     let plan = session.own_folders().fold(plan, RestorePlan::without);
     let done = vault.restore(plan, &restore.into, watched.job());
     drop(watched);
+    if matches!(done, Err(Error::Cancelled)) {
+        output.note("restore --replace goes on: what is there already is not fetched again");
+    }
     let report = done.map_err(|error| match error {
         Error::Io { action: "making the target" | "opening the target", .. } | Error::InvalidArgument(_) => {
             Fault::at(&restore.into)(error.into())
@@ -47,15 +50,18 @@ pub(crate) fn run(session: &Session, restore: &Restore, output: &mut Output) -> 
             format!("{kind}: another device has a state that is not merged: sync with consent for it");
         output.error(&format!("not restored: {others}, or restore --at {snapshot}"));
     }
-    let (entries, bytes) = (report.entries, report.bytes);
+    let (entries, found, bytes) = (report.entries, report.found, report.bytes);
     let object = json!({
         "entries": entries,
+        "found": found,
         "bytes": bytes,
         "freshness": freshness_name(report.freshness),
         "unmerged": unmerged.iter().map(unmerged_object).collect::<Vec<_>>(),
         "failures": report.failures.iter().map(failure_object).collect::<Vec<_>>(),
     });
-    let lines = [format!("restored {entries} entries, {bytes} bytes"), freshness_line(report.freshness)];
+    let were_there = if found > 0 { format!("; {found} of them were there already") } else { String::new() };
+    let restored = format!("restored {entries} entries, {bytes} bytes{were_there}");
+    let lines = [restored, freshness_line(report.freshness)];
     output.summary(&object, &lines)?;
     Ok(Status::of_failures(&report.failures))
 }

@@ -5,10 +5,10 @@
 use std::io::Read;
 
 use super::{
-    ContentWriter,
+    ContentReader, ContentWriter,
     values::{list_of, parts_of},
 };
-use crate::{Error, Result, content::ChunkId, wire::messages};
+use crate::{Error, Part, Result, content::ChunkId, vault::Job, wire::messages};
 
 /// Whether `source` has the bytes of a value, up to the first chunk that differs. A value that cannot be told from the
 /// index, be it lost or damaged, is another. What only packs have of it that are counted on no more, is stored again.
@@ -18,45 +18,72 @@ pub(crate) fn has_value(
     source: &mut dyn Read,
     compress: bool,
 ) -> Result<bool> {
-    match compare(writer, content, source, compress) {
+    let (reader, database) = (writer.reader(), writer.access().database);
+    let is_inline = !content.inline.is_empty();
+    let same = |id, found: Found<'_>| match (database.stored(id)?, found) {
+        (Some(_), _) => Ok(()),
+        (None, Found::List) => writer.put_chunk(reader.chunk(id)?, false).map(drop),
+        (None, Found::Piece(piece)) => writer.put_chunk(std::mem::take(piece), compress).map(drop),
+    };
+    Ok(!is_inline && damaged_is_other(compare((reader, writer.job()), content, source, same))?)
+}
+
+/// Whether `source` has the bytes of a value and no others, as far as the index knows; nothing is stored.
+pub(crate) fn is_value(
+    (reader, job): (&ContentReader<'_>, &Job),
+    content: &messages::Content,
+    source: &mut dyn Read,
+) -> Result<bool> {
+    damaged_is_other(compare((reader, job), content, source, |_, _| Ok(())))
+}
+
+fn damaged_is_other(same: Result<bool>) -> Result<bool> {
+    match same {
         Err(error) if error.is_damage() => Ok(false),
         same => same,
     }
 }
 
+/// What was found to be the same.
+enum Found<'p> {
+    List,
+    Piece(&'p mut Vec<u8>),
+}
+
 fn compare(
-    writer: &ContentWriter<'_>,
+    (reader, job): (&ContentReader<'_>, &Job),
     content: &messages::Content,
     source: &mut dyn Read,
-    compress: bool,
+    mut same: impl FnMut(ChunkId, Found<'_>) -> Result<()>,
 ) -> Result<bool> {
     let failed = || Error::io("reading the source");
-    let (reader, database) = (writer.reader(), writer.access().database);
     let (inline, mut open) = parts_of(content)?;
-    if !inline.is_empty() {
+    let mut piece = Vec::new();
+    let mut left = content.length;
+    let mut take = |length: usize, piece: &mut Vec<u8>| {
+        let length = u64::try_from(length).unwrap_or(u64::MAX);
+        left = left.checked_sub(length).ok_or(Error::damaged(Part::Record))?;
+        piece.clear();
+        source.take(length).read_to_end(piece).map_err(failed())
+    };
+    take(inline.len(), &mut piece)?;
+    if piece != inline {
         return Ok(false);
     }
-    let mut piece = Vec::new();
     while let Some((level, id)) = open.pop() {
-        writer.job().step(|_| {})?;
+        job.step(|_| {})?;
         if let Some(below) = level.checked_sub(1) {
             open.extend(list_of(reader, below, id)?);
-            if database.stored(id)?.is_none() {
-                writer.put_chunk(reader.chunk(id)?, false)?;
-            }
+            same(id, Found::List)?;
             continue;
         }
-        let Some(place) = database.chunk(id)? else { return Ok(false) };
-        piece.clear();
-        source.take(u64::from(place.slot.length)).read_to_end(&mut piece).map_err(failed())?;
-        if ChunkId::derive(writer.access().keys.chunk_id_key(), &piece) != id {
+        take(reader.length(id)?, &mut piece)?;
+        if ChunkId::derive(reader.access.keys.chunk_id_key(), &piece) != id {
             return Ok(false);
         }
-        if database.stored(id)?.is_none() {
-            writer.put_chunk(std::mem::take(&mut piece), compress)?;
-        }
+        same(id, Found::Piece(&mut piece))?;
     }
-    Ok(source.read(&mut [0]).map_err(failed())? == 0)
+    Ok(left == 0 && source.read(&mut [0]).map_err(failed())? == 0)
 }
 
 #[cfg(test)]
@@ -107,6 +134,8 @@ mod tests {
             assert!(!is(&other, &mut repeat(7).take(length)), "a chunk that nobody has");
             other.chunks.clear();
             assert!(!is(&other, &mut repeat(7).take(length)), "no ids at all");
+            assert!(is_value((writer.reader(), &job), &content, &mut repeat(7).take(length)).unwrap());
+            assert!(!is_value((writer.reader(), &job), &content, &mut repeat(7).take(length + 1)).unwrap());
             last = Some((content, length));
         }
         let (content, length) = last.unwrap();

@@ -11,7 +11,7 @@ mod spare;
 mod values;
 mod writer;
 
-pub(crate) use compare::has_value;
+pub(crate) use compare::{has_value, is_value};
 pub(crate) use index::{fetch_fragment, load_index, write_index};
 pub(crate) use maker::{ChunkMaker, MadeChunk, Packing};
 pub(crate) use packs::{PackSource, Piece};

@@ -184,6 +184,11 @@ impl<'a> ContentReader<'a> {
         }
     }
 
+    /// How long a chunk is, as the index has it.
+    pub(super) fn length(&self, id: ChunkId) -> Result<usize> {
+        usize::try_from(self.locate(id)?.slot.length).map_err(|_| Error::damaged(Part::Chunk))
+    }
+
     fn locate(&self, id: ChunkId) -> Result<ChunkPlace> {
         let place = match &self.chunks {
             Some(chunks) => chunks.chunk(id)?,

@@ -1,5 +1,7 @@
 //! A tree that one of the owner's own devices signed, and that wants to get out of its folder (M5).
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::{
     history::KindState,
@@ -239,4 +241,66 @@ fn a_plan_counts_what_lies_below_a_path_and_can_be_cancelled() {
         let cancelled = vault.plan_restore(selections, &At::Latest, &job);
         assert!(matches!(cancelled, Err(Error::Cancelled)), "{cancelled:?}");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_restore_that_is_asked_for_again_writes_only_what_is_not_there() {
+    use std::os::unix::fs::PermissionsExt;
+    let work = tempfile::tempdir().unwrap();
+    let long: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
+    let file = |name: &str, content| (key_of(name), record(FileType::Regular, None), Some(content));
+    let vault = committed(
+        work.path(),
+        vec![
+            (key_of("folder"), record(FileType::Directory, None), None),
+            file("folder/as it was", &long[..]),
+            file("folder/edited", &long[..2_000_000]),
+            file("folder/empty", b""),
+            file("folder/gone", &long[..1_000_000]),
+            file("folder/mode", b"mode"),
+            file("folder/short", b"short"),
+            (key_of("link"), record(FileType::Symlink, Some(b"folder/short")), None),
+            (key_of("other link"), record(FileType::Symlink, Some(b"folder/mode")), None),
+        ],
+    );
+    let out = work.path().join("out");
+    let restore = |replaces: bool| {
+        let plan = vault.plan_restore(&[Selection::kind(Kind::FILES)], &At::Latest, &Job::new()).unwrap();
+        vault.restore(if replaces { plan.replacing() } else { plan }, &out, &Job::new()).unwrap()
+    };
+    let counts = |report: &RestoreReport| (report.entries, report.found, report.bytes);
+    assert_eq!(counts(&restore(false)), (9, 0, 6_000_009));
+    let restored = |name: &str| out.join("files/source").join(name);
+    let mode = |mode| std::fs::set_permissions(restored("folder/mode"), PermissionsExt::from_mode(mode));
+    let edit = || {
+        let edited = restored("folder/edited");
+        let modified = edited.metadata().unwrap().modified().unwrap();
+        let mut bytes = std::fs::read(&edited).unwrap();
+        bytes[1_999_999] ^= 1;
+        std::fs::write(&edited, &bytes).unwrap();
+        std::fs::File::options().write(true).open(&edited).unwrap().set_modified(modified).unwrap();
+    };
+    edit();
+    mode(0o600).unwrap();
+    std::fs::remove_file(restored("folder/gone")).unwrap();
+    std::fs::remove_file(restored("other link")).unwrap();
+    std::os::unix::fs::symlink("elsewhere", restored("other link")).unwrap();
+    let again = restore(false);
+    // The folder, three files and a link were there.
+    assert_eq!(counts(&again), (6, 4, 1_000_000));
+    let taken: BTreeSet<_> = again.failures.iter().map(|failure| failure.path.as_str()).collect();
+    assert_eq!(Vec::from_iter(taken), ["source/folder/edited", "source/folder/mode", "source/other link"]);
+    assert!(again.failures.iter().all(|failure| failure.reason == ItemError::AlreadyThere.to_string()));
+    let replaced = restore(true);
+    assert_eq!((counts(&replaced), &replaced.failures[..]), ((9, 4, 2_000_004), &[][..]));
+    assert_eq!(std::fs::read(restored("folder/edited")).unwrap(), long[..2_000_000]);
+    assert_eq!(std::fs::read(restored("folder/as it was")).unwrap(), long);
+    assert_eq!(restored("folder/mode").metadata().unwrap().permissions().mode() & 0o777, 0o777);
+    assert_eq!(std::fs::read_link(restored("other link")).unwrap(), Path::new("folder/mode"));
+}
+
+#[cfg(unix)]
+fn key_of(path: &str) -> Vec<u8> {
+    [b"source", &[0][..], path.replace('/', "\0").as_bytes()].concat()
 }

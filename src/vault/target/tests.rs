@@ -251,6 +251,40 @@ fn replace_replaces_files_and_links_but_no_folder_and_nothing_of_its_own() {
     assert_eq!(root.path().join("folder").metadata().unwrap().mode() & 0o777, 0o711);
 }
 
+/// A file system that ignores case shows one file under two names; here a second link does.
+#[test]
+fn what_is_found_is_a_file_that_looks_as_recorded_and_found_once() {
+    let root = folder();
+    let mut before = Target::create(root.path()).unwrap();
+    before.folder(&path("a"), plain()).unwrap();
+    put(&mut before, &path("a/file"), b"text").unwrap();
+    assert!(before.file_place(&path("a/file")).unwrap().found(plain(), 4).is_none(), "it has just made it");
+    no_problems(&before.finish());
+    fs::hard_link(root.path().join("a/file"), root.path().join("a/FILE")).unwrap();
+    symlink("file", root.path().join("a/link")).unwrap();
+    for overwrite in [Overwrite::No, Overwrite::Replace] {
+        let mut target = Target::create(root.path()).unwrap().overwrite(overwrite);
+        let mut place = |name: &str| target.file_place(&path(name)).unwrap();
+        for name in ["a", "a/link", "a/none"] {
+            assert!(place(name).found(plain(), 4).is_none(), "{name}");
+        }
+        assert!(place("a/file").found(plain(), 5).is_none());
+        assert!(place("a/file").found(Attributes { mode: 0o600, ..plain() }, 4).is_none());
+        assert!(place("a/file").found(Attributes { modified_ns: 1, ..plain() }, 4).is_none());
+        let file = place("a/file").found(plain(), 4).unwrap();
+        assert!(place("a/file").keep(&file) && !place("a/file").keep(&file));
+        assert!(place("a/FILE").found(plain(), 4).is_none());
+        assert!(place("a/file").create_if_free().is_err());
+        put(&mut target, &path("a/new"), b"text").unwrap();
+        fs::hard_link(root.path().join("a/new"), root.path().join("a/NEW")).unwrap();
+        assert!(target.file_place(&path("a/NEW")).unwrap().found(plain(), 4).is_none(), "it has made it");
+        no_problems(&target.finish());
+        fs::remove_file(root.path().join("a/new")).unwrap();
+        fs::remove_file(root.path().join("a/NEW")).unwrap();
+    }
+    assert_eq!(fs::read(root.path().join("a/file")).unwrap(), b"text");
+}
+
 /// A file system that ignores case shows one folder under two names; here a rename does.
 #[test]
 fn two_folders_that_become_one_are_reported() {

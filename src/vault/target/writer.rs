@@ -130,7 +130,12 @@ impl Temporary {
         let Some(temporary) = self.name.as_deref() else { return Err(ItemError::NoName) };
         let Place { dir, made, .. } = &self.place;
         match rules.overwrite {
-            Overwrite::No => rename_new(dir, temporary, name)?,
+            Overwrite::No if made.is_new => rename_new(dir, temporary, name)?,
+            Overwrite::No => {
+                let written = Stat::at(dir, temporary.as_ref()).map_err(ItemError::io("naming a file"))?;
+                rename_new(dir, temporary, name)?;
+                made.lock().insert(written.identity, None);
+            }
             Overwrite::Replace => {
                 let mut made = made.lock();
                 let written = Stat::at(dir, temporary.as_ref()).map_err(ItemError::io("naming a file"))?;
