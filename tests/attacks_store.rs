@@ -35,7 +35,9 @@ use strongroom::{
         MemoryStore, ObjectName, Store, StoreError, StoreErrorKind, StoredObject,
         faults::{Fault, FaultStore, Method},
     },
-    vault::{At, Environment, Job, RestoreReport, Selection, Source, SystemClock, Vault},
+    vault::{
+        At, CheckOptions, Environment, Failure, Job, RestoreReport, Selection, Source, SystemClock, Vault,
+    },
 };
 
 type Tree = BTreeMap<String, Vec<u8>>;
@@ -477,6 +479,12 @@ fn attack_f7_a_damaged_segment_costs_the_files_in_it_and_one_more_request() {
     assert!((1..=5).contains(&count) && report.failures.iter().all(|failure| failure.damage), "{report:?}");
     assert_eq!(files(&work.path().join("damaged/files/source")).len(), FILES - count);
     assert_eq!(gets, whole_gets + 1);
+    let named = |failures: &[Failure]| {
+        let files = failures.iter().filter(|failure| !failure.path.starts_with('('));
+        files.map(|failure| (failure.path.clone(), failure.reason.clone())).collect::<BTreeSet<_>>()
+    };
+    let check = || vault.check(&CheckOptions::new().read_data(100), &Job::new()).unwrap();
+    assert_eq!(named(&check().failures), named(&report.failures));
 
     bytes[10] ^= 1; // the header: nothing of it opens
     remove(&store, &pack);
@@ -484,6 +492,7 @@ fn attack_f7_a_damaged_segment_costs_the_files_in_it_and_one_more_request() {
     let (report, gets) = restored("none");
     assert!(report.failures.len() > FILES / 4, "{}", report.failures.len());
     assert_eq!(gets, whole_gets);
+    assert_eq!(check().failures.len(), report.failures.len() + 1);
 }
 
 /// A store without measure: listings that never end, bodies and lengths beyond any limit.

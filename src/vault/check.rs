@@ -1,6 +1,9 @@
 //! Check: proves that what the commits promise is in the store, and with the data read, that it restores.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     Failure, Job, Vault,
@@ -13,7 +16,7 @@ use super::{
 };
 use crate::{
     Error, Part, Result,
-    content::{ChunkId, IndexFragment, PackEntry},
+    content::{ChunkId, Decompressor, IndexFragment, PackEntry},
     crypto::Place,
     history::{Freshness, KindState},
     keys::ObjectRef,
@@ -121,6 +124,16 @@ impl Vault {
 
 type PackPosition = u32;
 
+/// What is lost of a pack.
+enum Lost {
+    All,
+    /// In order.
+    Chunks(Vec<HalfId>),
+}
+
+/// How many bytes of a pack were read; or what is wrong with it, and what is lost.
+type Looked = std::result::Result<u64, (Error, Lost)>;
+
 /// Which pack holds a chunk, as the store's own index lists it: 20 bytes a chunk. Ids are hashes, so half of one
 /// tells it apart.
 #[derive(Default)]
@@ -152,13 +165,30 @@ fn half(ChunkId(id): ChunkId) -> HalfId {
     id.first_chunk().copied().unwrap_or_default()
 }
 
+/// Reads all of a pack.
+fn look(source: &PackSource, pack: &PackEntry, decompressor: &mut Decompressor) -> Result<Looked> {
+    Ok(match source.verify(pack, decompressor) {
+        Ok(read) => Ok(read),
+        Err(error) if error.is_damage() => {
+            let lost = source.lost_chunks(pack, decompressor)?;
+            let sorted = |lost: Vec<_>| {
+                let mut lost: Vec<_> = lost.into_iter().map(half).collect();
+                lost.sort_unstable();
+                Lost::Chunks(lost)
+            };
+            Err((error, lost.map_or(Lost::All, sorted)))
+        }
+        Err(error) => return Err(error),
+    })
+}
+
 pub(super) struct KindCheck<'c> {
     access: KindAccess<'c>,
     kind: &'c Kind,
     report: &'c mut CheckReport,
     job: &'c Job,
-    /// Packs that are not there or not whole.
-    lost: BTreeSet<PackPosition>,
+    /// Packs that are not there or not whole, and what is lost with them.
+    lost: BTreeMap<PackPosition, Lost>,
     /// Those of them of which that is not known.
     newly_lost: BTreeSet<[u8; 16]>,
     /// Packs that are known to be lost.
@@ -235,53 +265,60 @@ impl<'c> KindCheck<'c> {
         for pack in fragment.packs() {
             let [dice] = work.random.bytes::<1>()?;
             let read = u32::from(dice) * 100 < u32::from(percent) * 256;
-            let verified = if read {
+            let looked = if read {
                 let (source, pack) = (Arc::clone(&source), pack.clone());
-                crew.give(move |tools| source.verify(&pack, &mut tools.decompressor))?
+                crew.give(move |tools| look(&source, &pack, &mut tools.decompressor))?
             } else {
                 Later::Here(self.find_pack(pack))
             };
-            line.push(verified);
-            while let Some(verified) = line.next_due() {
-                self.settle(verified, packs.next())?;
+            line.push(looked);
+            while let Some(looked) = line.next_due() {
+                self.settle(looked?, packs.next())?;
             }
         }
-        while let Some(verified) = line.next() {
-            self.settle(verified, packs.next())?;
+        while let Some(looked) = line.next() {
+            self.settle(looked?, packs.next())?;
         }
         Ok(())
     }
 
     /// Counts a pack, or lists it as lost.
-    fn settle(&mut self, verified: Result<u64>, pack: Option<(u32, &PackEntry)>) -> Result<()> {
+    fn settle(&mut self, looked: Looked, pack: Option<(u32, &PackEntry)>) -> Result<()> {
         let Some((number, pack)) = pack else { return Ok(()) };
-        match verified {
+        match looked {
             Ok(read) => {
                 self.report.packs += 1;
                 self.report.chunks += u64::try_from(pack.lines().len()).unwrap_or(0);
                 self.report.bytes_read += read;
                 self.job.step(|progress| progress.bytes += read)?;
             }
-            Err(error) if error.is_damage() => {
-                self.lost.insert(number);
+            Err((error, lost)) => {
+                self.lost.insert(number, lost);
                 let id = pack.id();
                 if !self.given_up.contains(&id) && self.newly_lost.insert(id) {
                     let name = crate::privacy::object_name(Place::Object(id));
                     self.fail(format!("(pack {name})"), &error.to_string());
                 }
             }
-            Err(error) => return Err(error),
         }
         self.job.step(|progress| progress.items += 1)
     }
 
     /// Nothing is read of it.
-    fn find_pack(&self, pack: &PackEntry) -> Result<u64> {
+    fn find_pack(&self, pack: &PackEntry) -> Result<Looked> {
         let length = self.access.gate.length(Place::Object(pack.id()))?;
-        match length {
+        Ok(match length {
             Some(length) if length == u64::from(pack.length()) => Ok(0),
-            Some(_) => Err(Error::damaged(Part::Pack)),
-            None => Err(Error::Missing { what: Part::Pack }),
+            Some(_) => Err((Error::damaged(Part::Pack), Lost::All)),
+            None => Err((Error::Missing { what: Part::Pack }, Lost::All)),
+        })
+    }
+
+    /// Why a chunk cannot be had from a pack, if it cannot.
+    fn lack(&self, pack: PackPosition, id: ChunkId) -> Option<Error> {
+        match self.lost.get(&pack)? {
+            Lost::All => Some(Error::damaged(Part::Pack)),
+            Lost::Chunks(lost) => lost.binary_search(&half(id)).ok().map(|_| Error::damaged(Part::Chunk)),
         }
     }
 
@@ -330,10 +367,11 @@ impl<'c> KindCheck<'c> {
                 return Err(Error::damaged(Part::Record));
             }
             for id in ids {
-                let mut packs = known.packs_of(ChunkId(*id)).peekable();
-                packs.peek().ok_or(Error::Missing { what: Part::Chunk })?;
-                if packs.all(|pack| self.lost.contains(&pack)) {
-                    return Err(Error::damaged(Part::Pack));
+                let lacks = known.packs_of(ChunkId(*id)).map(|pack| self.lack(pack, ChunkId(*id)));
+                // One good copy is enough.
+                let lack = lacks.reduce(Option::and).unwrap_or(Some(Error::Missing { what: Part::Chunk }));
+                if let Some(error) = lack {
+                    return Err(error);
                 }
                 if let Some(below) = level.checked_sub(1) {
                     open.push((below, reader.chunk(ChunkId(*id))?));

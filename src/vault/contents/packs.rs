@@ -12,7 +12,9 @@ use std::{
 use super::{KindAccess, spare::Spare};
 use crate::{
     Error, Part, Result,
-    content::{ChunkSlot, Decompressor, PackEntry, decode_chunk, kept_chunk, pack_context, read_directory},
+    content::{
+        ChunkId, ChunkSlot, Decompressor, PackEntry, decode_chunk, kept_chunk, pack_context, read_directory,
+    },
     crypto::{HEADER_BYTES, Opener, Place},
     keys::{AccountId, KindKeys},
     limits::OBJECT_BYTES_MAX,
@@ -111,6 +113,40 @@ impl PackSource {
             decode_chunk(self.keys.chunk_id_key(), (pack.id(), &slot), stored, decompressor)?;
         }
         Ok(read)
+    }
+
+    /// The chunks that cannot be had any more of a pack that is not whole; none said if that is all of them.
+    pub(crate) fn lost_chunks(
+        &self,
+        pack: &PackEntry,
+        decompressor: &mut Decompressor,
+    ) -> Result<Option<Vec<ChunkId>>> {
+        let plain = match self.what_is_whole(pack) {
+            Err(error) if error.is_damage() => return Ok(None),
+            plain => plain?,
+        };
+        decompressor.forget();
+        let mut lost = Vec::new();
+        for slot in pack.chunks() {
+            let read = cut(&plain.bytes, &slot).and_then(|stored| {
+                decode_chunk(self.keys.chunk_id_key(), (pack.id(), &slot), stored, decompressor)
+            });
+            if read.is_err() {
+                lost.push(slot.id);
+            }
+        }
+        // Nobody else takes what lies there for the pack.
+        decompressor.forget();
+        Ok(Some(lost))
+    }
+
+    fn what_is_whole(&self, pack: &PackEntry) -> Result<Plain> {
+        let bytes = self.fetch(pack.id(), usize::try_from(pack.length()).unwrap_or(OBJECT_BYTES_MAX))?;
+        if u64::try_from(bytes.len()) != Ok(u64::from(pack.length())) {
+            return Err(Error::damaged(Part::Pack));
+        }
+        let opener = self.opener((pack.epoch(), pack.id()), &bytes, bytes.len())?;
+        Ok(self.plain(opener.open_what_is_whole(bytes).map_err(damaged)?))
     }
 
     /// Fetches the header and only the segments that hold a chunk, unless its frame was unpacked last, and gives its
