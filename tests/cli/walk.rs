@@ -99,6 +99,20 @@ fn messages_calls_and_contacts_come_back_as_files_that_are_read_again_as_the_sam
 }
 
 #[test]
+fn a_restore_of_messages_counts_the_bytes_that_a_list_counts_long_ones_too() {
+    let desk = Desk::with_vault();
+    let long = MESSAGES.replace("Grüße", &"Grüße ".repeat(2000));
+    fs::write(desk.path("sms.xml"), long).unwrap();
+    desk.run("old", ["backup", "messages", &desk.arg("sms.xml")]).exits(0);
+    let listed = desk.run("old", ["--json", "ls"]).exits(0).json();
+    let restored = desk.run("old", ["--json", "restore", "messages", "--into", "out"]).exits(0).json();
+    let kinds = listed["kinds"].as_array().unwrap();
+    let messages = kinds.iter().find(|kind| kind["kind"] == "messages").unwrap();
+    assert!(messages["bytes"].as_u64().unwrap() > 12_000);
+    assert_eq!((&restored["bytes"], &restored["entries"]), (&messages["bytes"], &messages["entries"]));
+}
+
+#[test]
 fn an_older_snapshot_is_listed_compared_read_and_restored() {
     let desk = Desk::with_vault();
     fs::create_dir(desk.path("docs")).unwrap();

@@ -67,10 +67,10 @@ impl Run<'_, '_> {
                 }
             };
             let done = match self.element(&value) {
-                Ok(element) => {
+                Ok((element, bytes)) => {
                     writer.write(&element)?;
                     written += 1;
-                    Ok(u64::try_from(value.len()).unwrap_or(0))
+                    Ok(bytes)
                 }
                 Err(error) => Err(Failed::Entry(error)),
             };
@@ -86,10 +86,12 @@ impl Run<'_, '_> {
         Ok(written)
     }
 
-    fn element(&self, value: &[u8]) -> Result<messages::XmlElement> {
+    /// A record, and how many bytes it has.
+    fn element(&self, value: &[u8]) -> Result<(messages::XmlElement, u64)> {
         let entry = decode_entry(value)?;
-        match Record::decode(&record_of(self.reader, &entry)?)? {
-            Record::Element(element) => Ok(element),
+        let record = record_of(self.reader, &entry)?;
+        match Record::decode(&record)? {
+            Record::Element(element) => Ok((element, u64::try_from(record.len()).unwrap_or(0))),
             _ => Err(Error::damaged(crate::Part::Record)),
         }
     }
