@@ -97,7 +97,8 @@ impl Joining {
             None => {
                 let place = Place::EnrollReveal(self.terms.rendezvous);
                 let time = (self.lifetime, self.environment.clock.as_ref());
-                self.asking.hear(wait_for(&self.gate, place, time, job)?)?
+                let reveal = wait_for(&self.gate, place, time, job).map_err(unanswered)?;
+                self.asking.hear(reveal)?
             }
         };
         Ok(self.joiner.insert(joiner))
@@ -143,6 +144,16 @@ impl Joining {
 fn used_if_taken(error: Error) -> Error {
     match error {
         Error::Store(error) if error.kind() == StoreErrorKind::AlreadyExists => used(),
+        error => error,
+    }
+}
+
+/// A device that was let in with it left nothing behind.
+fn unanswered(error: Error) -> Error {
+    match error {
+        Error::InvitationRefused(_) => {
+            Error::InvitationRefused("nobody answers: it has expired, or another device has used it")
+        }
         error => error,
     }
 }

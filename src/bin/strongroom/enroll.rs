@@ -64,6 +64,7 @@ pub(crate) fn join(session: &Session, join: Join, output: &mut Output) -> Outcom
     let job = waiting()?;
     let mut joining =
         Vault::join(session.store()?, home, &invitation, device).map_err(|error| session.not_made(error))?;
+    output.note("waiting for the device that made the invitation, ten minutes at most");
     let check_code = joining.check_code(&job)?;
     match Destination::keep(join.check_file, &check_code.to_string())? {
         Destination::Shown => {
