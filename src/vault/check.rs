@@ -128,7 +128,7 @@ type PackPosition = u32;
 enum Lost {
     All,
     /// In order.
-    Chunks(Vec<HalfId>),
+    Chunks(Box<[HalfId]>),
 }
 
 /// How many bytes of a pack were read; or what is wrong with it, and what is lost.
@@ -171,8 +171,8 @@ fn look(source: &PackSource, pack: &PackEntry, decompressor: &mut Decompressor) 
         Ok(read) => Ok(read),
         Err(error) if error.is_damage() => {
             let lost = source.lost_chunks(pack, decompressor)?;
-            let sorted = |lost: Vec<_>| {
-                let mut lost: Vec<_> = lost.into_iter().map(half).collect();
+            let sorted = |lost: Vec<ChunkId>| {
+                let mut lost: Box<[_]> = lost.iter().copied().map(half).collect();
                 lost.sort_unstable();
                 Lost::Chunks(lost)
             };

@@ -82,6 +82,11 @@ impl Folder {
         let without = self.passed_over(&path)?;
         if meta.is_dir() {
             let root = open_root(&path)?;
+            // What the path led to may be another folder by now.
+            let stat = Stat::of_dir(&root).map_err(Error::io("reading the source"))?;
+            if without.contains(&stat.identity.numbers()) {
+                return Err(Error::InvalidArgument(LEFT_ALONE));
+            }
             let names = sorted_names(&root).map_err(Error::io("reading the source"))?;
             return Ok(Walk::new(root, names, without));
         }
@@ -98,11 +103,13 @@ impl Folder {
         let failed = || Error::io("looking at a folder to pass over");
         let alone = Alone::find(&self.without).map_err(failed())?;
         if alone.surround(root).map_err(failed())? {
-            return Err(Error::InvalidArgument("the source lies in a folder that is to be left alone"));
+            return Err(Error::InvalidArgument(LEFT_ALONE));
         }
         Ok(alone.folders().iter().map(|folder| folder.numbers()).collect())
     }
 }
+
+const LEFT_ALONE: &str = "the source lies in a folder that is to be left alone";
 
 /// A path is private.
 impl fmt::Debug for Folder {

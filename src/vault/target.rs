@@ -231,21 +231,21 @@ impl Target {
         owner
     }
 
-    /// Whose folder was just entered. One that this restore made under another name is the same only to a
-    /// file system that ignores case or normalizes: two folders of the backup would become one.
+    /// Whose folder was just entered. One that this restore made or entered under another name is the same only to
+    /// a file system that ignores case or normalizes: two folders of the backup would become one.
     fn owner(&self, name: &Component, created: bool) -> Result<Owner, ItemError> {
         let (Some(identity), Some(made)) = (self.handles.identity(), self.made.last()) else {
             return Err(ItemError::NoName);
         };
         let mut made = made.lock();
         match made.get(&identity) {
-            Some(Some(known)) if known == name => Ok(Owner::Restore),
+            Some(Some((known, owner))) if known == name => Ok(*owner),
             Some(_) => Err(ItemError::AlreadyThere),
-            None if created => {
-                made.insert(identity, Some(name.clone()));
-                Ok(Owner::Restore)
+            None => {
+                let owner = if created { Owner::Restore } else { Owner::User };
+                made.insert(identity, Some((name.clone(), owner)));
+                Ok(owner)
             }
-            None => Ok(Owner::User),
         }
     }
 }
@@ -264,11 +264,11 @@ enum Owner {
     User,
 }
 
-/// Folders that this restore has made in one folder, by name; and files, without, where they could be
-/// replaced, or taken for others.
+/// Folders that this restore has made or entered in one folder, by name; and files and links, without, where they
+/// could be replaced, or taken for others.
 #[derive(Default)]
 struct Made {
-    entries: Mutex<HashMap<Identity, Option<Component>>>,
+    entries: Mutex<HashMap<Identity, Option<(Component, Owner)>>>,
     /// Whether the folder itself was just made: then nothing older is in it.
     is_new: bool,
 }
@@ -279,7 +279,7 @@ impl Made {
         self.lock().extend(alone.links().iter().map(|link| (*link, None)));
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Identity, Option<Component>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Identity, Option<(Component, Owner)>>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -332,7 +332,7 @@ impl Place {
 fn may_replace(
     dir: &Dir,
     name: &OsStr,
-    made: &HashMap<Identity, Option<Component>>,
+    made: &HashMap<Identity, Option<(Component, Owner)>>,
     overwrite: Overwrite,
 ) -> Result<Option<Identity>, ItemError> {
     let there = match Stat::at(dir, name) {

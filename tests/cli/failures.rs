@@ -18,7 +18,11 @@ fn a_second_init_is_refused_and_leaves_nothing_behind() {
     assert!(same_home.stderr.contains("old: a vault is already in this home"), "{}", same_home.stderr);
     let same_store = desk.run("other", ["init", "--code-file", &desk.arg("code 2")]).exits(1);
     assert!(same_store.stderr.contains("already in this store: recover or"), "{}", same_store.stderr);
-    assert!(!desk.path("code 2").exists() && !desk.path("other").exists());
+    let new_store = format!("file:{}", desk.arg("new store"));
+    let old_home =
+        desk.run("old", ["--store", &new_store, "init", "--code-file", &desk.arg("code 2")]).exits(1);
+    assert_eq!(old_home.stderr, same_home.stderr);
+    assert!(["code 2", "other", "new store"].iter().all(|left| !desk.path(left).exists()));
     assert_eq!(desk.store(), store);
     let recovered = desk.run("old", ["recover", "--code-file", &desk.arg("code")]).exits(1);
     assert_eq!(recovered.stderr, same_home.stderr);

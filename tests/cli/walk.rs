@@ -256,6 +256,7 @@ fn of_many_that_are_in_the_way_only_the_first_are_named_one_by_one() {
     (0..31).for_each(|n| fs::write(desk.path(&format!("docs/{n}")), "new").unwrap());
     desk.run("old", ["backup", "files", "docs"]).exits(0);
     desk.run("old", ["restore", "--into", "many"]).exits(0);
+    (0..31).for_each(|n| fs::write(desk.path(&format!("many/files/docs/{n}")), "old").unwrap());
     let ran = desk.run("old", ["restore", "--into", "many"]).exits(1);
     assert_eq!(ran.stderr.lines().count(), 22);
     assert!(ran.stderr.contains("left out: 11 more: the name is taken (--json names all)\n"));

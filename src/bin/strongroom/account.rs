@@ -21,6 +21,9 @@ use super::{
 pub(crate) fn init(session: &Session, init: Init, output: &mut Output) -> Outcome {
     let device = NewDevice::named(init.name)?;
     let home = session.new_home()?;
+    if !matches!(session.vault_here(), Err(Fault::NoHome(_))) {
+        return Err(Fault::HomeTaken(home.to_owned()));
+    }
     let was_there = home.exists();
     let code = RecoveryCode::generate(&mut OsRandom)?;
     let destination = Destination::keep(init.code_file, &code.reveal())?;

@@ -68,8 +68,11 @@ impl Session {
             Err(error) => Err(error),
         };
         let names: Vec<String> = names.map_err(Fault::local("opening the home", &self.home))?;
-        if names.iter().all(|name| is_of_a_home(name)) || names.iter().any(|name| name.starts_with("ready."))
-        {
+        let store = self.store.as_deref().and_then(store::local_folder).unwrap_or_default();
+        let leads_to_store = |name: &str| store.starts_with(self.home.join(name));
+        let may_be = |name: &str| is_of_a_home(name) || is_of_the_system(name) || leads_to_store(name);
+        let is_home = names.iter().any(|name| name.starts_with("ready.") && is_of_a_home(name));
+        if is_home || names.iter().all(|name| may_be(name)) {
             return Ok(&self.home);
         }
         let text = "this folder holds other things: name an empty or a new one as the home";
@@ -135,7 +138,16 @@ impl Session {
 
 /// Whether a device's home has files of this name; a proof of a fork lies there, too.
 fn is_of_a_home(name: &str) -> bool {
-    const FILES: [&str; 9] =
-        ["consent", "device", "keyring", "ledger", "pending", "pins", "ready", "roster", "state"];
-    name.starts_with("fork-") || name.split('.').next().is_some_and(|stem| FILES.contains(&stem))
+    const FILES: [&str; 7] = ["consent", "device", "keyring", "pending", "pins", "ready", "roster"];
+    match name.split_once('.') {
+        _ if name.starts_with("fork-") => true,
+        None => name == "ledger",
+        Some(("state", _)) => true,
+        Some((stem, copy)) => FILES.contains(&stem) && (copy == "0" || copy == "1"),
+    }
+}
+
+/// Whether systems put files of this name into any folder.
+fn is_of_the_system(name: &str) -> bool {
+    [".DS_Store", ".nomedia", "desktop.ini", "lost+found", "System Volume Information"].contains(&name)
 }

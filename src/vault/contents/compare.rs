@@ -34,7 +34,11 @@ pub(crate) fn is_value(
     content: &messages::Content,
     source: &mut dyn Read,
 ) -> Result<bool> {
-    damaged_is_other(compare((reader, job), content, source, |_, _| Ok(())))
+    match compare((reader, job), content, source, |_, _| Ok(())) {
+        // What cannot be read is no reason to leave it there.
+        Err(Error::Io { .. }) => Ok(false),
+        same => damaged_is_other(same),
+    }
 }
 
 fn damaged_is_other(same: Result<bool>) -> Result<bool> {
@@ -102,6 +106,14 @@ mod tests {
         },
     };
 
+    struct Broken;
+
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            Err(std::io::Error::other("a bad sector"))
+        }
+    }
+
     #[test]
     fn a_file_is_the_value_that_has_all_its_bytes_and_no_others() {
         let device = NewDevice::named("phone").unwrap();
@@ -136,10 +148,14 @@ mod tests {
             assert!(!is(&other, &mut repeat(7).take(length)), "no ids at all");
             assert!(is_value((writer.reader(), &job), &content, &mut repeat(7).take(length)).unwrap());
             assert!(!is_value((writer.reader(), &job), &content, &mut repeat(7).take(length + 1)).unwrap());
+            let mut broken = repeat(7).take(length / 2).chain(Broken);
+            assert!(!is_value((writer.reader(), &job), &content, &mut broken).unwrap());
             last = Some((content, length));
         }
         let (content, length) = last.unwrap();
         job.cancel();
+        let end = is_value((writer.reader(), &job), &content, &mut repeat(7).take(length));
+        assert!(matches!(end, Err(crate::Error::Cancelled)));
         let end = has_value(&writer, &content, &mut repeat(7).take(length), false);
         assert!(matches!(end, Err(crate::Error::Cancelled)));
     }

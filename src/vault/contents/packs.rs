@@ -137,7 +137,7 @@ impl PackSource {
         }
         // Nobody else takes what lies there for the pack.
         decompressor.forget();
-        Ok(Some(lost))
+        Ok(Some(lost).filter(|lost| lost.len() < pack.lines().len()))
     }
 
     fn what_is_whole(&self, pack: &PackEntry) -> Result<Plain> {

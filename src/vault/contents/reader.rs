@@ -186,7 +186,8 @@ impl<'a> ContentReader<'a> {
 
     /// How long a chunk is, as the index has it.
     pub(super) fn length(&self, id: ChunkId) -> Result<usize> {
-        usize::try_from(self.locate(id)?.slot.length).map_err(|_| Error::damaged(Part::Chunk))
+        let slot = self.locate(id)?.slot;
+        usize::try_from(slot.length).ok().filter(|_| slot.is_sound()).ok_or(Error::damaged(Part::Chunk))
     }
 
     fn locate(&self, id: ChunkId) -> Result<ChunkPlace> {

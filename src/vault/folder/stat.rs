@@ -28,6 +28,8 @@ pub(in crate::vault) struct Stat {
     /// None for a fifo, a socket or a device.
     pub(in crate::vault) entry_type: Option<EntryType>,
     pub(in crate::vault) identity: Identity,
+    /// Whether no other name leads to it, as far as the system tells.
+    pub(in crate::vault) has_one_name: bool,
     pub(super) attributes: Attributes,
     pub(super) size: u64,
     pub(super) changed_s: i64,
@@ -76,6 +78,7 @@ impl Stat {
         Self {
             entry_type,
             identity: Identity(stat.st_dev as u64, stat.st_ino as u64),
+            has_one_name: stat.st_nlink as u64 <= 1,
             attributes,
             size: u64::try_from(stat.st_size).unwrap_or(0),
             changed_s: stat.st_ctime as i64,
@@ -132,6 +135,7 @@ impl Stat {
         Self {
             entry_type,
             identity: Identity(meta.dev(), meta.ino()),
+            has_one_name: meta.nlink() <= 1,
             attributes: Attributes { mode, modified_s, modified_ns },
             size: meta.len(),
             changed_s: 0,

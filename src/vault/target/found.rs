@@ -8,8 +8,8 @@ use crate::vault::component::Component;
 use crate::vault::folder::{Attributes, EntryType, FileMeta, Opening, SourceFile, Stat};
 
 impl FilePlace {
-    /// The file that has the name, if it looks as recorded and this restore has not made it, under whatever name. It is
-    /// not read.
+    /// The file that has the name and no other, if it looks as recorded and this restore has not made it, under
+    /// whatever name. It is not read.
     pub(in crate::vault) fn found(&self, attributes: Attributes, length: u64) -> Option<SourceFile> {
         if self.folder.made.is_new {
             return None;
@@ -20,6 +20,7 @@ impl FilePlace {
         let mask = if cfg!(unix) { self.rules.mode_mask } else { 0 };
         let shown = |of: Attributes| (of.modified_s, of.modified_ns, of.mode & mask);
         let is_alike = meta.entry_type == EntryType::Regular
+            && there.has_one_name
             && meta.size == length
             && shown(meta.attributes) == shown(attributes);
         let opening = || Opening::at(Arc::clone(&self.folder.dir), self.name.as_os_str());
@@ -37,7 +38,7 @@ impl FilePlace {
 }
 
 impl Target {
-    /// Whether a link is there already that points where this one is to.
+    /// Whether a link is there already that points where this one is to. It is taken for this restore's then.
     pub(in crate::vault) fn has_link(
         &mut self,
         path: &[Component],
@@ -47,9 +48,9 @@ impl Target {
         self.descend(parents)?;
         let place = self.place()?;
         let name: &Path = name.as_os_str().as_ref();
-        let is_old = Stat::at(&place.dir, name.as_os_str())
-            .is_ok_and(|there| !place.made.lock().contains_key(&there.identity));
         let points = place.dir.read_link_contents(name);
-        Ok(is_old && points.is_ok_and(|points| points.as_os_str().as_encoded_bytes() == target))
+        let is_it = points.is_ok_and(|points| points.as_os_str().as_encoded_bytes() == target);
+        let Ok(there) = Stat::at(&place.dir, name.as_os_str()) else { return Ok(false) };
+        Ok(is_it && place.made.lock().insert(there.identity, None).is_none())
     }
 }

@@ -251,7 +251,7 @@ fn replace_replaces_files_and_links_but_no_folder_and_nothing_of_its_own() {
     assert_eq!(root.path().join("folder").metadata().unwrap().mode() & 0o777, 0o711);
 }
 
-/// A file system that ignores case shows one file under two names; here a second link does.
+/// A file system that ignores case shows one file under two names; here a rename does.
 #[test]
 fn what_is_found_is_a_file_that_looks_as_recorded_and_found_once() {
     let root = folder();
@@ -260,8 +260,8 @@ fn what_is_found_is_a_file_that_looks_as_recorded_and_found_once() {
     put(&mut before, &path("a/file"), b"text").unwrap();
     assert!(before.file_place(&path("a/file")).unwrap().found(plain(), 4).is_none(), "it has just made it");
     no_problems(&before.finish());
-    fs::hard_link(root.path().join("a/file"), root.path().join("a/FILE")).unwrap();
     symlink("file", root.path().join("a/link")).unwrap();
+    let rename = |from: &str, to: &str| fs::rename(root.path().join(from), root.path().join(to)).unwrap();
     for overwrite in [Overwrite::No, Overwrite::Replace] {
         let mut target = Target::create(root.path()).unwrap().overwrite(overwrite);
         let mut place = |name: &str| target.file_place(&path(name)).unwrap();
@@ -273,15 +273,23 @@ fn what_is_found_is_a_file_that_looks_as_recorded_and_found_once() {
         assert!(place("a/file").found(Attributes { modified_ns: 1, ..plain() }, 4).is_none());
         let file = place("a/file").found(plain(), 4).unwrap();
         assert!(place("a/file").keep(&file) && !place("a/file").keep(&file));
+        rename("a/file", "a/FILE");
         assert!(place("a/FILE").found(plain(), 4).is_none());
-        assert!(place("a/file").create_if_free().is_err());
+        assert!(matches!(put(&mut target, &path("a/FILE"), b"more"), Err(ItemError::AlreadyThere)));
+        rename("a/FILE", "a/file");
         put(&mut target, &path("a/new"), b"text").unwrap();
-        fs::hard_link(root.path().join("a/new"), root.path().join("a/NEW")).unwrap();
+        rename("a/new", "a/NEW");
         assert!(target.file_place(&path("a/NEW")).unwrap().found(plain(), 4).is_none(), "it has made it");
+        assert!(target.has_link(&path("a/link"), b"file").unwrap());
+        assert!(!target.has_link(&path("a/link"), b"file").unwrap());
         no_problems(&target.finish());
-        fs::remove_file(root.path().join("a/new")).unwrap();
         fs::remove_file(root.path().join("a/NEW")).unwrap();
     }
+    fs::hard_link(root.path().join("a/file"), root.path().join("a/same")).unwrap();
+    let mut target = Target::create(root.path()).unwrap().overwrite(Overwrite::Replace);
+    assert!(target.file_place(&path("a/file")).unwrap().found(plain(), 4).is_none(), "it has two names");
+    put(&mut target, &path("a/same"), b"other").unwrap();
+    no_problems(&target.finish());
     assert_eq!(fs::read(root.path().join("a/file")).unwrap(), b"text");
 }
 
@@ -296,6 +304,22 @@ fn two_folders_that_become_one_are_reported() {
     assert!(matches!(target.folder(&path("photos"), plain()), Err(ItemError::AlreadyThere)));
     assert!(matches!(target.file(&path("photos/a")), Err(ItemError::AlreadyThere)));
     assert!(names(&root.path().join("photos")).is_empty());
+}
+
+#[test]
+fn two_names_that_lead_into_one_older_folder_are_reported() {
+    for overwrite in [Overwrite::No, Overwrite::Replace] {
+        let root = folder();
+        fs::create_dir(root.path().join("Photos")).unwrap();
+        let mut target = Target::create(root.path()).unwrap().overwrite(overwrite);
+        put(&mut target, &path("Photos/a"), b"one").unwrap();
+        target.leave_to(0);
+        put(&mut target, &path("Photos/b"), b"two").unwrap();
+        target.leave_to(0);
+        fs::rename(root.path().join("Photos"), root.path().join("photos")).unwrap();
+        assert!(matches!(put(&mut target, &path("photos/a"), b"other"), Err(ItemError::AlreadyThere)));
+        assert_eq!(fs::read(root.path().join("photos/a")).unwrap(), b"one");
+    }
 }
 
 #[test]

@@ -132,9 +132,10 @@ impl Temporary {
         match rules.overwrite {
             Overwrite::No if made.is_new => rename_new(dir, temporary, name)?,
             Overwrite::No => {
+                let mut made = made.lock();
                 let written = Stat::at(dir, temporary.as_ref()).map_err(ItemError::io("naming a file"))?;
                 rename_new(dir, temporary, name)?;
-                made.lock().insert(written.identity, None);
+                made.insert(written.identity, None);
             }
             Overwrite::Replace => {
                 let mut made = made.lock();
