@@ -227,7 +227,10 @@ impl Run<'_, '_> {
             after.clone_from(&key);
             match self.path_entry(&key, &value, &mut names, &mut cards) {
                 Ok(Placing::Done(bytes)) => self.settle(&key, Ok(bytes), 0)?,
-                Ok(Placing::Found(bytes)) => self.settle_found(bytes)?,
+                Ok(Placing::Found(bytes)) => {
+                    self.report.found += 1;
+                    self.settle(&key, Ok(0), bytes)?;
+                }
                 Ok(Placing::Later(planned, parcel)) => {
                     if self.files.is_due_before(&parcel) {
                         self.give_files()?;
@@ -413,15 +416,6 @@ impl Run<'_, '_> {
                 }
             }
         }
-        self.job.step(|progress| {
-            progress.items += 1;
-            progress.bytes += bytes;
-        })
-    }
-
-    fn settle_found(&mut self, bytes: u64) -> Result<()> {
-        self.report.entries += 1;
-        self.report.found += 1;
         self.job.step(|progress| {
             progress.items += 1;
             progress.bytes += bytes;
