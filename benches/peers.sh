@@ -131,7 +131,7 @@ run() { # FOLDER WORK ROUNDS
     mkdir -p "$2"
     work=$(realpath "$2")
     source=$work/source
-    (cd "$here" && cargo build --quiet --release --features cli,accelerated)
+    (cd "$here" && cargo build --quiet --release --features cli,openssl)
     PATH=$(cd "$here" && cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release:$PATH
     for tool in strongroom bupstash restic rustic borg rclone; do
         if command -v "$tool" >/dev/null; then tools+=("$tool"); else echo "without $tool" >&2; fi

@@ -60,19 +60,47 @@ impl Bare for ChaCha20Poly1305 {
 mod peers {
     use alkali::symmetric::aead::chacha20poly1305_ietf as sodium;
     use aws_lc_rs::aead as aws;
+    use openssl::{cipher::Cipher, cipher_ctx::CipherCtx};
     use ring::aead as ring;
 
     use super::{Bare, KEY, NONCE, SEGMENT, TAG};
 
-    pub(super) fn all() -> [(&'static str, Box<dyn Bare>); 3] {
+    pub(super) fn all() -> [(&'static str, Box<dyn Bare>); 4] {
         let ring = ring::UnboundKey::new(&ring::CHACHA20_POLY1305, &KEY).unwrap();
         let aws = aws::UnboundKey::new(&aws::CHACHA20_POLY1305, &KEY).unwrap();
+        let cipher = Cipher::fetch(None, "ChaCha20-Poly1305", None).unwrap();
+        let openssl = Openssl { cipher, context: CipherCtx::new().unwrap() };
         let sodium = Sodium { key: sodium::Key::try_from(&KEY).unwrap(), out: vec![0; SEGMENT] };
         [
             ("ring", Box::new(ring::LessSafeKey::new(ring))),
             ("aws-lc", Box::new(aws::LessSafeKey::new(aws))),
+            ("openssl", Box::new(openssl)),
             ("libsodium", Box::new(sodium)),
         ]
+    }
+
+    /// One context for all segments, as who only wants to be fast would have it.
+    struct Openssl {
+        cipher: Cipher,
+        context: CipherCtx,
+    }
+
+    impl Bare for Openssl {
+        fn seal(&mut self, segment: &mut [u8]) -> [u8; TAG] {
+            self.context.encrypt_init(Some(&self.cipher), Some(&KEY), Some(&NONCE)).unwrap();
+            self.context.cipher_update_inplace(segment, segment.len()).unwrap();
+            self.context.cipher_final(&mut []).unwrap();
+            let mut tag = [0; TAG];
+            self.context.tag(&mut tag).unwrap();
+            tag
+        }
+
+        fn open(&mut self, segment: &mut [u8], tag: &[u8; TAG]) {
+            self.context.decrypt_init(Some(&self.cipher), Some(&KEY), Some(&NONCE)).unwrap();
+            self.context.set_tag(tag).unwrap();
+            self.context.cipher_update_inplace(segment, segment.len()).unwrap();
+            self.context.cipher_final(&mut []).unwrap();
+        }
     }
 
     impl Bare for ring::LessSafeKey {

@@ -2,9 +2,22 @@
 //!
 //! Which implementation that is, a build chooses here and nowhere else; the bytes are the same. The default
 //! is pure Rust. The feature `accelerated` takes the assembly of aws-lc, which for the processors without
-//! AVX-512, ARM above all, is the faster one.
+//! AVX-512, ARM above all, is the faster one; the feature `openssl` that of OpenSSL where there is AVX-512.
 
-use self::implementation::Cipher;
+#[cfg(feature = "accelerated")]
+mod aws_lc;
+#[cfg(not(feature = "accelerated"))]
+mod portable;
+#[cfg(feature = "openssl")]
+pub(super) mod wide;
+
+#[cfg(all(feature = "accelerated", not(feature = "openssl")))]
+use aws_lc::Cipher;
+#[cfg(not(feature = "accelerated"))]
+use portable::Cipher;
+#[cfg(feature = "openssl")]
+use wide::Cipher;
+
 use super::Secret;
 use crate::{Error, Part, Result};
 
@@ -51,75 +64,6 @@ impl Aead {
     }
 }
 
-/// Pure Rust. Wipes the key and the cipher's state (the crates' `zeroize` features), not its registers.
-#[cfg(not(feature = "accelerated"))]
-mod implementation {
-    use chacha20poly1305::{
-        ChaCha20Poly1305, KeyInit, Tag,
-        aead::{AeadInOut, inout::InOutBuf},
-    };
-
-    use super::{NONCE_BYTES, TAG_BYTES};
-
-    pub(super) struct Cipher(ChaCha20Poly1305);
-
-    impl Cipher {
-        pub(super) fn new(key: &[u8; 32]) -> Self {
-            Self(ChaCha20Poly1305::new(key.into()))
-        }
-
-        pub(super) fn seal(&self, nonce: &[u8; NONCE_BYTES], segment: &mut [u8]) -> Option<[u8; TAG_BYTES]> {
-            let tag = self.0.encrypt_inout_detached(nonce.into(), &[], InOutBuf::from(segment));
-            tag.ok().map(Into::into)
-        }
-
-        pub(super) fn open(
-            &self,
-            nonce: &[u8; NONCE_BYTES],
-            segment: &mut [u8],
-            tag: &[u8; TAG_BYTES],
-        ) -> Option<()> {
-            let tag: &Tag = tag.into();
-            self.0.decrypt_inout_detached(nonce.into(), &[], InOutBuf::from(segment), tag).ok()
-        }
-    }
-}
-
-/// aws-lc through aws-lc-rs, chosen over ring, whose assembly is as fast: this one frees a key by wiping it,
-/// ring does not. Neither wipes what it leaves on the stack: key stream, Poly1305 key, copies of the key.
-#[cfg(feature = "accelerated")]
-mod implementation {
-    use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
-
-    use super::{NONCE_BYTES, TAG_BYTES};
-
-    pub(super) struct Cipher(LessSafeKey);
-
-    impl Cipher {
-        pub(super) fn new(key: &[u8; 32]) -> Self {
-            #[expect(clippy::expect_used, reason = "32 bytes are a key; what else fails is memory")]
-            let key = UnboundKey::new(&CHACHA20_POLY1305, key).expect("a key of 32 bytes");
-            Self(LessSafeKey::new(key))
-        }
-
-        pub(super) fn seal(&self, nonce: &[u8; NONCE_BYTES], segment: &mut [u8]) -> Option<[u8; TAG_BYTES]> {
-            let nonce = Nonce::assume_unique_for_key(*nonce);
-            let tag = self.0.seal_in_place_separate_tag(nonce, Aad::empty(), segment).ok()?;
-            tag.as_ref().try_into().ok()
-        }
-
-        pub(super) fn open(
-            &self,
-            nonce: &[u8; NONCE_BYTES],
-            segment: &mut [u8],
-            tag: &[u8; TAG_BYTES],
-        ) -> Option<()> {
-            let nonce = Nonce::assume_unique_for_key(*nonce);
-            self.0.open_in_place_separate_tag(nonce, Aad::empty(), tag, segment).ok().map(drop)
-        }
-    }
-}
-
 #[cfg(all(test, feature = "accelerated"))]
 #[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails loudly")]
 mod tests {
@@ -153,6 +97,25 @@ mod tests {
 
     #[test]
     fn the_accelerated_cipher_seals_and_opens_the_very_bytes_of_the_default_one() {
+        same_bytes(Cipher::new);
+    }
+
+    /// What a processor without AVX-512 would take.
+    #[cfg(feature = "openssl")]
+    #[test]
+    fn so_does_the_one_that_stands_in_for_openssl() {
+        same_bytes(|key| Cipher::Narrow(aws_lc::Cipher::new(key)));
+    }
+
+    #[cfg(all(feature = "openssl", target_arch = "x86_64"))]
+    #[test]
+    fn openssl_seals_where_the_processor_has_its_instructions() {
+        let wide = is_x86_feature_detected!("avx512ifma") && is_x86_feature_detected!("avx512vl");
+        assert_eq!(matches!(Cipher::new(&[1; 32]), Cipher::Wide(..)), wide);
+        assert_eq!(crate::crypto::cipher_build().starts_with("OpenSSL"), wide);
+    }
+
+    fn same_bytes(cipher: impl Fn(&[u8; 32]) -> Cipher) {
         let mut random = SeededRandom::new(1);
         let mut text = vec![0; 2 * LENGTH_MAX];
         random.fill(&mut text).unwrap();
@@ -160,7 +123,7 @@ mod tests {
             let key: [u8; 32] = bytes(&mut random);
             let nonce: [u8; 12] = bytes(&mut random);
             let plain = &text[case % LENGTH_MAX..][..length(&mut random)];
-            let ours = Aead::new(&Secret::take(&mut key.clone()));
+            let ours = cipher(&key);
             let default = ChaCha20Poly1305::new(&key.into());
 
             let (mut sealed, mut expected) = (plain.to_vec(), plain.to_vec());
@@ -178,7 +141,7 @@ mod tests {
                 Some(byte) => *byte ^= bit,
                 None => forged.1[case % 16] ^= bit,
             }
-            assert!(ours.open(&nonce, &mut forged.0, &forged.1).is_err(), "case {case}");
+            assert!(ours.open(&nonce, &mut forged.0, &forged.1).is_none(), "case {case}");
             assert!(plain.len() < 16 || forged.0 != plain, "case {case}: plaintext of a forgery");
         }
     }

@@ -1,4 +1,4 @@
-//! What decides how fast this build seals: facts that the compiler knows. Nothing here is timed.
+//! What decides how fast this build seals: facts that the compiler knows, and the processor. Nothing here is timed.
 //!
 //! A build that is slow seals the same bytes; only who ships it can do anything about it, so he can ask.
 
@@ -6,15 +6,24 @@ const OPT_LEVEL: &str = env!("STRONGROOM_OPT_LEVEL");
 const ACCELERATED: bool = cfg!(feature = "accelerated");
 const AVX512: bool = cfg!(all(target_arch = "x86_64", chacha20_avx512));
 
-/// The implementation that seals, and the flags it was built with, in one line for people.
+/// The implementation that seals on this processor, and the flags it was built with, in one line for people.
 #[must_use]
 pub fn cipher_build() -> String {
     let cipher = match (ACCELERATED, AVX512) {
+        (true, _) if is_wide() => "OpenSSL with AVX-512",
         (true, _) => "aws-lc",
         (false, true) => "chacha20poly1305 with AVX-512",
         (false, false) => "chacha20poly1305",
     };
     format!("{cipher}, opt-level {OPT_LEVEL}")
+}
+
+fn is_wide() -> bool {
+    #[cfg(feature = "openssl")]
+    let wide = super::aead::wide::algorithm().is_some();
+    #[cfg(not(feature = "openssl"))]
+    let wide = false;
+    wide
 }
 
 /// Why this build seals slower than the processor could, if so: a test of an app asserts that it is `None`.
