@@ -44,9 +44,10 @@ impl Packer {
         }
     }
 
-    /// Takes the memory of a pack that was sent, for the next one.
+    /// Takes the memory of a pack that was sent, for the next one. None of it goes back as long as packs are
+    /// filled: what is shorter would take a place in the gap, and the next pack be more memory.
     pub fn reuse(&mut self, memory: BytesMut) {
-        const SPARE_MAX: usize = 1;
+        const SPARE_MAX: usize = 4;
         if self.spare.len() < SPARE_MAX && PackBuilder::fits(&memory) {
             self.spare.push(memory);
         }

@@ -233,7 +233,8 @@ impl WholeFile {
         };
         let meta = file.meta_when_opened();
         // One byte more, so that the end is seen without growing.
-        let mut bytes = maker.memory(usize::try_from(meta.size.min(longest)).unwrap_or(0));
+        let mut bytes =
+            Vec::with_capacity(usize::try_from(meta.size.min(longest)).unwrap_or(0).saturating_add(1));
         let read = file.reader().take(longest + 1).read_to_end(&mut bytes);
         read.map_err(Error::io("reading the source"))?;
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);

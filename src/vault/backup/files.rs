@@ -110,7 +110,7 @@ impl FolderSource {
 
     /// Whether another batch may be given away before the first is waited for.
     fn has_room(&self, writer: &ContentWriter<'_>) -> bool {
-        const BYTES_MAX: u64 = 8 * 1024 * 1024;
+        const BYTES_MAX: u64 = 4 * 1024 * 1024;
         let share = u64::try_from(writer.job().memory_bytes() / 8).unwrap_or(BYTES_MAX).min(BYTES_MAX);
         let ready = if self.ready.is_empty() { 0 } else { self.ready_bytes };
         let bytes = ready + self.batches.iter().map(|batch| batch.bytes).sum::<u64>();

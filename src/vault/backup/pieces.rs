@@ -12,7 +12,7 @@ use crate::{
     content::MEDIA_PIECE_BYTES,
     kinds::{Cutting, Policy},
     vault::{
-        contents::{ChunkMaker, ContentWriter, MadeChunk},
+        contents::{ContentWriter, MadeChunk},
         crew::Later,
         folder::{FileMeta, SourceFile},
     },
@@ -147,14 +147,13 @@ fn read(
     shared: &Mutex<Shared>,
     (number, bytes): (u64, u64),
     policy: Policy,
-    maker: &ChunkMaker,
 ) -> Result<Option<(Vec<u8>, bool)>> {
     let Some((file, is_picture)) =
         lock(shared).open(bytes).map(|open| (Arc::clone(&open.file), open.is_picture))
     else {
         return Ok(None);
     };
-    let piece = read_piece(&file, (number * PIECE_BYTES, bytes), maker)?;
+    let piece = read_piece(&file, (number * PIECE_BYTES, bytes))?;
     let piece = piece.filter(|piece| number > 0 || policy.cutting_of(bytes, piece) == Cutting::Fixed);
     let taken_ms = piece.as_ref().filter(|_| is_picture && number == 0).and_then(|head| taken_from(head));
     let mut shared = lock(shared);
@@ -178,7 +177,7 @@ fn give_piece(
 ) -> Result<Later<Option<Piece>>> {
     let shared = Arc::clone(shared);
     writer.give(move |maker, tools| {
-        let Some((piece, is_judged)) = read(&shared, (number, bytes), policy, maker)? else {
+        let Some((piece, is_judged)) = read(&shared, (number, bytes), policy)? else {
             return Ok(None);
         };
         Ok(Some(if is_judged || policy.cutting_of(bytes, &piece) == Cutting::Fixed {
@@ -191,10 +190,10 @@ fn give_piece(
 
 /// The piece at `offset` of a file of `bytes`; none if the file is shorter, or does not end with its last piece,
 /// whatever its size is said to be.
-fn read_piece(file: &SourceFile, (offset, bytes): (u64, u64), maker: &ChunkMaker) -> Result<Option<Vec<u8>>> {
+fn read_piece(file: &SourceFile, (offset, bytes): (u64, u64)) -> Result<Option<Vec<u8>>> {
     let left = bytes.saturating_sub(offset);
     let expected = usize::try_from(left.min(PIECE_BYTES)).unwrap_or(usize::MAX);
-    let mut piece = maker.filled(expected + usize::from(left <= PIECE_BYTES));
+    let mut piece = vec![0; expected + usize::from(left <= PIECE_BYTES)];
     let read = file.read_at(&mut piece, offset).map_err(Error::io("reading the source"))?;
     piece.truncate(expected);
     Ok(Some(piece).filter(|_| read == expected))
@@ -374,7 +373,7 @@ mod tests {
             fs::write(folder.path().join("file"), noise(1000)).unwrap();
             let whole = [999, 1000, 1001, PIECE_BYTES + 1].map(|left| {
                 let file = walked(folder.path(), |_| {}).opening.open().unwrap().unwrap();
-                let read = writer.give(move |maker, _| read_piece(&file, (0, left), maker));
+                let read = writer.give(move |_, _| read_piece(&file, (0, left)));
                 read.unwrap().wait().unwrap().is_some()
             });
             assert_eq!(whole, [false, true, false, false]);

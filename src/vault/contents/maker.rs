@@ -2,7 +2,6 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use super::spare::Spare;
 use crate::{
     Result,
     content::{ChunkId, Chunker, Compressor, Shelf, StoredFrame},
@@ -23,8 +22,6 @@ pub(crate) struct ChunkMaker {
     database: Arc<Database>,
     id_key: Secret<32>,
     chunker: Chunker,
-    /// Of pieces that lie in a pack by now.
-    spare: Spare,
 }
 
 /// How a chunk is stored.
@@ -97,39 +94,11 @@ impl Small {
 
 impl ChunkMaker {
     pub(super) fn new(database: Arc<Database>, id_key: Secret<32>, chunker: Chunker) -> Self {
-        const SPARE_MAX: usize = 2;
-        Self { database, id_key, chunker, spare: Spare::new(SPARE_MAX) }
+        Self { database, id_key, chunker }
     }
 
     pub(crate) fn chunker(&self) -> &Chunker {
         &self.chunker
-    }
-
-    /// Empty memory for a piece of `bytes`, and one more. What is short is as soon asked for anew.
-    pub(crate) fn memory(&self, bytes: usize) -> Vec<u8> {
-        let spare = if bytes < SHORT_BYTES { None } else { self.spare.take(bytes.saturating_add(1)) };
-        let mut memory = spare.unwrap_or_else(|| Vec::with_capacity(bytes.saturating_add(1)));
-        memory.clear();
-        memory
-    }
-
-    /// `bytes` of memory, to be written over.
-    pub(crate) fn filled(&self, bytes: usize) -> Vec<u8> {
-        let mut memory = self.spare.take(bytes).unwrap_or_default();
-        memory.resize(bytes, 0);
-        memory
-    }
-
-    /// Takes memory back.
-    pub(super) fn reuse(&self, memory: Vec<u8>) {
-        if memory.capacity() >= SHORT_BYTES {
-            self.spare.give(memory);
-        }
-    }
-
-    /// Gives spare memory back to the allocator.
-    pub(super) fn let_spare_go(&self) {
-        self.spare.let_go();
     }
 
     /// Makes it of bytes that are given away, or lent.

@@ -32,11 +32,6 @@ impl Spare {
         }
     }
 
-    /// Gives all of it back to the allocator.
-    pub(super) fn let_go(&self) {
-        self.lock().clear();
-    }
-
     fn lock(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }

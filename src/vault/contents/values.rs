@@ -131,7 +131,7 @@ impl<'w, 'a> Chunks<'w, 'a> {
 
     fn add(&mut self, chunk: Vec<u8>) -> Result<()> {
         /// What the hands may have before them.
-        const BYTES_MAX: usize = CHUNK_BYTES_MAX;
+        const BYTES_MAX: usize = CHUNK_BYTES_MAX / 2;
         let (bytes, noted, compress) = (chunk.len(), self.writer.noted(), self.compress);
         let made = self.writer.give_first(move |maker, tools| {
             let packing = compress.packing(&chunk);

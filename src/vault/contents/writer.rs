@@ -303,7 +303,7 @@ impl<'a> ContentWriter<'a> {
     /// Lets frames go into packs once they are made, after those before them.
     fn pack_later(&self, inner: &mut Inner<'_>, frames: Later<Encoded>, plain_bytes: usize) -> Result<()> {
         /// What the hands may have before them: more helps nothing, and takes memory.
-        const BYTES_MAX: usize = 4 * 1024 * 1024;
+        const BYTES_MAX: usize = 2 * 1024 * 1024;
         inner.encoding.push(frames);
         inner.encoding_bytes += plain_bytes;
         loop {
@@ -322,9 +322,7 @@ impl<'a> ContentWriter<'a> {
             if let Some(full) = inner.packer.make_room(shelf, &frame) {
                 self.seal(inner, full)?;
             }
-            inner.packer.add(shelf, &frame, inner.random)?;
-            self.maker.reuse(frame.into_bytes());
-            Ok(())
+            inner.packer.add(shelf, &frame, inner.random)
         })
     }
 
@@ -418,7 +416,6 @@ impl<'a> ContentWriter<'a> {
         // What follows, an index, needs memory too.
         inner.open = HashSet::new();
         inner.packer.let_spare_go();
-        self.maker.let_spare_go();
         self.ahead.take();
         Ok(())
     }
