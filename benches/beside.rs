@@ -4,7 +4,7 @@
 //! one comes minutes after the other, has the other lengths.
 //!
 //! `cargo bench --bench beside`, with `--features bench-peers` beside the others and with `--features accelerated`
-//! the objects sealed by aws-lc. Prints a table of its own, which `zz_table.rs` shows again.
+//! or `openssl` the objects sealed by aws-lc or OpenSSL. Prints a table of its own, which `zz_table.rs` shows again.
 
 #![allow(
     missing_docs,

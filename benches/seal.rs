@@ -1,6 +1,6 @@
 //! The hot path: sealing and opening objects in place, beside the bare AEAD, and what a small record costs.
 //!
-//! `cargo bench --bench seal`, with `--features bench-peers` beside ring, aws-lc and libsodium too. Read the
+//! `cargo bench --bench seal`, with `--features bench-peers` beside ring, aws-lc, libsodium and OpenSSL too. Read the
 //! ratios within one run (`cargo bench --bench zz_table` prints them), not the seconds.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench fails loudly")]

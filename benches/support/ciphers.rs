@@ -60,47 +60,21 @@ impl Bare for ChaCha20Poly1305 {
 mod peers {
     use alkali::symmetric::aead::chacha20poly1305_ietf as sodium;
     use aws_lc_rs::aead as aws;
-    use openssl::{cipher::Cipher, cipher_ctx::CipherCtx};
     use ring::aead as ring;
 
     use super::{Bare, KEY, NONCE, SEGMENT, TAG};
 
-    pub(super) fn all() -> [(&'static str, Box<dyn Bare>); 4] {
+    pub(super) fn all() -> Vec<(&'static str, Box<dyn Bare>)> {
         let ring = ring::UnboundKey::new(&ring::CHACHA20_POLY1305, &KEY).unwrap();
         let aws = aws::UnboundKey::new(&aws::CHACHA20_POLY1305, &KEY).unwrap();
-        let cipher = Cipher::fetch(None, "ChaCha20-Poly1305", None).unwrap();
-        let openssl = Openssl { cipher, context: CipherCtx::new().unwrap() };
         let sodium = Sodium { key: sodium::Key::try_from(&KEY).unwrap(), out: vec![0; SEGMENT] };
-        [
+        vec![
             ("ring", Box::new(ring::LessSafeKey::new(ring))),
             ("aws-lc", Box::new(aws::LessSafeKey::new(aws))),
-            ("openssl", Box::new(openssl)),
             ("libsodium", Box::new(sodium)),
+            #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+            ("openssl", Box::new(super::wide::Openssl::new())),
         ]
-    }
-
-    /// One context for all segments, as who only wants to be fast would have it.
-    struct Openssl {
-        cipher: Cipher,
-        context: CipherCtx,
-    }
-
-    impl Bare for Openssl {
-        fn seal(&mut self, segment: &mut [u8]) -> [u8; TAG] {
-            self.context.encrypt_init(Some(&self.cipher), Some(&KEY), Some(&NONCE)).unwrap();
-            self.context.cipher_update_inplace(segment, segment.len()).unwrap();
-            self.context.cipher_final(&mut []).unwrap();
-            let mut tag = [0; TAG];
-            self.context.tag(&mut tag).unwrap();
-            tag
-        }
-
-        fn open(&mut self, segment: &mut [u8], tag: &[u8; TAG]) {
-            self.context.decrypt_init(Some(&self.cipher), Some(&KEY), Some(&NONCE)).unwrap();
-            self.context.set_tag(tag).unwrap();
-            self.context.cipher_update_inplace(segment, segment.len()).unwrap();
-            self.context.cipher_final(&mut []).unwrap();
-        }
     }
 
     impl Bare for ring::LessSafeKey {
@@ -143,6 +117,45 @@ mod peers {
 
         fn open(&mut self, segment: &mut [u8], tag: &[u8; TAG]) {
             sodium::decrypt_detached(segment, None, tag, &self.key, &NONCE, &mut self.out).unwrap();
+        }
+    }
+}
+
+#[cfg(all(feature = "bench-peers", target_os = "linux", target_arch = "x86_64"))]
+mod wide {
+    use openssl::{cipher::Cipher, cipher_ctx::CipherCtx};
+
+    use super::{Bare, KEY, NONCE, TAG};
+
+    /// One context for all segments, as who only wants to be fast would have it.
+    pub(super) struct Openssl {
+        cipher: Cipher,
+        context: CipherCtx,
+    }
+
+    impl Openssl {
+        pub(super) fn new() -> Self {
+            openssl::init();
+            let cipher = Cipher::fetch(None, "ChaCha20-Poly1305", None).unwrap();
+            Self { cipher, context: CipherCtx::new().unwrap() }
+        }
+    }
+
+    impl Bare for Openssl {
+        fn seal(&mut self, segment: &mut [u8]) -> [u8; TAG] {
+            self.context.encrypt_init(Some(&self.cipher), Some(&KEY), Some(&NONCE)).unwrap();
+            self.context.cipher_update_inplace(segment, segment.len()).unwrap();
+            self.context.cipher_final(&mut []).unwrap();
+            let mut tag = [0; TAG];
+            self.context.tag(&mut tag).unwrap();
+            tag
+        }
+
+        fn open(&mut self, segment: &mut [u8], tag: &[u8; TAG]) {
+            self.context.decrypt_init(Some(&self.cipher), Some(&KEY), Some(&NONCE)).unwrap();
+            self.context.set_tag(tag).unwrap();
+            self.context.cipher_update_inplace(segment, segment.len()).unwrap();
+            self.context.cipher_final(&mut []).unwrap();
         }
     }
 }

@@ -153,12 +153,6 @@ impl StoredFrame {
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
-
-    /// Their memory, once they lie there.
-    #[must_use]
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.bytes
-    }
 }
 
 fn length_of(plain: &[u8]) -> Result<u32> {

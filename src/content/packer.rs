@@ -45,7 +45,8 @@ impl Packer {
     }
 
     /// Takes the memory of a pack that was sent, for the next one. None of it goes back as long as packs are
-    /// filled: what is shorter would take a place in the gap, and the next pack be more memory.
+    /// filled: what is shorter would take a place in the gap, and the next pack be more memory. So it keeps as many as
+    /// are ever used at once.
     pub fn reuse(&mut self, memory: BytesMut) {
         const SPARE_MAX: usize = 4;
         if self.spare.len() < SPARE_MAX && PackBuilder::fits(&memory) {

@@ -10,7 +10,7 @@ const AVX512: bool = cfg!(all(target_arch = "x86_64", chacha20_avx512));
 #[must_use]
 pub fn cipher_build() -> String {
     let cipher = match (ACCELERATED, AVX512) {
-        (true, _) if is_wide() => "OpenSSL with AVX-512",
+        (true, _) if is_wide() => "OpenSSL",
         (true, _) => "aws-lc",
         (false, true) => "chacha20poly1305 with AVX-512",
         (false, false) => "chacha20poly1305",
@@ -19,9 +19,9 @@ pub fn cipher_build() -> String {
 }
 
 fn is_wide() -> bool {
-    #[cfg(feature = "openssl")]
+    #[cfg(openssl_seals)]
     let wide = super::aead::wide::algorithm().is_some();
-    #[cfg(not(feature = "openssl"))]
+    #[cfg(not(openssl_seals))]
     let wide = false;
     wide
 }

@@ -370,6 +370,11 @@ impl<T> Line<T> {
         self.waiting.is_empty()
     }
 
+    /// How many stand in it.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Whether nobody else may stand in line before the first is waited for.
     pub(crate) fn is_full(&self) -> bool {
         self.waiting.len() > self.room

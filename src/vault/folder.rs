@@ -361,28 +361,50 @@ impl SourceFile {
         FileMeta::from_stat(&Stat::of_file(&self.file)?).ok_or_else(|| io::ErrorKind::InvalidInput.into())
     }
 
-    /// Reads from `offset` on until `buffer` is full or the file ends, and says how much that was; many threads may at
-    /// once. Whoever reads on as usual afterwards has to seek first.
-    pub(super) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        #[cfg(unix)]
-        use std::os::unix::fs::FileExt as _;
-        #[cfg(windows)]
-        use std::os::windows::fs::FileExt as _;
-        let mut read = 0;
-        while let Some(rest) = buffer.get_mut(read..).filter(|rest| !rest.is_empty()) {
-            let at = offset + read as u64;
-            #[cfg(unix)]
-            let now = self.file.read_at(rest, at);
-            #[cfg(windows)]
-            let now = self.file.seek_read(rest, at);
-            match now {
+    /// The `length` bytes from `offset` on, or as many as there are; many threads may read at once. Whoever reads on as
+    /// usual afterwards has to seek first.
+    pub(super) fn read_at(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(length);
+        while bytes.len() < length {
+            match self.read_more(&mut bytes, offset, length) {
                 Ok(0) => break,
-                Ok(now) => read += now,
+                Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(read)
+        bytes.truncate(length);
+        Ok(bytes)
+    }
+
+    /// Straight into the memory that `bytes` have to spare.
+    #[cfg(unix)]
+    fn read_more(&self, bytes: &mut Vec<u8>, offset: u64, _: usize) -> io::Result<usize> {
+        let at = offset + bytes.len() as u64;
+        Ok(rustix::io::pread(&self.file, rustix::buffer::spare_capacity(bytes), at)?)
+    }
+
+    #[cfg(windows)]
+    fn read_more(&self, bytes: &mut Vec<u8>, offset: u64, length: usize) -> io::Result<usize> {
+        use std::os::windows::fs::FileExt as _;
+        let start = bytes.len();
+        bytes.resize(length, 0);
+        let read = self.file.seek_read(bytes.get_mut(start..).unwrap_or_default(), offset + start as u64);
+        bytes.truncate(start + *read.as_ref().unwrap_or(&0));
+        read
+    }
+
+    /// All of it, or of a file with more than `most` bytes one more than these. Whether it has grown since it was
+    /// opened, [`Self::meta`] tells afterwards.
+    pub(super) fn read_whole(&mut self, most: u64) -> io::Result<Vec<u8>> {
+        let length = self.opened.size;
+        if length == 0 || length > most {
+            // Files that the system makes up say that they are empty.
+            let mut bytes = Vec::new();
+            self.reader().take(most + 1).read_to_end(&mut bytes)?;
+            return Ok(bytes);
+        }
+        self.read_at(0, usize::try_from(length).unwrap_or(usize::MAX))
     }
 
     /// For reading straight into the memory that bytes have to spare: this type's own [`Read`] would fill it with

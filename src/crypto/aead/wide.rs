@@ -17,41 +17,55 @@ pub(super) enum Cipher {
     Narrow(aws_lc::Cipher),
 }
 
-/// OpenSSL's cipher, if it is the one to take: a library without it (for FIPS) is none.
+/// OpenSSL's cipher, if it is the one to take.
 pub(in crate::crypto) fn algorithm() -> Option<&'static Algorithm> {
     static ALGORITHM: OnceLock<Option<Algorithm>> = OnceLock::new();
-    let fetch = || if is_wide() { Algorithm::fetch(None, "ChaCha20-Poly1305", None).ok() } else { None };
-    ALGORITHM.get_or_init(fetch).as_ref()
+    ALGORITHM.get_or_init(|| if is_wide() { fetch() } else { None }).as_ref()
 }
 
-#[cfg(target_arch = "x86_64")]
+/// What OpenSSL asks for: the first two for the cipher, all three for Poly1305.
 fn is_wide() -> bool {
-    // What OpenSSL asks for: the first two for the cipher, all three for Poly1305.
     is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512vl")
         && is_x86_feature_detected!("avx512ifma")
 }
 
-#[cfg(not(target_arch = "x86_64"))]
-fn is_wide() -> bool {
-    false
+/// None of a library that has no such cipher (one for FIPS), or in whose configuration somebody put another one.
+fn fetch() -> Option<Algorithm> {
+    // First of all, so that OpenSSL does not clean up at the program's end, while threads still seal.
+    openssl::init();
+    let algorithm = Algorithm::fetch(None, "ChaCha20-Poly1305", None).ok()?;
+    let fits =
+        algorithm.key_length() == 32 && algorithm.iv_length() == NONCE_BYTES && algorithm.block_size() == 1;
+    (fits && is_the_same(&algorithm)).then_some(algorithm)
+}
+
+fn is_the_same(algorithm: &Algorithm) -> bool {
+    let (key, nonce, mut segment) = (Secret::zeroed(), [0; NONCE_BYTES], [0; 1000]);
+    let mut expected = segment;
+    let expected_tag = aws_lc::Cipher::new(key.expose()).seal(&nonce, &mut expected);
+    let tag = sealing(algorithm, &key, &nonce).and_then(|context| seal(context, &mut segment));
+    tag.ok() == expected_tag && segment == expected
 }
 
 impl Cipher {
     pub(super) fn new(key: &[u8; 32]) -> Self {
-        match algorithm() {
-            Some(algorithm) => {
-                let mut copy = Secret::zeroed();
-                copy.expose_mut().copy_from_slice(key);
-                Self::Wide(algorithm, copy)
-            }
-            None => Self::Narrow(aws_lc::Cipher::new(key)),
-        }
+        algorithm()
+            .map_or_else(|| Self::Narrow(aws_lc::Cipher::new(key)), |algorithm| Self::wide(algorithm, key))
+    }
+
+    pub(super) fn wide(algorithm: &'static Algorithm, key: &[u8; 32]) -> Self {
+        let mut copy = Secret::zeroed();
+        copy.expose_mut().copy_from_slice(key);
+        Self::Wide(algorithm, copy)
     }
 
     pub(super) fn seal(&self, nonce: &[u8; NONCE_BYTES], segment: &mut [u8]) -> Option<[u8; TAG_BYTES]> {
         match self {
-            Self::Wide(algorithm, key) => seal(algorithm, key, nonce, segment).ok(),
+            Self::Wide(algorithm, key) => match sealing(algorithm, key, nonce) {
+                Ok(context) => seal(context, segment).ok(),
+                Err(_) => narrow(key).seal(nonce, segment),
+            },
             Self::Narrow(cipher) => cipher.seal(nonce, segment),
         }
     }
@@ -63,26 +77,37 @@ impl Cipher {
         tag: &[u8; TAG_BYTES],
     ) -> Option<()> {
         match self {
-            Self::Wide(algorithm, key) => {
-                let opened = open(algorithm, key, nonce, segment, tag);
-                if opened.is_err() {
-                    segment.zeroize(); // OpenSSL decrypts before it compares
+            Self::Wide(algorithm, key) => match opening(algorithm, key, nonce, tag) {
+                Ok(context) => {
+                    let opened = open(context, segment);
+                    if opened.is_err() {
+                        segment.zeroize(); // OpenSSL decrypts before it compares
+                    }
+                    opened.ok()
                 }
-                opened.ok()
-            }
+                Err(_) => narrow(key).open(nonce, segment, tag),
+            },
             Self::Narrow(cipher) => cipher.open(nonce, segment, tag),
         }
     }
 }
 
-fn seal(
+/// For when there is no context: a lack of memory, say, must not look like a forgery.
+fn narrow(key: &Secret<32>) -> aws_lc::Cipher {
+    aws_lc::Cipher::new(key.expose())
+}
+
+fn sealing(
     algorithm: &Algorithm,
     key: &Secret<32>,
     nonce: &[u8; NONCE_BYTES],
-    segment: &mut [u8],
-) -> Result<[u8; TAG_BYTES], ErrorStack> {
+) -> Result<CipherCtx, ErrorStack> {
     let mut context = CipherCtx::new()?;
     context.encrypt_init(Some(algorithm), Some(key.expose()), Some(nonce))?;
+    Ok(context)
+}
+
+fn seal(mut context: CipherCtx, segment: &mut [u8]) -> Result<[u8; TAG_BYTES], ErrorStack> {
     context.cipher_update_inplace(segment, segment.len())?;
     context.cipher_final(&mut [])?;
     let mut tag = [0; TAG_BYTES];
@@ -90,16 +115,19 @@ fn seal(
     Ok(tag)
 }
 
-fn open(
+fn opening(
     algorithm: &Algorithm,
     key: &Secret<32>,
     nonce: &[u8; NONCE_BYTES],
-    segment: &mut [u8],
     tag: &[u8; TAG_BYTES],
-) -> Result<(), ErrorStack> {
+) -> Result<CipherCtx, ErrorStack> {
     let mut context = CipherCtx::new()?;
     context.decrypt_init(Some(algorithm), Some(key.expose()), Some(nonce))?;
     context.set_tag(tag)?;
+    Ok(context)
+}
+
+fn open(mut context: CipherCtx, segment: &mut [u8]) -> Result<(), ErrorStack> {
     context.cipher_update_inplace(segment, segment.len())?;
     context.cipher_final(&mut []).map(drop)
 }

@@ -1,7 +1,7 @@
 //! Entries of a folder that look different, gathered so that the small files among them are read, named and
 //! compressed beside the job's thread, many at a time. What they become follows in the order of the walk.
 
-use std::{collections::VecDeque, io::Read as _};
+use std::collections::VecDeque;
 
 use super::{
     files::{is_picture, taken_from},
@@ -232,11 +232,7 @@ impl WholeFile {
             Err(reason) => return Ok(ReadFile::LeftOut(reason)),
         };
         let meta = file.meta_when_opened();
-        // One byte more, so that the end is seen without growing.
-        let mut bytes =
-            Vec::with_capacity(usize::try_from(meta.size.min(longest)).unwrap_or(0).saturating_add(1));
-        let read = file.reader().take(longest + 1).read_to_end(&mut bytes);
-        read.map_err(Error::io("reading the source"))?;
+        let bytes = file.read_whole(longest).map_err(Error::io("reading the source"))?;
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         if length > longest {
             return Ok(ReadFile::TooLong(file));

@@ -110,8 +110,10 @@ impl FolderSource {
 
     /// Whether another batch may be given away before the first is waited for.
     fn has_room(&self, writer: &ContentWriter<'_>) -> bool {
-        const BYTES_MAX: u64 = 4 * 1024 * 1024;
-        let share = u64::try_from(writer.job().memory_bytes() / 8).unwrap_or(BYTES_MAX).min(BYTES_MAX);
+        /// What the hands and the caller's thread may each have before them.
+        const BYTES_EACH: usize = 2 * 1024 * 1024;
+        let share = (BYTES_EACH * (writer.hands() + 1)).min(writer.job().memory_bytes() / 8);
+        let share = u64::try_from(share).unwrap_or(u64::MAX);
         let ready = if self.ready.is_empty() { 0 } else { self.ready_bytes };
         let bytes = ready + self.batches.iter().map(|batch| batch.bytes).sum::<u64>();
         self.batches.is_empty() || (self.batches.len() <= 8 * writer.hands() && bytes < share)

@@ -193,8 +193,10 @@ fn give_piece(
 fn read_piece(file: &SourceFile, (offset, bytes): (u64, u64)) -> Result<Option<Vec<u8>>> {
     let left = bytes.saturating_sub(offset);
     let expected = usize::try_from(left.min(PIECE_BYTES)).unwrap_or(usize::MAX);
-    let mut piece = vec![0; expected + usize::from(left <= PIECE_BYTES)];
-    let read = file.read_at(&mut piece, offset).map_err(Error::io("reading the source"))?;
+    let mut piece = file
+        .read_at(offset, expected + usize::from(left <= PIECE_BYTES))
+        .map_err(Error::io("reading the source"))?;
+    let read = piece.len();
     piece.truncate(expected);
     Ok(Some(piece).filter(|_| read == expected))
 }

@@ -130,8 +130,9 @@ impl<'w, 'a> Chunks<'w, 'a> {
     }
 
     fn add(&mut self, chunk: Vec<u8>) -> Result<()> {
-        /// What the hands may have before them.
-        const BYTES_MAX: usize = CHUNK_BYTES_MAX / 2;
+        /// What the hands and the caller's thread may each have before them; at least one chunk, whatever its length.
+        const BYTES_EACH: usize = 1024 * 1024;
+        let bytes_max = BYTES_EACH * (self.writer.hands() + 1);
         let (bytes, noted, compress) = (chunk.len(), self.writer.noted(), self.compress);
         let made = self.writer.give_first(move |maker, tools| {
             let packing = compress.packing(&chunk);
@@ -140,7 +141,7 @@ impl<'w, 'a> Chunks<'w, 'a> {
         self.coming.push(made);
         self.bytes += bytes;
         loop {
-            let is_much = self.bytes > BYTES_MAX;
+            let is_much = self.bytes > bytes_max && self.coming.len() > 1;
             let due = if is_much { self.coming.next() } else { self.coming.next_due() };
             let Some(made) = due else { return Ok(()) };
             self.put(made?)?;

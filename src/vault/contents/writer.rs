@@ -302,12 +302,13 @@ impl<'a> ContentWriter<'a> {
 
     /// Lets frames go into packs once they are made, after those before them.
     fn pack_later(&self, inner: &mut Inner<'_>, frames: Later<Encoded>, plain_bytes: usize) -> Result<()> {
-        /// What the hands may have before them: more helps nothing, and takes memory.
-        const BYTES_MAX: usize = 2 * 1024 * 1024;
+        /// What the hands and the caller's thread may each have before them: more helps nothing, and takes memory.
+        const BYTES_EACH: usize = 1024 * 1024;
+        let bytes_max = BYTES_EACH * (inner.crew.size() + 1);
         inner.encoding.push(frames);
         inner.encoding_bytes += plain_bytes;
         loop {
-            let is_much = inner.encoding_bytes > BYTES_MAX;
+            let is_much = inner.encoding_bytes > bytes_max;
             let due = if is_much { inner.encoding.next() } else { inner.encoding.next_due() };
             let Some(frames) = due else { break };
             self.pack(inner, frames?)?;
