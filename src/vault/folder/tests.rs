@@ -233,6 +233,37 @@ fn a_change_during_reading_shows() {
     assert_ne!(open.meta().unwrap(), item.meta);
 }
 
+/// The one file at `path`, opened.
+fn opened(path: &Path) -> SourceFile {
+    let mut walk = Folder::at(path).walk().unwrap();
+    let item = walk.next().unwrap().unwrap();
+    walk.open(&item).unwrap().unwrap()
+}
+
+#[test]
+fn of_a_whole_file_is_read_what_it_had_when_it_was_opened() {
+    let root = folder();
+    let file = root.path().join("a");
+    fs::write(&file, "12345").unwrap();
+    assert_eq!(opened(&file).read_whole(5).unwrap(), b"12345");
+    assert_eq!(opened(&file).read_whole(3).unwrap(), b"1234", "one more, to show that it is longer");
+    let (mut longer, mut shorter) = (opened(&file), opened(&file));
+    fs::write(&file, "1234567").unwrap();
+    assert_eq!(longer.read_whole(9).unwrap(), b"12345");
+    assert_ne!(longer.meta().unwrap(), longer.meta_when_opened());
+    fs::write(&file, "12").unwrap();
+    assert_eq!(shorter.read_whole(9).unwrap(), b"12");
+}
+
+/// As the system's own files do.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_says_it_is_empty_is_read_to_its_end() {
+    let mut file = opened(Path::new("/proc/sys/kernel/ostype"));
+    assert_eq!(file.meta_when_opened().size, 0);
+    assert_eq!(file.read_whole(100).unwrap(), b"Linux\n");
+}
+
 #[test]
 fn an_unreadable_folder_is_reported_and_the_walk_goes_on() {
     let root = folder();
