@@ -111,7 +111,7 @@ impl FolderSource {
     /// Whether another batch may be given away before the first is waited for.
     fn has_room(&self, writer: &ContentWriter<'_>) -> bool {
         /// What the hands and the caller's thread may each have before them.
-        const BYTES_EACH: usize = 2 * 1024 * 1024;
+        const BYTES_EACH: usize = 2 * 1024 * 1024 + 512 * 1024;
         let share = (BYTES_EACH * (writer.hands() + 1)).min(writer.job().memory_bytes() / 8);
         let share = u64::try_from(share).unwrap_or(u64::MAX);
         let ready = if self.ready.is_empty() { 0 } else { self.ready_bytes };
