@@ -1,4 +1,5 @@
-//! What decides how fast this build seals: facts that the compiler knows, and the processor. Nothing here is timed.
+//! What decides how fast this build seals: facts that the compiler knows, and of OpenSSL, which is asked whether
+//! it seals, the processor. Nothing here is timed.
 //!
 //! A build that is slow seals the same bytes; only who ships it can do anything about it, so he can ask.
 

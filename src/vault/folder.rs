@@ -394,17 +394,17 @@ impl SourceFile {
         read
     }
 
-    /// All of it, or of a file with more than `most` bytes one more than these. Whether it has grown since it was
-    /// opened, [`Self::meta`] tells afterwards.
+    /// All of it, whatever its size is said to be, or of a file with more than `most` bytes one more than these.
     pub(super) fn read_whole(&mut self, most: u64) -> io::Result<Vec<u8>> {
-        let length = self.opened.size;
-        if length == 0 || length > most {
-            // Files that the system makes up say that they are empty.
-            let mut bytes = Vec::new();
-            self.reader().take(most + 1).read_to_end(&mut bytes)?;
-            return Ok(bytes);
+        let length = usize::try_from(self.opened.size.min(most)).unwrap_or(usize::MAX);
+        let mut bytes = self.read_at(0, length.saturating_add(1))?;
+        if bytes.len() > length {
+            // It has grown, or says that it has less, as files do that the system makes up.
+            bytes.clear();
+            self.file.rewind()?;
+            self.reader().take(most.saturating_add(1)).read_to_end(&mut bytes)?;
         }
-        self.read_at(0, usize::try_from(length).unwrap_or(usize::MAX))
+        Ok(bytes)
     }
 
     /// For reading straight into the memory that bytes have to spare: this type's own [`Read`] would fill it with

@@ -92,7 +92,7 @@ impl Cipher {
     }
 }
 
-/// For when there is no context: a lack of memory, say, must not look like a forgery.
+/// For when there is no context: whatever keeps OpenSSL from making one must not look like a forgery.
 fn narrow(key: &Secret<32>) -> aws_lc::Cipher {
     aws_lc::Cipher::new(key.expose())
 }

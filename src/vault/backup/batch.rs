@@ -232,6 +232,9 @@ impl WholeFile {
             Err(reason) => return Ok(ReadFile::LeftOut(reason)),
         };
         let meta = file.meta_when_opened();
+        if meta.size > longest {
+            return Ok(ReadFile::TooLong(file));
+        }
         let bytes = file.read_whole(longest).map_err(Error::io("reading the source"))?;
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         if length > longest {
