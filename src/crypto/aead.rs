@@ -36,7 +36,7 @@ pub(crate) struct Aead {
 impl Aead {
     pub(crate) fn new(key: &Secret<32>) -> Self {
         Self {
-            cipher: Cipher::new(key.expose()),
+            cipher: Cipher::new(key),
             #[cfg(any(test, feature = "test-support"))]
             print: super::seal_log::KeyPrint::of(key),
         }
@@ -113,18 +113,18 @@ mod tests {
     fn so_does_openssl() {
         let fetched = openssl::cipher::Cipher::fetch(None, "ChaCha20-Poly1305", None).unwrap();
         let algorithm = Box::leak(Box::new(fetched));
-        same_bytes(|key| Cipher::wide(algorithm, key));
+        same_bytes(|key| Cipher::Wide(algorithm, key.duplicate()));
     }
 
     #[cfg(openssl_seals)]
     #[test]
     fn openssl_seals_where_the_processor_has_its_instructions() {
         let wide = is_x86_feature_detected!("avx512ifma") && is_x86_feature_detected!("avx512vl");
-        assert_eq!(matches!(Cipher::new(&[1; 32]), Cipher::Wide(..)), wide);
+        assert_eq!(matches!(Cipher::new(&Secret::take(&mut [1; 32])), Cipher::Wide(..)), wide);
         assert_eq!(crate::crypto::cipher_build().starts_with("OpenSSL"), wide);
     }
 
-    fn same_bytes(cipher: impl Fn(&[u8; 32]) -> Cipher) {
+    fn same_bytes(cipher: impl Fn(&Secret<32>) -> Cipher) {
         let mut random = SeededRandom::new(1);
         let mut text = vec![0; 2 * LENGTH_MAX];
         random.fill(&mut text).unwrap();
@@ -132,7 +132,7 @@ mod tests {
             let key: [u8; 32] = bytes(&mut random);
             let nonce: [u8; 12] = bytes(&mut random);
             let plain = &text[case % LENGTH_MAX..][..length(&mut random)];
-            let ours = cipher(&key);
+            let ours = cipher(&Secret::take(&mut key.clone()));
             let default = ChaCha20Poly1305::new(&key.into());
 
             let (mut sealed, mut expected) = (plain.to_vec(), plain.to_vec());

@@ -4,13 +4,14 @@
 use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 
 use super::{NONCE_BYTES, TAG_BYTES};
+use crate::crypto::Secret;
 
 pub(super) struct Cipher(LessSafeKey);
 
 impl Cipher {
-    pub(super) fn new(key: &[u8; 32]) -> Self {
+    pub(super) fn new(key: &Secret<32>) -> Self {
         #[expect(clippy::expect_used, reason = "32 bytes are a key; what else fails is memory")]
-        let key = UnboundKey::new(&CHACHA20_POLY1305, key).expect("a key of 32 bytes");
+        let key = UnboundKey::new(&CHACHA20_POLY1305, key.expose()).expect("a key of 32 bytes");
         Self(LessSafeKey::new(key))
     }
 

@@ -6,12 +6,13 @@ use chacha20poly1305::{
 };
 
 use super::{NONCE_BYTES, TAG_BYTES};
+use crate::crypto::Secret;
 
 pub(super) struct Cipher(ChaCha20Poly1305);
 
 impl Cipher {
-    pub(super) fn new(key: &[u8; 32]) -> Self {
-        Self(ChaCha20Poly1305::new(key.into()))
+    pub(super) fn new(key: &Secret<32>) -> Self {
+        Self(ChaCha20Poly1305::new(key.expose().into()))
     }
 
     pub(super) fn seal(&self, nonce: &[u8; NONCE_BYTES], segment: &mut [u8]) -> Option<[u8; TAG_BYTES]> {

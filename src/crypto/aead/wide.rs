@@ -43,21 +43,17 @@ fn fetch() -> Option<Algorithm> {
 fn is_the_same(algorithm: &Algorithm) -> bool {
     let (key, nonce, mut segment) = (Secret::zeroed(), [0; NONCE_BYTES], [0; 1000]);
     let mut expected = segment;
-    let expected_tag = aws_lc::Cipher::new(key.expose()).seal(&nonce, &mut expected);
+    let expected_tag = aws_lc::Cipher::new(&key).seal(&nonce, &mut expected);
     let tag = sealing(algorithm, &key, &nonce).and_then(|context| seal(context, &mut segment));
     tag.ok() == expected_tag && segment == expected
 }
 
 impl Cipher {
-    pub(super) fn new(key: &[u8; 32]) -> Self {
-        algorithm()
-            .map_or_else(|| Self::Narrow(aws_lc::Cipher::new(key)), |algorithm| Self::wide(algorithm, key))
-    }
-
-    pub(super) fn wide(algorithm: &'static Algorithm, key: &[u8; 32]) -> Self {
-        let mut copy = Secret::zeroed();
-        copy.expose_mut().copy_from_slice(key);
-        Self::Wide(algorithm, copy)
+    pub(super) fn new(key: &Secret<32>) -> Self {
+        algorithm().map_or_else(
+            || Self::Narrow(aws_lc::Cipher::new(key)),
+            |algorithm| Self::Wide(algorithm, key.duplicate()),
+        )
     }
 
     pub(super) fn seal(&self, nonce: &[u8; NONCE_BYTES], segment: &mut [u8]) -> Option<[u8; TAG_BYTES]> {
@@ -94,7 +90,7 @@ impl Cipher {
 
 /// For when there is no context: whatever keeps OpenSSL from making one must not look like a forgery.
 fn narrow(key: &Secret<32>) -> aws_lc::Cipher {
-    aws_lc::Cipher::new(key.expose())
+    aws_lc::Cipher::new(key)
 }
 
 fn sealing(

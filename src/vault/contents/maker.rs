@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A shorter chunk shares a frame, or is compressed sooner than a hand is free.
-pub(super) const SHORT_BYTES: usize = 64 * 1024;
+const SHORT_BYTES: usize = 64 * 1024;
 
 /// Bytes from which on a shared frame is full: it never takes more than it may. Whoever wants one chunk unpacks all
 /// of it.
