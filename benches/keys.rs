@@ -9,8 +9,8 @@ use strongroom::{
     Part,
     content::ChunkId,
     crypto::{
-        HybridSecretKey, Label, OsRandom, PasswordParameters, Secret, SigningKey, derive_from_key,
-        derive_password_seeds,
+        Context, HybridSecretKey, Label, ObjectKey, ObjectType, Opener, OsRandom, PasswordParameters, Place,
+        Secret, SigningKey, derive_from_key, derive_password_seeds, seal_message,
     },
 };
 
@@ -19,13 +19,23 @@ use support::{bench, bytes, group};
 fn schedule(c: &mut Criterion) {
     let mut group = group(c, "keys");
     let key = Secret::take(&mut [3; 32]);
-    let (salt, context) = ([1; 24], [2; 80]);
+    let scope = [2; 25];
     bench(
         &mut group,
-        ("object-hkdf", 64),
+        ("scope-hkdf", 32),
         4096,
         || (),
-        |()| -> Secret<64> { derive_from_key(&key, Label::OBJECT, &[&salt, &context]) },
+        |()| -> Secret<32> { derive_from_key(&key, Label::OBJECT, &[&scope]) },
+    );
+    let context = Context::new([1; 16], 0, ObjectType::Pack, "files", Place::Object([2; 16]));
+    let object_key = ObjectKey::new(key.duplicate());
+    let sealed = seal_message(&object_key, context.clone(), b"message", &mut OsRandom).unwrap();
+    bench(
+        &mut group,
+        ("object", "header"),
+        4096,
+        || (),
+        |()| Opener::new(&object_key, &context, sealed.bytes(), sealed.bytes().len()).unwrap(),
     );
     let hybrid = HybridSecretKey::generate(&mut OsRandom).unwrap();
     let (ciphertext, _) = hybrid.public().encapsulate(&mut OsRandom).unwrap();

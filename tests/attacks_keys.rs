@@ -230,9 +230,13 @@ fn attack_k1_k8_the_commitment_of_one_key_over_the_body_of_another_is_refused() 
     let context = Context::new([0; 16], 0, ObjectType::Keyring, "", Place::Object([3; 16]));
     let sealed = seal_message(&object_key(0), context.clone(), b"message", &mut OsRandom).unwrap();
     let commitment = |n: usize| {
-        let parts = [&sealed.bytes()[8..32], &context.encode()];
-        let okm: Secret<64> = derive_from_key(&keys[n], Label::OBJECT, &parts);
-        okm.expose()[32..].to_vec()
+        let encoded = context.encode();
+        let (slot, scope) = encoded.split_at(18);
+        let scoped: Secret<32> = derive_from_key(&keys[n], Label::OBJECT, &[scope]);
+        let mut output = [0; 64];
+        let mut hasher = blake3::Hasher::new_keyed(scoped.expose());
+        hasher.update(&sealed.bytes()[8..32]).update(slot).finalize_xof().fill(&mut output);
+        output[32..].to_vec()
     };
     assert_eq!(commitment(0), sealed.bytes()[32..HEADER_BYTES], "the test knows how commitments are made");
     let mut forged = sealed.bytes().to_vec();

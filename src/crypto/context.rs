@@ -1,5 +1,8 @@
 //! What a sealed object is bound to: an object in another place, of another type, kind, epoch or account
 //! has another key and fails at its commitment (I4).
+//!
+//! A context has two halves (FORMAT F-12). Its *scope*, whose data that is, is the same for all that one key seals;
+//! its *slot*, what an object is and where, is the object's own.
 
 /// The types of sealed objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -92,47 +95,52 @@ impl Context {
         Self { account, epoch, object, kind: kind.to_owned(), place }
     }
 
-    /// The bytes that go into the key derivation (F-12). No two contexts have the same bytes.
+    /// Account, epoch and kind. No two scopes have the same bytes.
+    #[must_use]
+    pub(super) fn scope(&self) -> Vec<u8> {
+        [&self.account[..], &self.epoch.to_le_bytes(), self.kind.as_bytes()].concat()
+    }
+
+    /// Whether both have the same scope.
+    pub(super) fn has_scope_of(&self, other: &Self) -> bool {
+        self.account == other.account && self.epoch == other.epoch && self.kind == other.kind
+    }
+
+    /// All of it: slot, then scope (F-12). No two contexts have the same bytes.
+    #[cfg(any(test, feature = "test-support"))]
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(64 + self.kind.len());
-        out.extend(self.account);
-        out.extend(self.epoch.to_le_bytes());
-        out.push(self.object as u8);
-        match self.place {
-            Place::Object(id) => {
-                out.push(1);
-                out.extend(id);
-                out.extend([0; 16]);
-            }
-            Place::Commit { device, sequence } => {
-                out.push(2);
-                out.extend(device);
-                out.extend(sequence.to_le_bytes());
-                out.extend([0; 8]);
-            }
-            Place::Envelope { locator, id } => {
-                out.push(3);
-                out.extend(locator);
-                out.extend(id);
-            }
-            Place::EnrollRequest(rendezvous) => {
-                out.push(4);
-                out.extend(rendezvous);
-                out.extend([0; 16]);
-            }
-            Place::EnrollAnswer(rendezvous) => {
-                out.push(5);
-                out.extend(rendezvous);
-                out.extend([0; 16]);
-            }
-            Place::EnrollReveal(rendezvous) => {
-                out.push(6);
-                out.extend(rendezvous);
-                out.extend([0; 16]);
-            }
-        }
-        out.extend(self.kind.as_bytes());
-        out
+        [self.slot().bytes(), &self.scope()].concat()
+    }
+
+    /// Type and place.
+    pub(super) fn slot(&self) -> Slot {
+        let (form, of, name, length) = match self.place {
+            Place::Object(id) => (1, id, [0; 16], 18),
+            Place::Commit { device, sequence } => (2, device, u128::from(sequence).to_le_bytes(), 26),
+            Place::Envelope { locator, id } => (3, locator, id, 34),
+            Place::EnrollRequest(rendezvous) => (4, rendezvous, [0; 16], 18),
+            Place::EnrollAnswer(rendezvous) => (5, rendezvous, [0; 16], 18),
+            Place::EnrollReveal(rendezvous) => (6, rendezvous, [0; 16], 18),
+        };
+        let mut bytes = [0; SLOT_BYTES_MAX];
+        let (kinds, place) = bytes.split_at_mut(2);
+        kinds.copy_from_slice(&[self.object as u8, form]);
+        place.copy_from_slice([of, name].as_flattened());
+        Slot { bytes, length }
+    }
+}
+
+const SLOT_BYTES_MAX: usize = 34;
+
+/// The half of a context that is an object's own: type and place. None is the beginning of another.
+pub(super) struct Slot {
+    bytes: [u8; SLOT_BYTES_MAX],
+    length: usize,
+}
+
+impl Slot {
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or(&self.bytes)
     }
 }

@@ -18,7 +18,7 @@ macro_rules! labels {
 }
 
 labels! {
-    /// Key and commitment of one sealed object.
+    /// A key to the one of all objects in a scope.
     OBJECT = "object";
     /// The salt of one sealed object, from fresh randomness and its place.
     OBJECT_SALT = "hedged-salt";

@@ -7,21 +7,33 @@ use std::sync::{
 };
 
 use super::{
-    Label, Random, Secret,
+    Context, Label, Random, Secret,
     aead::{Aead, NONCE_BYTES},
     derive::PreparedKey,
-    keyed_hash,
+    hash::{keyed_hash, keyed_pair},
 };
 use crate::{Error, Result};
+
+/// Bytes of an object's salt.
+pub(super) const SALT_BYTES: usize = 24;
 
 /// A key that seals objects: a kind's content key, or one derived from an epoch root or an envelope.
 pub struct ObjectKey {
     key: PreparedKey,
+    /// Made when something is sealed or opened first, and kept for all of that scope: in most cases, all there is.
+    scoped: OnceLock<Scoped>,
+}
+
+/// The key of one scope (F-13).
+struct Scoped {
+    /// Any context in that scope.
+    context: Context,
+    key: Secret<32>,
     /// Made when something is sealed first.
     salts: OnceLock<Salts>,
 }
 
-/// What the salts of the objects come from that one [`ObjectKey`] seals.
+/// What the salts of the objects come from that one [`ObjectKey`] seals in one scope.
 struct Salts {
     key: Secret<32>,
     count: AtomicU64,
@@ -41,45 +53,52 @@ impl ObjectKey {
     }
 
     fn of(key: PreparedKey) -> Self {
-        Self { key, salts: OnceLock::new() }
+        Self { key, scoped: OnceLock::new() }
     }
 
-    /// Key and commitment of the object with `salt` in the encoded `context` (F-13).
-    pub(super) fn derive(&self, salt: &[u8], context: &[u8]) -> ObjectSecrets {
-        let okm: Secret<64> = self.key.derive(Label::OBJECT, &[salt, context]);
-        let (mut key, mut commitment) = (Secret::zeroed(), [0; 32]);
-        let (first, second) = okm.expose().split_at(32);
-        key.expose_mut().copy_from_slice(first);
-        commitment.copy_from_slice(second);
-        ObjectSecrets { aead: Aead::new(&key), commitment }
+    /// Key and commitment of the object with `salt` in `context` (F-13).
+    pub(super) fn derive(&self, salt: &[u8; SALT_BYTES], context: &Context) -> ObjectSecrets {
+        self.in_scope(context, |scoped| {
+            let (key, commitment) = keyed_pair(&scoped.key, &[salt, context.slot().bytes()]);
+            ObjectSecrets { aead: Aead::new(&key), commitment }
+        })
     }
 
-    /// A salt that no other object has (F-17): fresh randomness, drawn once for all that this value seals, and
-    /// how many there were before, mixed with the place and the content. So even a random generator that repeats
-    /// itself, or a process that goes on twice from one moment, gives two different objects two different keys
-    /// (I7, I8).
+    /// A salt that no other object has (F-17): fresh randomness, drawn once for all that this value seals in one
+    /// scope, and how many there were before, mixed with the place and the content. So even a random generator that
+    /// repeats itself, or a process that goes on twice from one moment, gives two different objects two different
+    /// keys (I7, I8).
     pub(super) fn hedged_salt(
         &self,
         random: &mut dyn Random,
-        context: &[u8],
+        context: &Context,
         content_id: &[u8],
-    ) -> Result<[u8; 24]> {
-        let Salts { key, count } = self.salts(random)?;
-        let number = count.fetch_add(1, Ordering::Relaxed).to_le_bytes();
-        let context_length = u8::try_from(context.len()).map_err(|_| Error::Internal("context length"))?;
-        let hash = keyed_hash(key, &[&number, &[context_length][..], context, content_id].concat());
-        let mut salt = [0; 24];
-        salt.iter_mut().zip(hash).for_each(|(target, source)| *target = source);
-        Ok(salt)
+    ) -> Result<[u8; SALT_BYTES]> {
+        self.in_scope(context, |scoped| {
+            let Salts { key, count } = self.salts(scoped, random)?;
+            let number = count.fetch_add(1, Ordering::Relaxed).to_le_bytes();
+            let hash = keyed_hash(key, &[&number[..], context.slot().bytes(), content_id].concat());
+            hash.first_chunk().copied().ok_or(Error::Internal("salt length"))
+        })
     }
 
-    fn salts(&self, random: &mut dyn Random) -> Result<&Salts> {
-        if let Some(salts) = self.salts.get() {
+    fn in_scope<R>(&self, context: &Context, work: impl FnOnce(&Scoped) -> R) -> R {
+        let scoped = || Scoped {
+            context: context.clone(),
+            key: self.key.derive(Label::OBJECT, &[&context.scope()]),
+            salts: OnceLock::new(),
+        };
+        let kept = self.scoped.get_or_init(scoped);
+        if kept.context.has_scope_of(context) { work(kept) } else { work(&scoped()) }
+    }
+
+    fn salts<'s>(&self, scoped: &'s Scoped, random: &mut dyn Random) -> Result<&'s Salts> {
+        if let Some(salts) = scoped.salts.get() {
             return Ok(salts);
         }
         let fresh: [u8; 32] = random.bytes()?;
-        let key = self.key.derive(Label::OBJECT_SALT, &[&fresh]);
-        Ok(self.salts.get_or_init(|| Salts { key, count: AtomicU64::new(0) }))
+        let key = self.key.derive(Label::OBJECT_SALT, &[&fresh, &scoped.context.scope()]);
+        Ok(scoped.salts.get_or_init(|| Salts { key, count: AtomicU64::new(0) }))
     }
 }
 
@@ -96,4 +115,74 @@ pub(super) fn nonce(index: usize, last: bool) -> Result<[u8; NONCE_BYTES]> {
     let position = counter.to_le_bytes().into_iter().chain([0, 0, 0, u8::from(last)]);
     nonce.iter_mut().zip(position).for_each(|(byte, value)| *byte = value);
     Ok(nonce)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{ObjectType, Place};
+
+    fn key() -> ObjectKey {
+        ObjectKey::new(Secret::take(&mut [9; 32]))
+    }
+
+    fn contexts() -> Vec<Context> {
+        let (a, b) = ([1; 16], [2; 16]);
+        let pack = |account, epoch, kind, place| Context::new(account, epoch, ObjectType::Pack, kind, place);
+        let mut contexts = vec![
+            pack(a, 0, "notes", Place::Object(a)),
+            pack(b, 0, "notes", Place::Object(a)),
+            pack(a, 1, "notes", Place::Object(a)),
+            pack(a, 0, "files", Place::Object(a)),
+            pack(a, 0, "", Place::Object(a)),
+            pack(a, 0, "notes", Place::Object(b)),
+        ];
+        contexts.push(Context { object: ObjectType::Index, ..contexts[0].clone() });
+        let places = [
+            Place::Commit { device: a, sequence: 0 },
+            Place::Commit { device: a, sequence: 1 },
+            Place::Commit { device: b, sequence: 0 },
+            Place::Envelope { locator: a, id: [0; 16] },
+            Place::Envelope { locator: a, id: b },
+            Place::EnrollRequest(a),
+            Place::EnrollAnswer(a),
+            Place::EnrollReveal(a),
+        ];
+        contexts.extend(places.map(|place| pack(a, 0, "notes", place)));
+        contexts
+    }
+
+    #[test]
+    fn each_context_has_a_commitment_of_its_own_whatever_the_key_served_for_before() {
+        let mut seen = Vec::new();
+        for first in &contexts() {
+            let used = key();
+            used.derive(&[7; SALT_BYTES], first);
+            for (n, context) in contexts().iter().enumerate() {
+                let commitment = used.derive(&[7; SALT_BYTES], context).commitment;
+                assert_eq!(seen.iter().position(|other| *other == commitment).unwrap_or(n), n, "{context:?}");
+                if seen.len() == n {
+                    seen.push(commitment);
+                }
+                assert_ne!(used.derive(&[8; SALT_BYTES], context).commitment, commitment);
+            }
+        }
+        assert_eq!(seen.len(), contexts().len());
+    }
+
+    #[test]
+    fn salts_differ_by_number_slot_and_content_though_randomness_repeats_itself() {
+        let mut seen = Vec::new();
+        let [pack, .., other] = &contexts()[..] else { panic!("contexts") };
+        for (number, context, content) in [(0, pack, 1), (1, pack, 1), (0, other, 1), (0, pack, 2)] {
+            let (key, random) = (key(), &mut crate::crypto::SeededRandom::new(1));
+            for _ in 0..number {
+                key.hedged_salt(random, context, &[content]).unwrap();
+            }
+            seen.push(key.hedged_salt(random, context, &[content]).unwrap());
+        }
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), 4);
+    }
 }

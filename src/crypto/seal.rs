@@ -225,9 +225,8 @@ impl SealBuffer {
         self.append_zeros(layout.capacity() - self.plain - trailer.len());
         self.append(trailer);
         self.bytes.resize(layout.length(), 0);
-        let context = context.encode();
-        let salt = key.hedged_salt(random, &context, content_id)?;
-        let secrets = key.derive(&salt, &context);
+        let salt = key.hedged_salt(random, context, content_id)?;
+        let secrets = key.derive(&salt, context);
         put(&mut self.bytes, SALT, &salt);
         put(&mut self.bytes, COMMITMENT, &secrets.commitment);
         Ok((self.bytes, layout, secrets))
@@ -325,9 +324,9 @@ impl Opener {
         let layout = Layout::new(HEADER_BYTES + extra, length)?;
         check_magic(head)?;
         let damaged = || Error::damaged(Part::Object);
-        let salt = head.get(SALT).ok_or_else(damaged)?;
+        let salt = head.get(SALT).and_then(<[u8]>::first_chunk).ok_or_else(damaged)?;
         let commitment = head.get(COMMITMENT).ok_or_else(damaged)?;
-        let secrets = key.derive(salt, &context.encode());
+        let secrets = key.derive(salt, context);
         if bool::from(secrets.commitment.as_slice().ct_eq(commitment)) {
             Ok(Self { secrets, layout })
         } else {

@@ -140,7 +140,7 @@ class Objects:
             def envelope(self, _locator, _name):
                 return data
 
-        signed, body = decoder.open_envelope(Store(), self.secret, bound_to[38:54])
+        signed, body = decoder.open_envelope(Store(), self.secret, bound_to[18:34])
         decoder.check_envelope(self.roster, signed, body)
         decoder.need([root for _, _, root in body.roots] == [self.root], "envelope")
         return b""
@@ -155,7 +155,7 @@ class Objects:
             same("commit", commit.own_hash.hex(), self.given["commit_hash"])
         elif name == "envelope" and plain:
             place = self.bound_to(name)
-            decoder.check_envelope(self.roster, *decoder.read_envelope(place[22:38], place[38:54], plain))
+            decoder.check_envelope(self.roster, *decoder.read_envelope(place[2:18], place[18:34], plain))
         elif name == "index":
             decoder.need(plain, "missing index")
             decoder.read_fragment(plain)

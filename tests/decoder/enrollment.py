@@ -43,7 +43,7 @@ PLACES = {"request": (4, 7), "reveal": (6, 9), "answer": (5, 8)}
 def place(invitation, what):
     """F-12."""
     where, kind = PLACES[what]
-    return decoder.context(invitation.account, 0, kind, bytes([where]) + invitation.rendezvous + bytes(16))
+    return decoder.context(invitation.account, 0, kind, bytes([where]) + invitation.rendezvous)
 
 
 def open_request(invitation, data):

@@ -261,11 +261,11 @@ PACK, INDEX, KEYRING, ROSTER, COMMIT, ENVELOPE = range(1, 7)
 
 
 def place_object(name):
-    return b"\x01" + name + bytes(16)
+    return b"\x01" + name
 
 
 def place_commit(device, sequence):
-    return b"\x02" + device + struct.pack("<Q", sequence) + bytes(8)
+    return b"\x02" + device + struct.pack("<Q", sequence)
 
 
 def place_envelope(locator, name):
@@ -273,16 +273,24 @@ def place_envelope(locator, name):
 
 
 def context(account, epoch, kind_of_object, place, kind=""):
-    return account + struct.pack("<I", epoch) + bytes([kind_of_object]) + place + kind.encode()
+    return bytes([kind_of_object]) + place + account + struct.pack("<I", epoch) + kind.encode()
+
+
+def object_keys(key, salt, bound_to):
+    """F-13: AEAD key and commitment."""
+    slot_bytes = 26 if bound_to[1] == 2 else 34 if bound_to[1] == 3 else 18
+    slot, scope = bound_to[:slot_bytes], bound_to[slot_bytes:]
+    both = blake3(salt + slot, key=expand(key, "object", scope, 32)).digest(length=64)
+    return both[:32], both[32:]
 
 
 def open_object(key, bound_to, data, what, extra=0):
     need(len(data) in OBJECT_LENGTHS, what)
     need(data[:7] != MAGIC[:7] or data[7] <= FORMAT_VERSION, what, NewerFormat)
     need(data[:8] == MAGIC, what)
-    okm = expand(key, "object", data[8:32] + bound_to, 64)
-    need(hmac.compare_digest(okm[32:], data[32:64]), what)
-    aead = ChaCha20Poly1305(okm[:32])
+    own_key, commitment = object_keys(key, data[8:32], bound_to)
+    need(hmac.compare_digest(commitment, data[32:64]), what)
+    aead = ChaCha20Poly1305(own_key)
     body = memoryview(data)[HEADER + extra:]
     count = -(-len(body) // (SEGMENT + 16))
     plain = []

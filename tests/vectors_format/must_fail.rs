@@ -56,14 +56,14 @@ fn must_fail() -> Vec<Value> {
         case("newer version", json!({ "byte": [7, 2] }), newer);
         let encoded = sealed.context().encode();
         if *name == "message" || *name == "pack" {
-            for (what, at) in
-                [("account", 0), ("epoch", 16), ("type", 20), ("form of place", 21), ("place", 22)]
-            {
+            for (what, at) in [("type", 0), ("place", 2), ("account", 18), ("epoch", 34)] {
                 let mut other = encoded.clone();
-                other[at] ^= if what == "type" || what == "form of place" { 3 } else { 1 };
+                other[at] ^= if what == "type" { 3 } else { 1 };
                 case(&format!("another {what}"), json!({ "context": hex(&other) }), error);
             }
-            let other = [&encoded[..54], b"files"].concat();
+            let other = [&encoded[..1], &[2], &encoded[2..18], &[0; 8], &encoded[18..]].concat();
+            case("another form of place", json!({ "context": hex(&other) }), error);
+            let other = [&encoded[..38], b"files"].concat();
             case("another kind", json!({ "context": hex(&other) }), error);
         }
     }
@@ -342,17 +342,18 @@ fn parse_plain(name: &str, plain: &[u8]) -> Result<()> {
 
 fn parse_context(bytes: &[u8]) -> Context {
     let part = |at: usize| -> [u8; 16] { bytes[at..at + 16].try_into().unwrap() };
-    let object = ObjectType::ALL[usize::from(bytes[20]) - 1];
-    let place = match bytes[21] {
-        1 => Place::Object(part(22)),
-        2 => Place::Commit {
-            device: part(22),
-            sequence: u64::from_le_bytes(bytes[38..46].try_into().unwrap()),
-        },
-        _ => Place::Envelope { locator: part(22), id: part(38) },
+    let object = ObjectType::ALL[usize::from(bytes[0]) - 1];
+    let (place, scope) = match bytes[1] {
+        1 => (Place::Object(part(2)), 18),
+        2 => {
+            let sequence = u64::from_le_bytes(bytes[18..26].try_into().unwrap());
+            (Place::Commit { device: part(2), sequence }, 26)
+        }
+        _ => (Place::Envelope { locator: part(2), id: part(18) }, 34),
     };
-    let epoch = u32::from_le_bytes(bytes[16..20].try_into().unwrap());
-    let context = Context::new(part(0), epoch, object, std::str::from_utf8(&bytes[54..]).unwrap(), place);
+    let epoch = u32::from_le_bytes(bytes[scope + 16..scope + 20].try_into().unwrap());
+    let kind = std::str::from_utf8(&bytes[scope + 20..]).unwrap();
+    let context = Context::new(part(scope), epoch, object, kind, place);
     assert_eq!(context.encode(), bytes);
     context
 }
