@@ -217,6 +217,7 @@ impl Compressor {
     ) -> Result<Option<(Vec<u8>, u32)>> {
         let mut joined = std::mem::take(&mut self.joined);
         joined.clear();
+        joined.reserve_exact(SHARED_FRAME_BYTES_MAX);
         chunks.for_each(|chunk| joined.extend_from_slice(chunk));
         if joined.len() > SHARED_FRAME_BYTES_MAX {
             return Err(Error::Internal("frame length"));

@@ -112,7 +112,7 @@ impl Whole {
 pub(super) const SMALL_BYTES: u64 = Chunker::BYTES_MIN as u64;
 
 /// The longest files that hands read, if there are any.
-const WHOLE_BYTES: u64 = CHUNK_BYTES_MAX as u64;
+pub(super) const WHOLE_BYTES: u64 = CHUNK_BYTES_MAX as u64;
 
 /// Entries, and what the hands read of them.
 pub(super) struct Batch {
@@ -187,12 +187,13 @@ impl Gathering {
         let mut content = Content::Nowhere;
         if item.meta.entry_type == EntryType::Regular {
             let (opening, size) = (opening(&item), item.meta.size);
+            // Of one that hands do not read some megabytes lie ready too, once it is its turn.
+            self.bytes += size.min(WHOLE_BYTES);
             if size > self.longest {
                 content = Content::File(opening);
             } else {
                 let file =
                     WholeFile { opening, is_picture: is_picture(kind, &item), size, is_new: note.is_none() };
-                self.bytes += size;
                 if size > PIECE_BYTES {
                     content = Content::InPieces(FileInPieces::give(file, Policy::of(kind), writer)?);
                 } else {

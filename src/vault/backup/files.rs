@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     NextEdit, SkippedItem, Tally,
-    batch::{Batch, Content, Entry, FileContent, Gathering, ReadFile, SMALL_BYTES, Step, Whole},
+    batch::{Batch, Content, Entry, FileContent, Gathering, ReadFile, SMALL_BYTES, Step, WHOLE_BYTES, Whole},
     edits::Pass,
 };
 use crate::{
@@ -365,6 +365,11 @@ impl FolderSource {
             _ => Cut::ByContent,
         };
         let compress = if policy.compress { Compress::Sampled } else { Compress::Never };
+        if matches!(cut, Cut::ByContent) && meta.size > WHOLE_BYTES {
+            // Much of it is read ahead, and this would be kept until the end: it is rather read once more.
+            head = Vec::new();
+            file.rewind().map_err(failed())?;
+        }
         let content = write_content(pass.writer, &mut head.as_slice().chain(file.reader()), cut, compress)?;
         let settled = file.meta().is_ok_and(|after| after == meta);
         Ok(FileContent { meta, settled, taken_ms, content })
