@@ -236,7 +236,7 @@ fn attack_k1_k8_the_commitment_of_one_key_over_the_body_of_another_is_refused() 
         let mut output = [0; 64];
         let mut hasher = blake3::Hasher::new_keyed(scoped.expose());
         hasher.update(&sealed.bytes()[8..32]).update(slot).finalize_xof().fill(&mut output);
-        output[32..].to_vec()
+        output[..32].to_vec()
     };
     assert_eq!(commitment(0), sealed.bytes()[32..HEADER_BYTES], "the test knows how commitments are made");
     let mut forged = sealed.bytes().to_vec();

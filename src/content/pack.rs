@@ -51,7 +51,7 @@ impl PackEntry {
             let messages::ObjectRef { name, length, hash, epoch } = object;
             let id = name.as_slice().try_into().ok()?;
             usize::try_from(*length).ok().filter(|length| is_object_length(*length))?;
-            matches!(hash.len(), 0 | 32).then_some(Self { id, length: *length, epoch: *epoch, chunks })
+            hash.is_empty().then_some(Self { id, length: *length, epoch: *epoch, chunks })
         });
         read.ok_or(Error::damaged(Part::Index))
     }

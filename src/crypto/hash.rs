@@ -1,4 +1,4 @@
-//! Hashes: keyed for what is named after its content, labelled for everything else.
+//! Hashes: keyed where a secret is needed, to name what has that content or to derive; labelled for everything else.
 
 use zeroize::Zeroize as _;
 
@@ -10,23 +10,36 @@ pub fn keyed_hash(key: &Secret<32>, bytes: &[u8]) -> [u8; 32] {
     *blake3::keyed_hash(key.expose(), bytes).as_bytes()
 }
 
-/// BLAKE3 keyed, with 64 bytes of output: the first half a key, the second half to be shown.
-pub(super) fn keyed_pair(key: &Secret<32>, parts: &[&[u8]]) -> (Secret<32>, [u8; 32]) {
+/// BLAKE3 keyed, of secret parts one after the other.
+pub(super) fn keyed_hash_of(key: &Secret<32>, parts: &[&[u8]]) -> [u8; 32] {
+    let mut hasher = keyed_hasher(key, parts);
+    let hash = *hasher.finalize().as_bytes();
+    hasher.zeroize();
+    hash
+}
+
+/// The same with 64 bytes of output: the usual hash, and a key.
+pub(super) fn keyed_hash_and_key(key: &Secret<32>, parts: &[&[u8]]) -> ([u8; 32], Secret<32>) {
+    let mut hasher = keyed_hasher(key, parts);
+    let mut output = hasher.finalize_xof();
+    let mut both = [0; 64];
+    output.fill(&mut both);
+    let (mut hash, mut derived) = ([0; 32], Secret::zeroed());
+    let (left, right) = both.split_at(32);
+    hash.copy_from_slice(left);
+    derived.expose_mut().copy_from_slice(right);
+    both.zeroize();
+    hasher.zeroize();
+    output.zeroize();
+    (hash, derived)
+}
+
+fn keyed_hasher(key: &Secret<32>, parts: &[&[u8]]) -> blake3::Hasher {
     let mut hasher = blake3::Hasher::new_keyed(key.expose());
     for part in parts {
         hasher.update(part);
     }
-    let mut output = hasher.finalize_xof();
-    let mut both = [0; 64];
-    output.fill(&mut both);
-    let (mut first, mut second) = (Secret::zeroed(), [0; 32]);
-    let (left, right) = both.split_at(32);
-    first.expose_mut().copy_from_slice(left);
-    second.copy_from_slice(right);
-    both.zeroize();
-    hasher.zeroize();
-    output.zeroize();
-    (first, second)
+    hasher
 }
 
 /// BLAKE3 in key-derivation mode with the label as context string.

@@ -20,7 +20,7 @@ macro_rules! labels {
 labels! {
     /// A key to the one of all objects in a scope.
     OBJECT = "object";
-    /// The salt of one sealed object, from fresh randomness and its place.
+    /// A key to the one that salts in a scope come from, with fresh randomness.
     OBJECT_SALT = "hedged-salt";
     /// Content key of an envelope from an X-Wing shared secret.
     ENVELOPE = "envelope";

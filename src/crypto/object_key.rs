@@ -10,7 +10,7 @@ use super::{
     Context, Label, Random, Secret,
     aead::{Aead, NONCE_BYTES},
     derive::PreparedKey,
-    hash::{keyed_hash, keyed_pair},
+    hash::{keyed_hash_and_key, keyed_hash_of},
 };
 use crate::{Error, Result};
 
@@ -22,6 +22,8 @@ pub struct ObjectKey {
     key: PreparedKey,
     /// Made when something is sealed or opened first, and kept for all of that scope: in most cases, all there is.
     scoped: OnceLock<Scoped>,
+    /// Objects that were sealed.
+    sealed: AtomicU64,
 }
 
 /// The key of one scope (F-13).
@@ -29,14 +31,8 @@ struct Scoped {
     /// Any context in that scope.
     context: Context,
     key: Secret<32>,
-    /// Made when something is sealed first.
-    salts: OnceLock<Salts>,
-}
-
-/// What the salts of the objects come from that one [`ObjectKey`] seals in one scope.
-struct Salts {
-    key: Secret<32>,
-    count: AtomicU64,
+    /// What salts come from; made when something is sealed first.
+    salts: OnceLock<Secret<32>>,
 }
 
 impl ObjectKey {
@@ -53,20 +49,20 @@ impl ObjectKey {
     }
 
     fn of(key: PreparedKey) -> Self {
-        Self { key, scoped: OnceLock::new() }
+        Self { key, scoped: OnceLock::new(), sealed: AtomicU64::new(0) }
     }
 
     /// Key and commitment of the object with `salt` in `context` (F-13).
     pub(super) fn derive(&self, salt: &[u8; SALT_BYTES], context: &Context) -> ObjectSecrets {
         self.in_scope(context, |scoped| {
-            let (key, commitment) = keyed_pair(&scoped.key, &[salt, context.slot().bytes()]);
+            let (commitment, key) = keyed_hash_and_key(&scoped.key, &[salt, context.slot().bytes()]);
             ObjectSecrets { aead: Aead::new(&key), commitment }
         })
     }
 
-    /// A salt that no other object has (F-17): fresh randomness, drawn once for all that this value seals in one
-    /// scope, and how many there were before, mixed with the place and the content. So even a random generator that
-    /// repeats itself, or a process that goes on twice from one moment, gives two different objects two different
+    /// A salt that no other object has (F-17): fresh randomness, drawn once for all that this value seals in its first
+    /// scope, and how many objects there were before, mixed with the place and the content. So even a random generator
+    /// that repeats itself, or a process that goes on twice from one moment, gives two different objects two different
     /// keys (I7, I8).
     pub(super) fn hedged_salt(
         &self,
@@ -75,9 +71,9 @@ impl ObjectKey {
         content_id: &[u8],
     ) -> Result<[u8; SALT_BYTES]> {
         self.in_scope(context, |scoped| {
-            let Salts { key, count } = self.salts(scoped, random)?;
-            let number = count.fetch_add(1, Ordering::Relaxed).to_le_bytes();
-            let hash = keyed_hash(key, &[&number[..], context.slot().bytes(), content_id].concat());
+            let key = self.salts(scoped, random)?;
+            let number = self.sealed.fetch_add(1, Ordering::Relaxed).to_le_bytes();
+            let hash = keyed_hash_of(key, &[&number, context.slot().bytes(), content_id]);
             hash.first_chunk().copied().ok_or(Error::Internal("salt length"))
         })
     }
@@ -92,13 +88,13 @@ impl ObjectKey {
         if kept.context.has_scope_of(context) { work(kept) } else { work(&scoped()) }
     }
 
-    fn salts<'s>(&self, scoped: &'s Scoped, random: &mut dyn Random) -> Result<&'s Salts> {
+    fn salts<'s>(&self, scoped: &'s Scoped, random: &mut dyn Random) -> Result<&'s Secret<32>> {
         if let Some(salts) = scoped.salts.get() {
             return Ok(salts);
         }
         let fresh: [u8; 32] = random.bytes()?;
         let key = self.key.derive(Label::OBJECT_SALT, &[&fresh, &scoped.context.scope()]);
-        Ok(scoped.salts.get_or_init(|| Salts { key, count: AtomicU64::new(0) }))
+        Ok(scoped.salts.get_or_init(|| key))
     }
 }
 
@@ -171,18 +167,21 @@ mod tests {
     }
 
     #[test]
-    fn salts_differ_by_number_slot_and_content_though_randomness_repeats_itself() {
+    fn salts_differ_by_number_context_and_content_though_randomness_repeats_itself() {
         let mut seen = Vec::new();
-        let [pack, .., other] = &contexts()[..] else { panic!("contexts") };
-        for (number, context, content) in [(0, pack, 1), (1, pack, 1), (0, other, 1), (0, pack, 2)] {
-            let (key, random) = (key(), &mut crate::crypto::SeededRandom::new(1));
-            for _ in 0..number {
-                key.hedged_salt(random, context, &[content]).unwrap();
-            }
-            seen.push(key.hedged_salt(random, context, &[content]).unwrap());
+        let salt = |key: &ObjectKey, context: &Context, content| {
+            key.hedged_salt(&mut crate::crypto::SeededRandom::new(1), context, &[content]).unwrap()
+        };
+        for context in &contexts() {
+            seen.extend([salt(&key(), context, 1), salt(&key(), context, 2)]);
+            // In its first scope, and in another one.
+            let used = key();
+            seen.push(salt(&used, &contexts()[0], 3));
+            seen.extend([salt(&used, context, 4), salt(&used, context, 4)]);
         }
         seen.sort_unstable();
         seen.dedup();
-        assert_eq!(seen.len(), 4);
+        let first_again = contexts().len() - 1;
+        assert_eq!(seen.len() + first_again, 5 * contexts().len());
     }
 }

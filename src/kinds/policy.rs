@@ -33,8 +33,14 @@ impl Policy {
     /// it lies: equal pieces cost a fraction of what borders in its content do, and those find nothing in it.
     #[must_use]
     pub fn cutting_of(self, length: u64, head: &[u8]) -> Cutting {
-        let is_media = length <= MEDIA_BYTES_MAX && looks_incompressible(head);
+        let is_media = Self::depends_on_head(length) && looks_incompressible(head);
         if is_media { Cutting::Fixed } else { self.cutting }
+    }
+
+    /// Whether [`Self::cutting_of`] looks at the head of a file of `length` bytes.
+    #[must_use]
+    pub fn depends_on_head(length: u64) -> bool {
+        length <= MEDIA_BYTES_MAX
     }
 
     /// The policy of a kind.

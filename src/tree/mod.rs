@@ -53,10 +53,9 @@
 //! **T9, root.** The root is the lowest level that consists of exactly one page; no level above it is
 //! written. `TreeRoot` holds that page's id, its level, the count of all leaves and the sum of their sizes.
 //!
-//! It follows that the root depends on the map and the two keys only, but for pages of earlier builds, which
-//! are taken over with the sizes 0 that they have. A page other than the last of its
-//! level depends on nothing outside it, so that an edit ([`apply`]) may take over pages as they are wherever
-//! its output stands at a page border.
+//! It follows that the root depends on the map and the two keys only. A page other than the last of its level
+//! depends on nothing outside it, so that an edit ([`apply`]) may take over pages as they are wherever its output
+//! stands at a page border.
 
 mod border;
 mod build;

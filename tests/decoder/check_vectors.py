@@ -95,7 +95,7 @@ def read_directory(plain):
 
 def read_index_of(plain):
     """F-21: the frames of a pack by an index that has the lines of its directory."""
-    ref = decoder.SimpleNamespace(name=bytes(16), length=16384, hash=bytes(32), epoch=0)
+    ref = decoder.SimpleNamespace(name=bytes(16), length=16384, hash=b"", epoch=0)
     pack = decoder.SimpleNamespace(object=ref, chunks=read_lines(plain)[0])
     fragment = decoder.encode("IndexFragment", decoder.SimpleNamespace(packs=[pack], older=[], lost=[]))
     return decoder.read_fragment(fragment).packs[0].frames

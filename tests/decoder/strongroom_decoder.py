@@ -281,7 +281,7 @@ def object_keys(key, salt, bound_to):
     slot_bytes = 26 if bound_to[1] == 2 else 34 if bound_to[1] == 3 else 18
     slot, scope = bound_to[:slot_bytes], bound_to[slot_bytes:]
     both = blake3(salt + slot, key=expand(key, "object", scope, 32)).digest(length=64)
-    return both[:32], both[32:]
+    return both[32:], both[:32]
 
 
 def open_object(key, bound_to, data, what, extra=0):
@@ -853,7 +853,7 @@ def read_fragment(plain):
     for ref in fragment.older:
         check_ref(ref, "index")
     for pack in fragment.packs:
-        check_ref(pack.object, "index", (0, 32))
+        check_ref(pack.object, "index", (0,))
         pack.frames = frames_of(pack.chunks, "index")
     return fragment
 

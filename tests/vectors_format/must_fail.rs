@@ -104,6 +104,8 @@ fn structures(cases: &mut Vec<Value>) {
     let mut wire = messages::IndexFragment::decode(&*objects["index"].1).unwrap();
     wire.packs[0].object.as_mut().unwrap().hash = vec![6; 16];
     case("index", "a pack with half a hash", wire.encode_to_vec());
+    wire.packs[0].object.as_mut().unwrap().hash = vec![0; 32];
+    case("index", "a pack with a hash", wire.encode_to_vec());
     // Commit.
     let signed: messages::SignedCommit = decode_strict(&objects["commit"].1, 1 << 20, Part::Commit).unwrap();
     let with = |key: &SigningKey, edit: &dyn Fn(&mut messages::Commit)| {

@@ -112,14 +112,14 @@ impl Whole {
 pub(super) const SMALL_BYTES: u64 = Chunker::BYTES_MIN as u64;
 
 /// The longest files that hands read, if there are any.
-pub(super) const WHOLE_BYTES: u64 = CHUNK_BYTES_MAX as u64;
+const WHOLE_BYTES: u64 = CHUNK_BYTES_MAX as u64;
 
 /// Entries, and what the hands read of them.
 pub(super) struct Batch {
     steps: Vec<Step>,
     files: Later<Vec<Result<ReadFile>>>,
     noted: u64,
-    /// Bytes that it was thought to have when it was given away.
+    /// Bytes of its files as the walk saw them; of a longer one than hands read, as many as of the longest that they do.
     pub(super) bytes: u64,
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     NextEdit, SkippedItem, Tally,
-    batch::{Batch, Content, Entry, FileContent, Gathering, ReadFile, SMALL_BYTES, Step, WHOLE_BYTES, Whole},
+    batch::{Batch, Content, Entry, FileContent, Gathering, ReadFile, SMALL_BYTES, Step, Whole},
     edits::Pass,
 };
 use crate::{
@@ -42,7 +42,7 @@ pub(super) struct FolderSource {
     known_after: Option<Vec<u8>>,
     /// Entries that look different, in order; the small files among them are being read.
     batches: VecDeque<Batch>,
-    /// Those whose turn it is, and the bytes that they were thought to have.
+    /// Those whose turn it is, and what their batch counted for.
     ready: VecDeque<Step>,
     ready_bytes: u64,
     replica: Replica,
@@ -348,9 +348,13 @@ impl FolderSource {
     ) -> Result<FileContent<messages::Content>> {
         let failed = || Error::io("reading the source");
         let meta = file.meta().map_err(failed())?;
-        let mut head = Vec::with_capacity(MEDIA_PIECE_BYTES);
-        file.reader().take(MEDIA_PIECE_BYTES as u64).read_to_end(&mut head).map_err(failed())?;
-        let taken_ms = if is_picture(&self.kind, item) { taken_from(&head) } else { None };
+        let is_picture = is_picture(&self.kind, item);
+        // It is kept until all that comes after it is read.
+        let is_wanted = is_picture || Policy::depends_on_head(meta.size);
+        let wanted = if is_wanted { MEDIA_PIECE_BYTES } else { 0 };
+        let mut head = Vec::with_capacity(wanted);
+        file.reader().take(wanted as u64).read_to_end(&mut head).map_err(failed())?;
+        let taken_ms = if is_picture { taken_from(&head) } else { None };
         if let Some(content) = cut_otherwise(known, meta.size, pass)? {
             if self.is_still(&content, &mut head.as_slice().chain(file.reader()), pass)? {
                 let settled = file.meta().is_ok_and(|after| after == meta);
@@ -365,11 +369,6 @@ impl FolderSource {
             _ => Cut::ByContent,
         };
         let compress = if policy.compress { Compress::Sampled } else { Compress::Never };
-        if matches!(cut, Cut::ByContent) && meta.size > WHOLE_BYTES {
-            // Much of it is read ahead, and this would be kept until the end: it is rather read once more.
-            head = Vec::new();
-            file.rewind().map_err(failed())?;
-        }
         let content = write_content(pass.writer, &mut head.as_slice().chain(file.reader()), cut, compress)?;
         let settled = file.meta().is_ok_and(|after| after == meta);
         Ok(FileContent { meta, settled, taken_ms, content })

@@ -94,8 +94,7 @@ impl RestorePlan {
         self.entries
     }
 
-    /// Bytes of content in them, as that device counted them: what a restore reports may differ, and content that
-    /// earlier builds wrote is not counted.
+    /// Bytes of content in them, as that device counted them: what a restore reports may differ.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
