@@ -10,17 +10,12 @@ pub fn keyed_hash(key: &Secret<32>, bytes: &[u8]) -> [u8; 32] {
     *blake3::keyed_hash(key.expose(), bytes).as_bytes()
 }
 
-/// BLAKE3 keyed, of secret parts one after the other.
-pub(super) fn keyed_hash_of(key: &Secret<32>, parts: &[&[u8]]) -> [u8; 32] {
-    let mut hasher = keyed_hasher(key, parts);
-    let hash = *hasher.finalize().as_bytes();
-    hasher.zeroize();
-    hash
-}
-
-/// The same with 64 bytes of output: the usual hash, and a key.
+/// BLAKE3 keyed, with 64 bytes of output: the usual hash, and a key.
 pub(super) fn keyed_hash_and_key(key: &Secret<32>, parts: &[&[u8]]) -> ([u8; 32], Secret<32>) {
-    let mut hasher = keyed_hasher(key, parts);
+    let mut hasher = blake3::Hasher::new_keyed(key.expose());
+    for part in parts {
+        hasher.update(part);
+    }
     let mut output = hasher.finalize_xof();
     let mut both = [0; 64];
     output.fill(&mut both);
@@ -34,14 +29,6 @@ pub(super) fn keyed_hash_and_key(key: &Secret<32>, parts: &[&[u8]]) -> ([u8; 32]
     (hash, derived)
 }
 
-fn keyed_hasher(key: &Secret<32>, parts: &[&[u8]]) -> blake3::Hasher {
-    let mut hasher = blake3::Hasher::new_keyed(key.expose());
-    for part in parts {
-        hasher.update(part);
-    }
-    hasher
-}
-
 /// BLAKE3 in key-derivation mode with the label as context string.
 #[must_use]
 pub fn labelled_hash(label: Label, parts: &[&[u8]]) -> [u8; 32] {
@@ -49,5 +36,7 @@ pub fn labelled_hash(label: Label, parts: &[&[u8]]) -> [u8; 32] {
     for part in parts {
         hasher.update(part);
     }
-    *hasher.finalize().as_bytes()
+    let hash = *hasher.finalize().as_bytes();
+    hasher.zeroize();
+    hash
 }

@@ -10,7 +10,7 @@ use super::{
     Context, Label, Random, Secret,
     aead::{Aead, NONCE_BYTES},
     derive::PreparedKey,
-    hash::{keyed_hash_and_key, keyed_hash_of},
+    hash::{keyed_hash, keyed_hash_and_key},
 };
 use crate::{Error, Result};
 
@@ -73,7 +73,7 @@ impl ObjectKey {
         self.in_scope(context, |scoped| {
             let key = self.salts(scoped, random)?;
             let number = self.sealed.fetch_add(1, Ordering::Relaxed).to_le_bytes();
-            let hash = keyed_hash_of(key, &[&number, context.slot().bytes(), content_id]);
+            let hash = keyed_hash(key, &[&number[..], context.slot().bytes(), content_id].concat());
             hash.first_chunk().copied().ok_or(Error::Internal("salt length"))
         })
     }

@@ -178,7 +178,8 @@ impl SealBuffer {
 
     /// Pads, appends `trailer` as the last plaintext bytes, and seals in place.
     ///
-    /// `content_id` stands for the content in the salt: bytes that differ when the content differs.
+    /// `content_id` stands for the content in the salt: bytes that differ when the content differs, and no secret, since
+    /// nobody wipes them.
     ///
     /// # Errors
     /// [`Error::Randomness`]; [`Error::Internal`] when the content does not fit into 8 MiB.
@@ -270,7 +271,8 @@ pub(crate) fn seal_message_with_extra(
     let length = u32::try_from(message.len()).map_err(|_| Error::Internal("message length"))?;
     let mut buffer = SealBuffer::with_extra(extra, message.len() + 4);
     buffer.append(message);
-    buffer.seal(key, context, message, &length.to_le_bytes(), random)
+    let content_id = labelled_hash(Label::HASH_MESSAGE, &[message]);
+    buffer.seal(key, context, &content_id, &length.to_le_bytes(), random)
 }
 
 /// Opens what [`seal_message`] sealed.
