@@ -168,7 +168,7 @@ fn contexts() -> Vec<Context> {
 }
 
 #[test]
-fn attack_i4_an_object_in_any_other_slot_is_refused() {
+fn attack_i4_an_object_in_any_other_context_is_refused() {
     let contexts = contexts();
     let mut opened = 0;
     for (n, context) in contexts.iter().enumerate() {

@@ -426,7 +426,7 @@ fn fragments() -> Seeds {
         .encode_to_vec()
     };
     let full = wire(&packs, &[object_ref(5), object_ref(6)]);
-    // As earlier builds wrote it, and as nobody does.
+    // Hashes of a pack, which are refused.
     let with_hash = |length: usize| {
         let mut wire = messages::IndexFragment::decode(&*full).unwrap();
         wire.packs[0].object.as_mut().unwrap().hash = vec![6; length];

@@ -1,4 +1,4 @@
-//! Hashes: keyed where a secret is needed, to name what has that content or to derive; labelled for everything else.
+//! Hashes: keyed for what is named after its content and to derive from a secret; labelled for everything else.
 
 use zeroize::Zeroize as _;
 

@@ -80,7 +80,7 @@ labels! {
     HASH_ROSTER = "hash/roster-entry";
     /// Hash of a stored object's bytes.
     HASH_OBJECT = "hash/object";
-    /// Hash of a message that stands for it in the salt.
+    /// Hash that stands for a message in its salt.
     HASH_MESSAGE = "hash/message";
     /// Naming key to the key that names a kind's chunks.
     NAMING_CHUNK_ID = "naming/chunk-id";

@@ -156,10 +156,10 @@ mod tests {
             used.derive(&[7; SALT_BYTES], first);
             for (n, context) in contexts().iter().enumerate() {
                 let commitment = used.derive(&[7; SALT_BYTES], context).commitment;
-                assert_eq!(seen.iter().position(|other| *other == commitment).unwrap_or(n), n, "{context:?}");
                 if seen.len() == n {
                     seen.push(commitment);
                 }
+                assert_eq!(seen.iter().position(|other| *other == commitment), Some(n), "{context:?}");
                 assert_ne!(used.derive(&[8; SALT_BYTES], context).commitment, commitment);
             }
         }

@@ -29,8 +29,9 @@ pub struct Policy {
 const MEDIA_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 impl Policy {
-    /// How a file of `length` bytes is cut that begins with `head`, its first piece. A picture is one wherever
-    /// it lies: equal pieces cost a fraction of what borders in its content do, and those find nothing in it.
+    /// How a file of `length` bytes is cut that begins with `head`, its first piece (which may be empty where
+    /// [`Self::depends_on_head`] says no). A picture is one wherever it lies: equal pieces cost a fraction of what
+    /// borders in its content do, and those find nothing in it.
     #[must_use]
     pub fn cutting_of(self, length: u64, head: &[u8]) -> Cutting {
         let is_media = Self::depends_on_head(length) && looks_incompressible(head);

@@ -29,7 +29,7 @@ pub struct ObjectRef {
     /// Length in bytes, one of the ten.
     #[prost(uint32, tag = "2")]
     pub length: u32,
-    /// BLAKE3 of the stored bytes; of a pack empty, or 32 bytes that nobody compares, since every chunk is checked by its id.
+    /// BLAKE3 of the stored bytes; empty for a pack in the index, since every chunk is checked by its id.
     #[prost(bytes = "vec", tag = "3")]
     pub hash: ::prost::alloc::vec::Vec<u8>,
     /// The epoch under which it is sealed.

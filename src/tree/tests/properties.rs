@@ -152,7 +152,7 @@ proptest! {
     }
 
     #[test]
-    fn a_tree_from_before_there_were_sizes_is_edited_and_read_like_any_other(
+    fn sizes_that_another_device_did_not_tell_hinder_neither_edits_nor_reading(
         old in steps(),
         new in steps(),
         length in key_lengths(),

@@ -349,7 +349,7 @@ impl FolderSource {
         let failed = || Error::io("reading the source");
         let meta = file.meta().map_err(failed())?;
         let is_picture = is_picture(&self.kind, item);
-        // It is kept until all that comes after it is read.
+        // The head is kept until all that comes after it is read.
         let is_wanted = is_picture || Policy::depends_on_head(meta.size);
         let wanted = if is_wanted { MEDIA_PIECE_BYTES } else { 0 };
         let mut head = Vec::with_capacity(wanted);

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, sync::RwLock};
 use prost::Message as _;
 use redb::{
     Database as Redb, ReadOnlyTable, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _,
-    TableDefinition, TableHandle as _, WriteTransaction,
+    TableDefinition, WriteTransaction,
 };
 
 use super::{
@@ -96,10 +96,9 @@ impl Database {
         };
         let this = Self { tables: database, lost: RwLock::default() };
         this.write(|transaction| {
-            turn_places_into_slots(transaction)?;
             transaction.open_table(CHUNKS).map_err(failed)?;
             transaction.open_table(PACKS).map_err(failed)?;
-            note_uncommitted(transaction)?;
+            transaction.open_table(UNCOMMITTED).map_err(failed)?;
             transaction.open_table(FRAGMENTS).map_err(failed)?;
             transaction.open_table(LOST).map_err(failed)?;
             transaction.open_table(FILES).map_err(failed)?;
@@ -358,40 +357,6 @@ pub(super) fn add_chunks(
     Ok(())
 }
 
-/// In a database from before frames were shared, each chunk has a frame for itself.
-fn turn_places_into_slots(transaction: &WriteTransaction) -> Result<()> {
-    const PLACES: TableDefinition<'_, [u8; 32], (u64, u32, u32, u32)> = TableDefinition::new("chunks");
-    let mut tables = transaction.list_tables().map_err(failed)?;
-    if !tables.any(|table| table.name() == PLACES.name()) {
-        return Ok(());
-    }
-    let mut slots = transaction.open_table(CHUNKS).map_err(failed)?;
-    for row in transaction.open_table(PLACES).map_err(failed)?.iter().map_err(failed)? {
-        let (id, place) = row.map_err(failed)?;
-        let (pack, offset, stored, plain) = place.value();
-        let length = if plain == 0 { stored } else { plain };
-        slots.insert(id.value(), (pack, offset, stored, plain, 0, length)).map_err(failed)?;
-    }
-    transaction.delete_table(PLACES).map_err(failed)?;
-    Ok(())
-}
-
-/// A database that was made before this table was has the same in its table of packs.
-fn note_uncommitted(transaction: &WriteTransaction) -> Result<()> {
-    let mut tables = transaction.list_tables().map_err(failed)?;
-    if tables.any(|table| table.name() == UNCOMMITTED.name()) {
-        return Ok(());
-    }
-    let mut uncommitted = transaction.open_table(UNCOMMITTED).map_err(failed)?;
-    for row in transaction.open_table(PACKS).map_err(failed)?.iter().map_err(failed)? {
-        let (number, pack) = row.map_err(failed)?;
-        if pack_row(pack.value()).is_some_and(|pack| !pack.uncommitted.is_empty()) {
-            uncommitted.insert(number.value(), ()).map_err(failed)?;
-        }
-    }
-    Ok(())
-}
-
 pub(super) fn next_number(transaction: &WriteTransaction) -> Result<u64> {
     let next = counter(transaction, "next")?.max(1);
     set_counter(transaction, "next", next.saturating_add(1))?;
@@ -451,30 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_are_found_in_a_database_from_before_frames_were_shared() {
-        const PLACES: TableDefinition<'_, [u8; 32], (u64, u32, u32, u32)> = TableDefinition::new("chunks");
-        let folder = tempfile::tempdir().unwrap();
-        open(&folder)
-            .write(|transaction| {
-                let mut table = transaction.open_table(PLACES).map_err(failed)?;
-                table.insert([1; 32], (5, 100, 20, 0)).map_err(failed)?;
-                table.insert([2; 32], (6, 120, 30, 90)).map_err(failed)?;
-                Ok(())
-            })
-            .unwrap();
-        let database = open(&folder);
-        for (id, pack, frame, length) in [
-            (ChunkId([1; 32]), 5, Frame { offset: 100, stored: 20, plain: 0 }, 20),
-            (ChunkId([2; 32]), 6, Frame { offset: 120, stored: 30, plain: 90 }, 90),
-        ] {
-            let slot = ChunkSlot { id, frame, at: 0, length };
-            assert!(slot.is_sound());
-            assert_eq!(database.chunk(id).unwrap(), Some(ChunkPlace { pack, slot }));
-        }
-    }
-
-    #[test]
-    fn packs_that_no_commit_names_are_found_also_in_a_database_from_before_their_table() {
+    fn packs_that_no_commit_names_are_found() {
         let folder = tempfile::tempdir().unwrap();
         let database = open(&folder);
         let add = |row: PackRow| {
@@ -494,9 +436,6 @@ mod tests {
         for (kind, first) in [("files", 0), ("notes", waiting + 1)] {
             assert_eq!(database.uncommitted_packs(kind, first).unwrap(), []);
         }
-        database.write(|transaction| transaction.delete_table(UNCOMMITTED).map_err(failed)).unwrap();
-        drop(database);
-        assert_eq!(open(&folder).uncommitted_packs("notes", 0).unwrap(), [waiting]);
     }
 
     #[test]
